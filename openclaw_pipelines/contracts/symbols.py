@@ -57,7 +57,9 @@ def denormalize(normalized: str, known: Iterable[str]) -> str:
     """
     matches = sorted({symbol for symbol in known if normalize(symbol) == normalized})
     if len(matches) != 1:
-        why = "no known instrument has this name" if not matches else f"several instruments have it: {', '.join(matches)}"
+        why = (
+            "no known instrument has this name" if not matches else f"several instruments have it: {', '.join(matches)}"
+        )
         raise UnknownSymbolError(normalized, why)
     return matches[0]
 

@@ -1,0 +1,1 @@
+"""Asset checks: data quality, risk, parity, freshness. The rules are in `domain`."""

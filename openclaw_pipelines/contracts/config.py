@@ -1,0 +1,158 @@
+"""The shape of the configuration: every setting, its type, its bounds and its default.
+
+Layers, provenance, fingerprints and environment variables are in `settings`.
+"""
+
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from openclaw_pipelines.contracts.enums import KillSwitch, MarketType, Mode, SourceKind
+
+Bps = Annotated[int, Field(ge=0, le=1_000_000)]
+Share = Annotated[int, Field(ge=0, le=10_000, description="share in bps, 10,000 is all of it")]
+Money = Annotated[Decimal, Field(ge=0, le=Decimal(10_000_000))]
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Risk(_Settings):
+    """Limits that the governor enforces. All of them can be overridden per strategy and per symbol."""
+
+    max_order_notional: Money = Field(Decimal(5_000), description="largest order, quote currency")
+    min_order_notional: Money = Field(
+        Decimal(0), description="smallest order, quote currency; the instrument's own minimum applies too"
+    )
+    max_position_qty: Decimal = Field(Decimal(0), ge=0, description="largest position, base currency; 0 is no limit")
+    max_position_notional: Money = Field(Decimal(5_000), description="largest position, quote currency")
+    max_position_pct_equity_bps: Bps = Field(5_000, description="largest position as a share of equity")
+    max_symbol_concentration_bps: Bps = Field(
+        10_000, description="largest share of gross exposure plus free cash in one symbol"
+    )
+    max_open_positions: int = Field(5, ge=0, le=1_000, description="open positions and pending entries")
+    max_leverage_bps: Bps = Field(20_000, description="gross exposure over equity, 10,000 is once")
+    margin_leverage_bps: Annotated[int, Field(ge=10_000, le=1_000_000)] = Field(
+        20_000, description="leverage at which the isolated margin of a perpetual is set aside, 10,000 is once"
+    )
+    max_daily_loss_bps: Share = Field(300, description="loss since 00:00Z that blocks entries until the next day")
+    max_drawdown_bps: Share = Field(2_000, description="drawdown from the peak that blocks entries")
+    allow_short: bool = Field(True, description="whether perpetuals may be sold short")
+    max_orders_per_window: int = Field(20, ge=0, le=64, description="entries per window; 0 is no limit")
+    order_window_seconds: int = Field(3_600, ge=0, description="length of that window, in tick time")
+    order_gap_seconds: int = Field(0, ge=0, description="least tick time between two entries of the sub-account")
+    cooldown_seconds: int = Field(0, ge=0, description="least tick time between an exit and the next entry, per symbol")
+    price_buffer_bps: Share = Field(50, description="reserve on top of an entry's cost, for the move until it fills")
+
+
+class Costs(_Settings):
+    """Costs of paper trading."""
+
+    taker_fee_bps: Annotated[Decimal, Field(ge=0, le=500)] | None = Field(
+        None, description="fee of market orders; empty for the instrument's own"
+    )
+    slippage_bps: Annotated[Decimal, Field(ge=0, le=500)] = Field(
+        Decimal(2), description="how far market and stop fills move against the account"
+    )
+    funding: bool = Field(True, description="charge funding to perpetuals")
+
+
+class Universe(_Settings):
+    """Which symbols may be entered, decided once a day as of 00:00Z."""
+
+    max_symbols: int = Field(5, ge=1, le=200, description="how many are selected")
+    min_symbols: int = Field(1, ge=0, description="floor: below it the previous universe stays, with the reason")
+    min_age_days: int = Field(3, ge=0, description="least days of candles")
+    lookback_days: int = Field(7, ge=1, le=60, description="days of candles and outcomes that are read")
+    min_quote_volume_24h: Money = Field(Decimal(0), description="least traded in 24 hours, quote currency")
+    max_spread_bps: Annotated[float, Field(ge=0)] = Field(200.0, description="largest spread proxy")
+    max_volatility: Annotated[float, Field(gt=0)] = Field(5.0, description="largest annualised realised volatility")
+    min_coverage_bps: Share = Field(9_000, description="least share of bars present in the look-back")
+    weights: dict[str, float] = Field(
+        default={"liquidity": 0.3, "volatility": 0.2, "spread": 0.2, "trend_quality": 0.2, "outcomes": 0.1},
+        description="weights of the score's parts",
+    )
+
+
+class Quality(_Settings):
+    """Thresholds of the data-quality checks and of the masks that the cycle derives from them."""
+
+    stale_flat_bars: int = Field(10, ge=2, description="equal flat bars in a row that make a symbol stale")
+    max_zero_volume_share_bps: Share = Field(2_000, description="share of zero-volume bars in a day that warns")
+    outlier_sigma: Annotated[float, Field(gt=0)] = Field(12.0, description="moves beyond this many robust deviations")
+    outlier_floor_bps: Bps = Field(300, description="moves below this are never outliers")
+    gap_mask_bars: int = Field(1, ge=0, description="missing bars in the recent window that mask a symbol")
+    recent_bars: int = Field(8, ge=1, description="bars before a tick in which gaps and stale runs mask entries")
+    max_staleness_seconds: int = Field(900, ge=0, description="age of the newest candle that warns when live")
+
+
+class Strategy(_Settings):
+    """One strategy with its own sub-account."""
+
+    family: str = Field(description="strategy family of the kernel")
+    params: dict[str, Any] = Field(default_factory=dict, description="parameters of the family")
+    interval: str = Field(description="bar length, as 15m")
+    capital: Money = Field(Decimal(10_000), gt=0, description="starting cash, quote currency")
+    start_day: date = Field(description="inception at 00:00Z of this day")
+    symbols: list[str] | None = Field(None, min_length=1, description="columns of the deployment; empty for all")
+    allow: list[str] = Field(default_factory=list, description="if given, only these may be entered")
+    deny: list[str] = Field(default_factory=list, description="never entered")
+    mode: Mode = Field(Mode.AUTO, description="manual, assist or auto")
+    shadow: bool = Field(False, description="plan and preview, execute nothing")
+    paused: bool = Field(False, description="no entries; exits go on")
+    canary_bps: Annotated[int, Field(ge=0, le=10_000)] = Field(10_000, description="size multiplier, 10,000 is full")
+    jitter_seconds: int = Field(0, ge=0, le=600, description="spread of the start of live ticks")
+    bar_deadline_seconds: int = Field(60, ge=0, description="how long a live tick waits for its bars")
+    max_catch_up_ticks: int = Field(96, ge=1, description="older ticks settle without entries")
+    approval_ticks: int = Field(2, ge=1, description="ticks after which a proposal that awaits approval expires")
+    enabled: bool = Field(True, description="whether the strategy ticks at all")
+    risk: dict[str, Any] = Field(default_factory=dict, description="overrides of `risk`")
+    costs: dict[str, Any] = Field(default_factory=dict, description="overrides of `costs`")
+    universe: dict[str, Any] = Field(default_factory=dict, description="overrides of `universe`")
+
+
+class SymbolOverride(_Settings):
+    """Overrides for one symbol."""
+
+    enabled: bool = Field(True, description="whether it may be entered at all")
+    risk: dict[str, Any] = Field(default_factory=dict, description="overrides of `risk`")
+
+
+class Market(_Settings):
+    """Where candles come from and which."""
+
+    source: SourceKind = Field(SourceKind.SIMULATED, description="simulated, archive or ccxt")
+    symbols: list[str] = Field(min_length=1, description="instruments, as ccxt writes them")
+    intervals: list[str] = Field(["1m"], min_length=1, description="stored intervals; strategies' own are added")
+    archive_dir: str | None = Field(None, description="folder of files for the archive source")
+    archive_market_type: MarketType | None = Field(None, description="market type where the folder does not tell")
+    exchange: str | None = Field(None, description="ccxt id of the exchange")
+    exchange_options: dict[str, Any] = Field(default_factory=dict, description="passed to the ccxt client")
+    seed: int = Field(20_250_101, description="seed of the simulated market")
+    first_day: date = Field(date(2025, 1, 1), description="first partition")
+    timeout_seconds: int = Field(10, ge=1, description="time-out of one request")
+    max_retries: int = Field(5, ge=0, description="retries of one request")
+
+
+class Autopilot(_Settings):
+    """The whole configuration."""
+
+    account: str = Field("paper", pattern=r"^[a-z0-9_-]+$", description="account that all strategies trade for")
+    kill_switch: KillSwitch = Field(KillSwitch.OFF, description="off, close_only or halt_all")
+    kill_switch_file: str = Field("KILL_SWITCH", description="file in the data folder whose content is a kill switch")
+    overlay_file: str | None = Field(None, description="live overlay read after this file; empty to disable")
+    market: Market
+    risk: Risk = Risk()
+    costs: Costs = Costs()
+    universe: Universe = Universe()
+    quality: Quality = Quality()
+    symbols: dict[str, SymbolOverride] = Field(default_factory=dict, description="overrides per symbol")
+    strategies: dict[str, Strategy] = Field(min_length=1, description="strategies by name")
+    outcome_horizons_seconds: list[int] = Field([300, 900, 3600], min_length=1, description="horizons of outcomes")
+    minimum_sample: int = Field(20, ge=1, description="metrics on fewer observations are marked")
+    data_dir: str = Field("data/local", description="where the store lives")
+    lock_timeout_seconds: float = Field(30.0, gt=0, description="how long to wait for the store's lock")
+    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="log level")

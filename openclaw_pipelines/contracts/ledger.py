@@ -1,0 +1,341 @@
+"""Tables of the `ledger` database: everything a tick decided, did and was based on.
+
+Whole ticks are written in one transaction. `recorded_at` and `run_fingerprint` are on every row, outside `ledger_hash`.
+"""
+
+import pandera.polars as pa
+import polars as pl
+
+from openclaw_pipelines.contracts.enums import (
+    Action,
+    ExitReason,
+    Leg,
+    Mode,
+    ProposalState,
+    RejectCode,
+    Side,
+    TickStatus,
+)
+from openclaw_pipelines.contracts.market import Money, Time
+from openclaw_pipelines.contracts.schema import table
+
+CODES = [code.name for code in RejectCode]
+SIDES = [side.name.lower() for side in Side]
+STATES = [state.value for state in ProposalState]
+ACTIONS = [action.name.lower() for action in Action]
+
+
+class _Row(pa.DataFrameModel):
+    account_id: str = pa.Field(description="account the strategy trades for")
+    strategy_config_id: str = pa.Field(description="name of the strategy")
+    recorded_at: Time = pa.Field(description="when the row was written; outside the ledger hash")
+    run_fingerprint: str = pa.Field(
+        description="hash of code version, configuration, policy version and bars consumed; outside the ledger hash"
+    )
+
+    class Config:
+        strict = True
+
+
+class _TickRow(_Row):
+    deployment_id: str = pa.Field(description="strategy, deployment fingerprint and inception")
+    tick_at: Time = pa.Field(description="close time of the tick, UTC")
+
+    class Config:
+        strict = True
+
+
+@table(
+    "autopilot_ticks",
+    database="ledger",
+    key=("account_id", "strategy_config_id", "tick_at"),
+    unhashed=("recorded_at", "run_fingerprint", "phases"),
+)
+class Ticks(_TickRow):
+    """One row per tick: the marker that makes it recorded."""
+
+    status: str = pa.Field(isin=[status.value for status in TickStatus], description="inception, done or settled_only")
+    reason: str = pa.Field(nullable=True, description="why a tick was settled only")
+    mode: str = pa.Field(isin=[mode.value for mode in Mode], description="autonomy mode in force")
+    shadow: bool = pa.Field(description="planned and previewed, executed nothing")
+    kill_switch: str = pa.Field(description="strictest control in force")
+    phases: str = pa.Field(description="JSON: each phase with what it counted, in order")
+    state_hash: str = pa.Field(description="SHA-256 of the kernel state after the tick")
+
+
+@table("tick_inputs", database="ledger", key=("account_id", "strategy_config_id", "tick_at"))
+class TickInputs(_TickRow):
+    """Everything a tick depended on. Verification and replay read this and nothing else."""
+
+    config_fingerprint: str = pa.Field(description="SHA-256 of the merged configuration")
+    context_hash: str = pa.Field(description="key of the tick_contexts row: instruments, parameters, limits")
+    bars: str = pa.Field(description="JSON: per symbol the integer bar, its state and funding")
+    masks: str = pa.Field(description="JSON: per symbol membership of the universe and the refusing control code")
+    external: str = pa.Field(description="JSON: external proposals and approvals that entered at this tick")
+    bars_hash: str = pa.Field(description="SHA-256 over the bars consumed up to this tick, chained")
+    universe_key: str = pa.Field(nullable=True, description="universe snapshot in force")
+
+
+@table("tick_contexts", database="ledger", key=("context_hash",), unhashed=("recorded_at",))
+class TickContexts(pa.DataFrameModel):
+    """What many ticks share, stored once under its hash."""
+
+    context_hash: str = pa.Field(description="SHA-256 of payload")
+    payload: str = pa.Field(description="canonical JSON: interval, symbols, instruments, parameters, limits, controls")
+    recorded_at: Time = pa.Field(description="when the row was written")
+
+    class Config:
+        strict = True
+
+
+@table("kernel_states", database="ledger", key=("account_id", "strategy_config_id", "tick_at"))
+class KernelStates(_TickRow):
+    """Full kernel state at inception, at each day's end and at the latest tick."""
+
+    state_hash: str = pa.Field(description="SHA-256 of state")
+    state: pl.Binary = pa.Field(description="canonical bytes of the state")
+
+
+@table("autopilot_universe_snapshots", database="ledger", key=("universe_key",))
+class UniverseSnapshots(_Row):
+    """Candidates ranked as of 00:00Z. One row per strategy and day."""
+
+    universe_key: str = pa.Field(description="universe:{account}:{strategy}:{day}")
+    as_of: Time = pa.Field(description="nothing after this time was read")
+    selected: str = pa.Field(description="JSON list of the symbols that may be entered, best first")
+    candidates: str = pa.Field(description="JSON: per candidate its measures, score, rank and reason")
+    scoring: str = pa.Field(description="JSON: weights and thresholds used")
+    picked_by: str = pa.Field(description="ranking, floor, or previous")
+    reason: str = pa.Field(nullable=True, description="why the ranking was not used as it stood")
+
+
+@table("autopilot_proposals", database="ledger", key=("decision_key",))
+class Proposals(_TickRow):
+    """What a planner asked for."""
+
+    decision_key: str = pa.Field(description="key of the proposal and of the decision on it")
+    symbol: str = pa.Field(description="instrument as ccxt writes it")
+    planner: str = pa.Field(description="heuristic, operator or a model id")
+    action: str = pa.Field(isin=ACTIONS, description="enter, exit or hold")
+    side: str = pa.Field(isin=SIDES, description="buy or sell")
+    proposed_qty: Money = pa.Field(ge=0, description="quantity asked for, in base currency")
+    intended_price: Money = pa.Field(ge=0, description="close at the tick")
+    stop_distance: Money = pa.Field(nullable=True, description="stop from the fill, quote currency")
+    target_distance: Money = pa.Field(nullable=True, description="target from the fill, quote currency")
+    trail_distance: Money = pa.Field(nullable=True, description="trailing stop from the extreme, quote")
+    confidence: float = pa.Field(ge=0, le=1, description="strength of the signal, 0 to 1")
+    rank: int = pa.Field(ge=0, description="place among the tick's proposals, 0 first")
+    rationale: str = pa.Field(description="why, in a sentence")
+    features: str = pa.Field(description="JSON: indicator values that the planner saw")
+    state: str = pa.Field(isin=STATES, description="state at the end of the tick")
+
+
+@table("autopilot_decisions", database="ledger", key=("decision_key",))
+class Decisions(_TickRow):
+    """The governor's verdict on a proposal. Refused ones are rows too."""
+
+    decision_key: str = pa.Field(description="key of the decision")
+    symbol: str = pa.Field(description="instrument as ccxt writes it")
+    status: str = pa.Field(
+        isin=["approved", "rejected", "held", "awaiting_approval", "shadowed", "abstain"], description="verdict"
+    )
+    reason_code: str = pa.Field(isin=CODES, description="first failing check, NONE when approved")
+    reason: str = pa.Field(description="the verdict as a person would say it")
+    action: str = pa.Field(isin=ACTIONS, description="enter, exit or hold")
+    side: str = pa.Field(isin=SIDES, description="buy or sell")
+    proposed_qty: Money = pa.Field(ge=0, description="quantity asked for, in base currency")
+    approved_qty: Money = pa.Field(ge=0, description="quantity allowed, in base currency")
+    intended_price: Money = pa.Field(ge=0, description="close at the tick")
+    measured: Money = pa.Field(nullable=True, description="what the failing check measured")
+    limit_value: Money = pa.Field(nullable=True, description="what the failing check allows")
+    confidence: float = pa.Field(ge=0, le=1, description="strength of the signal, 0 to 1")
+    planner: str = pa.Field(description="heuristic, operator or a model id")
+    policy_source: str = pa.Field(description="binding, symbol override or legacy default")
+    policy_version_id: str = pa.Field(description="SHA-256 of the limits in force")
+    base_limits: str = pa.Field(description="JSON: limits as configured, with the layer each came from")
+    effective_limits: str = pa.Field(description="JSON: limits as applied, with the factor that changed them")
+    features: str = pa.Field(description="JSON: indicator values that the decision saw")
+    rationale: str = pa.Field(description="why the planner asked")
+    data_hash: str = pa.Field(description="SHA-256 over the bars consumed up to the tick")
+    model_calls: str = pa.Field(description="JSON list of the model calls it rests on")
+    universe_key: str = pa.Field(nullable=True, description="universe snapshot in force")
+
+
+@table("autopilot_orders", database="ledger", key=("order_key",))
+class Orders(_TickRow):
+    """Orders that were sent to the executor, and how they ended."""
+
+    order_key: str = pa.Field(description="decision key and leg")
+    decision_key: str = pa.Field(description="decision that the order carries out")
+    symbol: str = pa.Field(description="instrument as ccxt writes it")
+    leg: str = pa.Field(isin=[leg.name.lower() for leg in Leg], description="entry, exit, stop, target or liquidation")
+    side: str = pa.Field(isin=SIDES, description="buy or sell")
+    qty: Money = pa.Field(gt=0, description="quantity, in base currency")
+    intended_price: Money = pa.Field(gt=0, description="close at the decision, or the protective level")
+    reason: str = pa.Field(isin=[reason.name.lower() for reason in ExitReason], description="why, for exits")
+
+
+@table("autopilot_fills", database="ledger", key=("fill_key",))
+class Fills(_TickRow):
+    """What the executor did with orders, and why it did not where it could not."""
+
+    fill_key: str = pa.Field(description="order key and number")
+    order_key: str = pa.Field(description="order that was filled")
+    decision_key: str = pa.Field(description="decision that the order carries out")
+    symbol: str = pa.Field(description="instrument as ccxt writes it")
+    leg: str = pa.Field(isin=[leg.name.lower() for leg in Leg], description="entry, exit, stop, target or liquidation")
+    side: str = pa.Field(isin=SIDES, description="buy or sell")
+    status: str = pa.Field(isin=["filled", "reduced", "expired", "insufficient"], description="how the order ended")
+    reason_code: str = pa.Field(isin=CODES, description="why it was not filled")
+    reason: str = pa.Field(description="why it was closed, or not filled, in words")
+    bar_at: Time = pa.Field(description="open of the bar in which it filled")
+    qty: Money = pa.Field(ge=0, description="quantity filled, in base currency")
+    price: Money = pa.Field(ge=0, description="fill price, in quote currency")
+    intended_price: Money = pa.Field(ge=0, description="price that the decision meant")
+    fee: Money = pa.Field(ge=0, description="fee, in quote currency")
+    slippage_bps: float = pa.Field(nullable=True, description="fill against intended price, positive costs money")
+    cash_change: Money = pa.Field(description="change of cash, in quote currency")
+    realized_pnl: Money = pa.Field(description="profit of the closed quantity before fees, in quote currency")
+
+
+@table("autopilot_positions", database="ledger", key=("account_id", "strategy_config_id", "symbol", "tick_at"))
+class Positions(_TickRow):
+    """Open positions after a tick."""
+
+    symbol: str = pa.Field(description="instrument as ccxt writes it")
+    side: str = pa.Field(isin=SIDES, description="buy for long, sell for short")
+    qty: Money = pa.Field(gt=0, description="quantity, in base currency")
+    entry_price: Money = pa.Field(gt=0, description="average fill of the entry, in quote currency")
+    mark_price: Money = pa.Field(gt=0, description="last close, in quote currency")
+    stale: bool = pa.Field(description="the bar of this tick was missing; marked at an older close")
+    unrealized_pnl: Money = pa.Field(description="profit at the mark, before exit costs, in quote currency")
+    margin: Money = pa.Field(ge=0, description="isolated margin, in quote currency; 0 for spot")
+    stop_price: Money = pa.Field(nullable=True, description="fixed stop")
+    trailing_stop_price: Money = pa.Field(nullable=True, description="trailing stop as raised so far")
+    target_price: Money = pa.Field(nullable=True, description="target")
+    liquidation_price: Money = pa.Field(nullable=True, description="liquidation")
+    entry_decision_key: str = pa.Field(description="decision that opened it")
+    bars_held: int = pa.Field(ge=0, description="settled bars since the entry")
+
+
+@table("autopilot_equity", database="ledger", key=("account_id", "strategy_config_id", "tick_at"))
+class Equity(_TickRow):
+    """The sub-account after a tick, in quote currency."""
+
+    cash: Money = pa.Field(description="cash")
+    margin: Money = pa.Field(ge=0, description="margin of open positions")
+    reserved: Money = pa.Field(ge=0, description="reserved for orders that are not settled")
+    position_value: Money = pa.Field(description="value of spot positions plus unrealized profit of perpetuals")
+    unrealized_pnl: Money = pa.Field(description="unrealized profit of all positions")
+    equity: Money = pa.Field(description="cash plus position value")
+    gross_exposure: Money = pa.Field(ge=0, description="sum of absolute position notionals")
+    realized_pnl: Money = pa.Field(description="realized profit since inception, before fees and funding")
+    fees: Money = pa.Field(ge=0, description="fees since inception")
+    funding: Money = pa.Field(description="funding received since inception, negative when paid")
+    day_open_equity: Money = pa.Field(description="equity at 00:00Z, the baseline of the daily loss")
+    peak_equity: Money = pa.Field(description="highest equity since inception")
+    open_positions: int = pa.Field(ge=0, description="number of open positions")
+
+
+@table("reconcile_events", database="ledger", key=("account_id", "strategy_config_id", "tick_at", "check_name"))
+class ReconcileEvents(_TickRow):
+    """Accounting checks after each tick whose result deserves a row: every mismatch, and the first pass of each day."""
+
+    check_name: str = pa.Field(description="what was compared")
+    passed: bool = pa.Field(description="whether both sides agree")
+    expected: Money = pa.Field(description="what the fills and funding add up to")
+    measured: Money = pa.Field(description="what the account holds")
+    message: str = pa.Field(description="the result in words")
+
+
+@table("autopilot_outcomes", database="ledger", key=("outcome_key",))
+class Outcomes(_Row):
+    """A decision, accepted or refused, scored at one horizon. Written once, when matured."""
+
+    outcome_key: str = pa.Field(description="decision key and horizon")
+    decision_key: str = pa.Field(description="decision that is scored")
+    symbol: str = pa.Field(description="instrument as ccxt writes it")
+    decided_at: Time = pa.Field(description="tick of the decision")
+    decision_status: str = pa.Field(description="status of the decision")
+    horizon_seconds: int = pa.Field(gt=0, description="horizon")
+    matured_at: Time = pa.Field(description="decided_at + horizon")
+    interval_used: str = pa.Field(nullable=True, description="finest stored interval that had the close")
+    intended_price: Money = pa.Field(ge=0, description="close at the decision")
+    horizon_price: float = pa.Field(nullable=True, description="close at the horizon")
+    return_signed: float = pa.Field(nullable=True, description="return in the direction of the decision")
+    pnl_quote_est: Money = pa.Field(nullable=True, description="return times proposed notional, before costs")
+    win: bool = pa.Field(nullable=True, description="positive signed return; empty for HOLD")
+    buy_and_hold_return: float = pa.Field(nullable=True, description="unsigned return over the same horizon")
+    reason: str = pa.Field(nullable=True, description="why a value is empty")
+
+
+@table("autopilot_metrics", database="ledger", key=("metric_key",))
+class Metrics(_Row):
+    """One value of one metric for one strategy and day. Undefined is empty with a reason."""
+
+    metric_key: str = pa.Field(description="metric:{account}:{strategy}:{day}:{scope}:{name}")
+    day: str = pa.Field(description="partition, YYYY-MM-DD")
+    scope: str = pa.Field(description="day, to_date, symbol:NAME or horizon:SECONDS")
+    name: str = pa.Field(description="name of the metric")
+    group_name: str = pa.Field(
+        isin=["decision", "outcome", "execution", "risk", "return"], description="quality it measures"
+    )
+    definition: str = pa.Field(description="how it is computed")
+    value: float = pa.Field(nullable=True, description="value; empty when undefined")
+    unit: str = pa.Field(description="ratio, quote, bps, count or seconds")
+    sample_size: int = pa.Field(ge=0, description="observations it rests on")
+    below_minimum_sample: bool = pa.Field(description="marked, not hidden, below the minimum sample")
+    reason: str = pa.Field(nullable=True, description="why it is undefined")
+
+
+@table(
+    "admin_actions",
+    database="ledger",
+    key=("account_id", "strategy_config_id", "sequence"),
+    unhashed=("recorded_at", "run_fingerprint"),
+)
+class AdminActions(_Row):
+    """Append-only audit trail. Each row carries the hash of the one before it in its strategy's chain."""
+
+    sequence: int = pa.Field(ge=1, description="place in the strategy's chain, from 1")
+    action: str = pa.Field(description="what happened, as PROPOSAL_MOVED")
+    subject: str = pa.Field(description="key it is about")
+    from_state: str = pa.Field(nullable=True, description="state before, for a move")
+    to_state: str = pa.Field(nullable=True, description="state after, for a move")
+    tick_at: Time = pa.Field(nullable=True, description="tick in which it happened")
+    actor: str = pa.Field(description="autopilot or operator")
+    details: str = pa.Field(description="canonical JSON")
+    prev_hash: str = pa.Field(description="row_hash of the row before, 64 zeros for the first")
+    row_hash: str = pa.Field(description="SHA-256 over prev_hash and the business columns")
+
+
+@table("operator_requests", database="ledger", key=("request_key",))
+class OperatorRequests(_Row):
+    """Approvals and declines of an operator, waiting to enter a tick as recorded external input."""
+
+    request_key: str = pa.Field(description="decision key and verdict")
+    decision_key: str = pa.Field(description="decision that was awaiting approval")
+    verdict: str = pa.Field(isin=["approve", "decline"], description="what the operator said")
+    requested_at: Time = pa.Field(description="when it was said")
+
+
+@table("policy_versions", database="ledger", key=("policy_version_id",), unhashed=("recorded_at", "run_fingerprint"))
+class PolicyVersions(_Row):
+    """Limits that were in force, under their hash."""
+
+    policy_version_id: str = pa.Field(description="SHA-256 of limits")
+    limits: str = pa.Field(description="canonical JSON of the limits with the layer of each")
+    first_tick_at: Time = pa.Field(description="first tick that used them")
+
+
+@table("notifications_outbox", database="ledger", key=("notification_key",))
+class Notifications(_Row):
+    """Alerts waiting to be sent or sent, de-duplicated by key."""
+
+    notification_key: str = pa.Field(description="{kind}:{subject}:{bucket}")
+    kind: str = pa.Field(description="kind of alert, as stalled_strategy")
+    severity: str = pa.Field(isin=["info", "warning", "error"], description="how urgent")
+    subject: str = pa.Field(description="what it is about")
+    message: str = pa.Field(description="what happened and what to do")
+    raised_at: Time = pa.Field(description="when it was first raised")
+    dispatched: bool = pa.Field(description="whether it was sent")

@@ -1,0 +1,162 @@
+"""Tables of the `market` database: what the exchanges published.
+
+Candle prices are float64, as every exchange and file gives them; they become integers in the kernel.
+"""
+
+from typing import Annotated
+
+import pandera.polars as pa
+import polars as pl
+
+from openclaw_pipelines.contracts.enums import InstrumentState, MarketType, Regime
+from openclaw_pipelines.contracts.schema import table
+from openclaw_pipelines.contracts.time import INTERVALS
+
+Time = Annotated[pl.Datetime, "us", "UTC"]
+Money = Annotated[pl.Decimal, 38, 18]
+
+
+class _Bars(pa.DataFrameModel):
+    source: str = pa.Field(description="where the row came from, as `archive:binance_usdm`")
+    symbol: str = pa.Field(description="instrument as ccxt writes it")
+    interval: str = pa.Field(isin=list(INTERVALS), description="length of the bar")
+    ts: Time = pa.Field(description="open of the bar, UTC; it is closed at ts + interval")
+    open: float = pa.Field(gt=0, description="first price, in quote currency")
+    high: float = pa.Field(gt=0, description="highest price, in quote currency")
+    low: float = pa.Field(gt=0, description="lowest price, in quote currency")
+    close: float = pa.Field(gt=0, description="last price, in quote currency")
+    volume: float = pa.Field(ge=0, description="traded amount, in base currency")
+
+    class Config:
+        strict = True
+
+    @pa.dataframe_check(name="high_is_highest")
+    def _high_is_highest(cls, data: pa.PolarsData) -> pl.LazyFrame:
+        return data.lazyframe.select(pl.col("high") >= pl.max_horizontal("open", "low", "close"))
+
+    @pa.dataframe_check(name="low_is_lowest")
+    def _low_is_lowest(cls, data: pa.PolarsData) -> pl.LazyFrame:
+        return data.lazyframe.select(pl.col("low") <= pl.min_horizontal("open", "high", "close"))
+
+
+@table(
+    "candles",
+    database="market",
+    key=("source", "symbol", "interval", "ts"),
+    unhashed=("ingested_at",),
+    primary_key=False,
+)
+class Candles(_Bars):
+    """Closed candles. The first value written for a bar stays."""
+
+    is_synthetic: bool = pa.Field(description="made by a venue or a tool to fill a hole; never traded")
+    ingested_at: Time = pa.Field(description="when the row was first written")
+
+    class Config:
+        strict = True
+
+
+@table(
+    "candle_revisions",
+    database="market",
+    key=("source", "symbol", "interval", "ts", "seen_at"),
+    unhashed=("seen_at",),
+    primary_key=False,
+)
+class CandleRevisions(_Bars):
+    """A later, different value of a stored candle. Kept apart; never changes the past."""
+
+    seen_at: Time = pa.Field(description="when the later value was seen")
+
+    class Config:
+        strict = True
+
+
+@table("funding_rates", database="market", key=("source", "symbol", "ts"), unhashed=("ingested_at",), primary_key=False)
+class FundingRates(pa.DataFrameModel):
+    """Funding of perpetuals. A positive rate is paid by longs to shorts."""
+
+    source: str = pa.Field(description="where the row came from")
+    symbol: str = pa.Field(description="instrument as ccxt writes it")
+    ts: Time = pa.Field(description="funding time, floored to the venue's grid")
+    stamped_at: Time = pa.Field(description="time as the venue stamped it; often late by milliseconds")
+    funding_rate: float = pa.Field(ge=-0.09, le=0.09, description="rate of the interval, 0.0001 is one basis point")
+    ingested_at: Time = pa.Field(description="when the row was first written")
+
+    class Config:
+        strict = True
+
+
+@table("instruments", database="market", key=("source", "symbol"), unhashed=("updated_at",))
+class Instruments(pa.DataFrameModel):
+    """What can be traded and in which units."""
+
+    source: str = pa.Field(description="where the row came from")
+    symbol: str = pa.Field(description="instrument as ccxt writes it")
+    symbol_normalized: str = pa.Field(description="name used in keys")
+    base: str = pa.Field(description="base currency")
+    quote: str = pa.Field(description="quote currency; USD, USDT and USDC are never pooled")
+    market_type: str = pa.Field(isin=[kind.value for kind in MarketType], description="spot or linear perpetual")
+    price_unit: Money = pa.Field(gt=0, description="finest price step that ever applies, in quote currency")
+    significant_digits: int = pa.Field(
+        nullable=True, ge=1, description="tick follows this many digits of the price; empty for a fixed tick"
+    )
+    tick: Money = pa.Field(gt=0, description="price step of orders where it is fixed, a multiple of price_unit")
+    lot: Money = pa.Field(gt=0, description="quantity step, in base currency")
+    min_qty: Money = pa.Field(ge=0, description="smallest order, in base currency")
+    min_notional: Money = pa.Field(ge=0, description="smallest order, in quote currency")
+    taker_fee_rate: Money = pa.Field(ge=0, lt=1, description="fee of a market order as a share of its notional")
+    max_leverage: int = pa.Field(ge=1, description="highest leverage, 1 for spot")
+    maintenance_margin_rate: Money = pa.Field(ge=0, lt=1, description="margin below which a position is liquidated")
+    liquidation_fee_rate: Money = pa.Field(ge=0, lt=1, description="fee of a liquidation as a share of its notional")
+    funding_interval_hours: int = pa.Field(nullable=True, description="empty for spot")
+    state: str = pa.Field(isin=[state.value for state in InstrumentState], description="lifecycle")
+    listed_at: Time = pa.Field(nullable=True, description="first trade, where known")
+    updated_at: Time = pa.Field(description="when the row was written")
+
+    class Config:
+        strict = True
+
+
+@table(
+    "features",
+    database="market",
+    key=("source", "symbol", "interval", "ts"),
+    unhashed=("ingested_at",),
+    primary_key=False,
+)
+class Features(pa.DataFrameModel):
+    """Indicators and regime per symbol and bar, with a fixed look-back. Empty until warm."""
+
+    source: str = pa.Field(description="where the candles came from")
+    symbol: str = pa.Field(description="instrument as ccxt writes it")
+    interval: str = pa.Field(isin=list(INTERVALS), description="length of the bar")
+    ts: Time = pa.Field(description="open of the bar; the values are known at ts + interval")
+    close: float = pa.Field(gt=0, description="close of the bar")
+    return_1: float = pa.Field(nullable=True, description="close over previous close, less 1")
+    return_24h: float = pa.Field(nullable=True, description="close over the close 24 hours before, less 1")
+    ema_fast: float = pa.Field(nullable=True, description="EMA over 12 bars")
+    ema_slow: float = pa.Field(nullable=True, description="EMA over 48 bars")
+    rsi: float = pa.Field(nullable=True, ge=0, le=100, description="RSI over 14 bars")
+    atr_pct: float = pa.Field(nullable=True, ge=0, description="ATR over 14 bars as a share of the close")
+    adx: float = pa.Field(nullable=True, ge=0, le=100, description="ADX over 14 bars")
+    bollinger_position: float = pa.Field(
+        nullable=True, description="where the close lies in the 20-bar band: 0 lower, 1 upper"
+    )
+    donchian_position: float = pa.Field(
+        nullable=True, description="where the close lies in the channel of the 20 bars before: 0 low, 1 high"
+    )
+    realised_volatility: float = pa.Field(
+        nullable=True, ge=0, description="standard deviation of returns over 48 bars, annualised over 365 days"
+    )
+    volume_average: float = pa.Field(nullable=True, ge=0, description="average volume over 48 bars, base")
+    quote_volume_24h: float = pa.Field(nullable=True, ge=0, description="traded in 24 hours, quote")
+    spread_proxy_bps: float = pa.Field(
+        nullable=True, ge=0, description="Corwin-Schultz estimate of the spread from highs and lows, average of 48 bars"
+    )
+    regime: str = pa.Field(isin=[regime.value for regime in Regime], description="market regime")
+    capped: bool = pa.Field(description="a value lay outside its stated range and was capped to it")
+    ingested_at: Time = pa.Field(description="when the row was written")
+
+    class Config:
+        strict = True

@@ -1,0 +1,150 @@
+"""From a pandera model to its table: name, database, key, DDL and data dictionary.
+
+The models themselves are in `market` and `ledger`; the connection that creates tables is in `resources.store`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pandera.polars as pa
+import polars as pl
+from pandera.errors import SchemaErrors
+
+from openclaw_pipelines.contracts.errors import ContractError, DataError
+
+_SQL_TYPES: dict[Any, str] = {
+    pl.Boolean: "BOOLEAN",
+    pl.Int64: "BIGINT",
+    pl.Float64: "DOUBLE",
+    pl.String: "VARCHAR",
+    pl.Date: "DATE",
+    pl.Binary: "BLOB",
+}
+
+
+class SchemaError(DataError):
+    """Rows break the rules of their table."""
+
+    template = "{rows} row(s) break the rules of {table}: {broken}. First case: {first}. Mend the rows or their source."
+    fields = ("table", "rows", "broken", "first")
+
+
+class UnmappedTypeError(ContractError):
+    """A model uses a column type that the store does not know."""
+
+    template = "column {column!r} of {table} has type {dtype}, which has no SQL type."
+    fields = ("table", "column", "dtype")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column as the store and the data dictionary see it."""
+
+    name: str
+    sql_type: str
+    nullable: bool
+    description: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table derived from a pandera model.
+
+    database: `market`, `ledger` or `research`.
+    key: columns that identify a row.
+    unhashed: columns outside `ledger_hash`: ingest times, run ids, code versions.
+    primary_key: whether DuckDB enforces the key (candles have none: it triples the file).
+    """
+
+    name: str
+    database: str
+    key: tuple[str, ...]
+    unhashed: tuple[str, ...]
+    primary_key: bool
+    model: type[pa.DataFrameModel]
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """Columns in the order of the model."""
+        schema = self.model.to_schema()
+        return tuple(
+            Column(name, _sql_type(self.name, name, column.dtype.type), bool(column.nullable), column.description or "")
+            for name, column in schema.columns.items()
+        )
+
+    @property
+    def names(self) -> list[str]:
+        """Column names in order."""
+        return list(self.model.to_schema().columns)
+
+    @property
+    def hashed(self) -> list[str]:
+        """Business columns, which `ledger_hash` covers."""
+        return [name for name in self.names if name not in self.unhashed]
+
+    @property
+    def polars_schema(self) -> dict[str, Any]:
+        """Polars types of the columns, for building frames from rows."""
+        return {name: column.dtype.type for name, column in self.model.to_schema().columns.items()}
+
+    def ddl(self) -> str:
+        """`CREATE TABLE` statement."""
+        lines = [
+            f'    "{column.name}" {column.sql_type}{"" if column.nullable else " NOT NULL"}' for column in self.columns
+        ]
+        if self.primary_key:
+            lines.append("    PRIMARY KEY (" + ", ".join(f'"{name}"' for name in self.key) + ")")
+        return f"CREATE TABLE IF NOT EXISTS {self.name} (\n" + ",\n".join(lines) + "\n)"
+
+    def frame(self, rows: list[dict[str, Any]]) -> pl.DataFrame:
+        """Rows as a validated frame in column order; an unknown column is an error of polars."""
+        return self.validate(pl.DataFrame(rows, schema=self.polars_schema, orient="row"))
+
+    def validate(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """`frame` in column order, or a `SchemaError` that names every broken rule."""
+        try:
+            return self.model.validate(frame, lazy=True).select(self.names)
+        except SchemaErrors as error:
+            raise _schema_error(self.name, error) from error
+
+
+TABLES: dict[str, Table] = {}
+
+
+def table(
+    name: str,
+    *,
+    database: str,
+    key: tuple[str, ...],
+    unhashed: tuple[str, ...] = ("recorded_at", "run_fingerprint"),
+    primary_key: bool = True,
+) -> Callable[[type[pa.DataFrameModel]], type[pa.DataFrameModel]]:
+    """Register a model as the single source of table `name`."""
+
+    def register(model: type[pa.DataFrameModel]) -> type[pa.DataFrameModel]:
+        TABLES[name] = Table(name, database, key, unhashed, primary_key, model)
+        return model
+
+    return register
+
+
+def _sql_type(table_name: str, column: str, dtype: Any) -> str:
+    if isinstance(dtype, pl.Decimal):
+        return f"DECIMAL({dtype.precision},{dtype.scale})"
+    if isinstance(dtype, pl.Datetime):
+        return "TIMESTAMPTZ"
+    for polars_type, sql_type in _SQL_TYPES.items():
+        if dtype == polars_type:
+            return sql_type
+    raise UnmappedTypeError(table_name, column, str(dtype))
+
+
+def _schema_error(table_name: str, error: SchemaErrors) -> SchemaError:
+    cases = error.failure_cases
+    broken = sorted(
+        {f"{row['column']}: {row['check']}" if row["column"] else str(row["check"]) for row in cases.to_dicts()}
+    )
+    first = cases.to_dicts()[0] if cases.height else {}
+    where = f"column {first.get('column')}, row {first.get('index')}, value {first.get('failure_case')}"
+    return SchemaError(table_name, cases.height, "; ".join(broken), where)

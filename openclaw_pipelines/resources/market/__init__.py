@@ -1,0 +1,1 @@
+"""Market sources behind one interface: `simulated`, `archive` and `ccxt`."""

@@ -1,0 +1,30 @@
+"""The interface of market sources. Choosing one by settings is in `factory`."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+import polars as pl
+
+CANDLE_COLUMNS = ["source", "symbol", "interval", "ts", "open", "high", "low", "close", "volume", "is_synthetic"]
+FUNDING_COLUMNS = ["source", "symbol", "ts", "stamped_at", "funding_rate"]
+
+
+class MarketSource(Protocol):
+    """Where candles, funding and instruments come from. Sources keep no state that changes an answer."""
+
+    name: str
+    """Written to the `source` column, as `simulated`, `archive:binance_usdm` or `ccxt:kraken`."""
+
+    def candles(self, symbol: str, interval: str, start: datetime, end: datetime, as_of: datetime) -> pl.DataFrame:
+        """Bars with `start <= ts < end` that are closed at `as_of`, ascending, in `CANDLE_COLUMNS`.
+
+        Missing bars are absent, never filled. A higher interval is built from the lowest stored one that divides it
+        where the source has no bars of its own; a bar of which a part is missing is built from what exists.
+        """
+
+    def funding_rates(self, symbol: str, start: datetime, end: datetime, as_of: datetime) -> pl.DataFrame:
+        """Funding with `start <= ts < end`, in `FUNDING_COLUMNS`; empty for spot."""
+
+    def instruments(self, symbols: Sequence[str], as_of: datetime) -> pl.DataFrame:
+        """Rows of `contracts.market.Instruments` for `symbols`; an unknown symbol is an error."""

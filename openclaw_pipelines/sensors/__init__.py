@@ -1,0 +1,1 @@
+"""Schedules and sensors. What they decide is decided by pure functions."""
