@@ -1,0 +1,291 @@
+"""Record layouts of the kernel: what a tick may read, what it carries on and what it writes.
+
+Every field is eight bytes wide, so that a record has no padding and its bytes are canonical. Units: money in atoms
+(1e-8 of the quote currency), prices in units of the instrument, quantities in kernel lots, rates in 1e-10, shares in
+basis points, times in whole seconds since the epoch, UTC. Arithmetic on them is in `money`, rules are in `fills`,
+`risk` and `step`.
+
+Arrays are record arrays, so that `array[i].field` means the same with and without the compiler.
+"""
+
+import hashlib
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from openclaw_pipelines.contracts.errors import KernelError
+
+Records = np.recarray[Any, Any]
+
+RING_SIZE = 64
+"""Approved orders whose times are remembered; `max_orders_per_window` cannot exceed it."""
+EVENTS_PER_SYMBOL = 6
+"""Most events one symbol can cause in one tick: funding, exit, reduced or refused entry, entry, protective exit."""
+PROPOSALS_PER_SYMBOL = 2
+"""Most proposals of one symbol in one tick: the strategy's own and one from outside."""
+NO_LIMIT = 2**62
+"""A limit in lots or atoms that never binds."""
+
+
+class BarState(IntEnum):
+    """What the bar of a symbol allows. A synthetic bar stands in for one that never was, so it counts as missing."""
+
+    MISSING = 0
+    TRADABLE = 1
+    UNFILLABLE = 2
+
+
+class Halt(IntEnum):
+    """The kill switch as the kernel sees it."""
+
+    OFF = 0
+    CLOSE_ONLY = 1
+    HALT_ALL = 2
+
+
+class EventKind(IntEnum):
+    """What happened inside a bar. Only FILL and FUNDING move cash."""
+
+    FILL = 1
+    FUNDING = 2
+    ENTRY_EXPIRED = 3
+    INSUFFICIENT = 4
+    REDUCED = 5
+    EXIT_CARRIED = 6
+
+
+def _dtype(integers: str, floats: str = "") -> np.dtype[Any]:
+    return np.dtype([(name, np.int64) for name in integers.split()] + [(name, np.float64) for name in floats.split()])
+
+
+INSTRUMENT = _dtype(
+    "mult"  # atoms per price unit and kernel lot
+    " step_units"  # tick in price units; the finest one where it follows the price
+    " significant_digits"  # of an order's price; 0 where the tick is fixed
+    " min_qty"  # lots
+    " min_notional"  # atoms
+    " is_perp"  # 1 linear perpetual, 0 spot
+    " taker_rate liquidation_rate"  # 1e-10 of the notional
+    " maintenance_bps max_leverage_bps"
+    " group"  # instruments on the same base asset share one, for concentration
+)
+
+SYMBOL_TICK = _dtype(
+    "open high low close"  # price units
+    " bar_state"  # BarState
+    " funding_rate"  # due at the bar's open, 1e-10 of the notional, longs pay a positive one; 0 none
+    " in_universe"  # 0: close-only
+    " control",  # RejectCode that refuses entries, or 0
+    "volume",
+)
+
+LIMITS = _dtype(
+    "min_order_notional max_order_notional max_position_notional"  # atoms
+    " max_position_qty"  # lots
+    " max_position_bps max_concentration_bps"  # of equity
+    " leverage_bps"  # 10_000 is 1x; margin of a perpetual is notional / leverage
+    " size_bps"  # canary: the part of the proposed quantity that is approved
+)
+
+ACCOUNT_LIMITS = _dtype(
+    "max_open_positions"
+    " max_leverage_bps"  # gross exposure over equity
+    " max_daily_loss_bps"  # of the equity at 00:00
+    " max_drawdown_bps"  # of the peak equity
+    " max_orders_per_window window_seconds order_gap_seconds cooldown_seconds"
+    " shorts_allowed"  # 1 or 0
+    " price_buffer_bps"  # adverse move until the fill for which approval reserves cash
+    " slippage_rate"  # 1e-10 of the price, against the account
+    " halt"  # Halt
+)
+
+ACCOUNT = _dtype(
+    "cash margin"  # margin: sum over open perpetuals, part of cash
+    " realized fees funding"  # running totals; fees are positive, funding is what was received
+    " day"  # days since the epoch of the last daily baseline
+    " day_open_equity peak_equity equity"  # equity: at the last tick
+    " last_tick"  # -1 before the first
+    " last_order_at"  # -1 before the first
+    " order_count"  # approved orders so far; the ring's write position follows from it
+    " pending_entries"
+)
+
+POSITION = _dtype(
+    "qty"  # signed lots
+    " entry_price margin"
+    " stop target trail_stop liquidation"  # price units; 0 none
+    " trail_distance"  # price units; 0 none
+    " entry_at"  # open of the bar it was filled in
+    " decided_at"  # tick of the entry's decision
+    " bars_held"
+    " last_price"  # last close of a bar that could be traded
+    " stale"  # 1: valued at an older close
+    " last_exit_at"  # tick at which the last exit was settled, -1 before the first
+    " last_signal"  # side of the entry signal at the last observed bar
+    " entry_fee funding"  # of the open position, atoms
+    " pending_action pending_side pending_qty pending_price"  # Action, Side, lots, the intended price
+    " pending_stop pending_target pending_trail"  # distances in price units; 0 none
+    " pending_rank pending_reason pending_decided_at pending_reserved"
+)
+
+PROPOSAL = _dtype(
+    "symbol"  # column
+    " action side"  # Action, Side
+    " qty"  # proposed lots, positive
+    " price"  # intended price: the close at the tick
+    " stop_distance target_distance trail_distance"  # price units, 0 none
+    " reason"  # ExitReason of an exit
+    " external"  # 1: from a model or an operator
+    " code measured limit"  # RejectCode with the numbers that decided it
+    " approved_qty rank reserved",
+    "confidence",
+)
+
+EVENT = _dtype(
+    "kind symbol leg side qty"  # EventKind, column, Leg, Side of the order, lots
+    " price intended_price"  # price units; a stop's or target's own price is its intended price
+    " fee cash_change realized"  # atoms; cash_change includes the fee
+    " reason"  # ExitReason of an exit
+    " at"  # open of the bar
+    " decided_at"  # tick of the decision that owns the order
+    " entry_decided_at"  # tick of the entry that the closed position came from
+)
+
+
+class State(NamedTuple):
+    """What a sub-account carries from tick to tick. Arrays are changed in place."""
+
+    account: Records
+    """ACCOUNT[1]"""
+    positions: Records
+    """POSITION[S]"""
+    indicators: NDArray[np.float64]
+    """[S, W]; `indicators.new_indicators` says what a row holds"""
+    order_times: NDArray[np.int64]
+    """[RING_SIZE] ticks of the latest approved orders"""
+
+
+class Tick(NamedTuple):
+    """One tick's bars. `at` is the close time of the bars."""
+
+    at: int
+    symbols: Records
+    """SYMBOL_TICK[S]"""
+
+
+class Context(NamedTuple):
+    """What stays the same over a deployment."""
+
+    instruments: Records
+    """INSTRUMENT[S]"""
+    params: Records
+    """PARAMS[1], see `params`"""
+    interval_seconds: int
+
+
+class StateBytesError(KernelError):
+    """Recorded state that this version of the kernel cannot read."""
+
+    template = "kernel state cannot be read: {why}. It was written by another layout; start a new deployment."
+    fields = ("why",)
+
+
+def records(dtype: np.dtype[Any], n: int) -> Records:
+    """`n` zeroed records.
+
+    >>> position = records(POSITION, 2)[1]
+    >>> int(position.qty)
+    0
+    """
+    return np.zeros(n, dtype).view(np.recarray)
+
+
+def new_limits(n_symbols: int) -> Records:
+    """LIMITS under which nothing binds but the range of the kernel's numbers: 1x, full size, ten million per position."""
+    limits = records(LIMITS, n_symbols)
+    limits.max_order_notional = limits.max_position_notional = 10**15
+    limits.max_position_qty = NO_LIMIT
+    limits.max_position_bps = limits.max_concentration_bps = 1_000_000
+    limits.leverage_bps = limits.size_bps = 10_000
+    return limits
+
+
+def new_account_limits() -> Records:
+    """ACCOUNT_LIMITS under which nothing binds."""
+    limits = records(ACCOUNT_LIMITS, 1)
+    limits.max_open_positions = NO_LIMIT
+    limits.max_leverage_bps = limits.max_daily_loss_bps = limits.max_drawdown_bps = 1_000_000
+    limits.max_orders_per_window = RING_SIZE
+    limits.shorts_allowed = 1
+    return limits
+
+
+def new_state(indicators: NDArray[np.float64], capital: int, inception: int) -> State:
+    """A flat account.
+
+    Args:
+        indicators: [S, W] rows, warmed or not; copied.
+        capital: atoms.
+        inception: seconds; the day it falls in is the first day, its baseline is the capital.
+    """
+    n_symbols = indicators.shape[0]
+    account, positions = records(ACCOUNT, 1), records(POSITION, n_symbols)
+    account.cash = account.equity = account.day_open_equity = account.peak_equity = capital
+    account.day = inception // 86_400
+    account.last_tick = account.last_order_at = -1
+    positions.last_exit_at = -1
+    return State(account, positions, indicators.copy(), np.full(RING_SIZE, -1, np.int64))
+
+
+def copy_state(state: State) -> State:
+    """An independent copy."""
+    return State(*(array.copy() for array in state))
+
+
+def state_bytes(state: State) -> bytes:
+    """Canonical bytes: a header with the layout's hash and the shapes, then the arrays, little-endian.
+
+    >>> state = new_state(np.zeros((2, 3)), 10**12, 0)
+    >>> state_bytes(load_state(state_bytes(state))) == state_bytes(state)
+    True
+    """
+    shape = np.array(state.indicators.shape, "<i8").tobytes()
+    arrays = (_little_endian(array).tobytes() for array in state)
+    return _layout_hash() + shape + b"".join(arrays)
+
+
+def load_state(data: bytes) -> State:
+    """The state that `state_bytes` wrote.
+
+    Raises:
+        StateBytesError: the bytes are of another layout or cut short.
+    """
+    if data[:32] != _layout_hash():
+        raise StateBytesError("its layout hash differs")
+    if len(data) < 48:
+        raise StateBytesError("its header is cut short")
+    n_symbols, width = (int(size) for size in np.frombuffer(data, "<i8", 2, 32))
+    account, positions = records(ACCOUNT, 1), records(POSITION, n_symbols)
+    indicators, times = np.empty((n_symbols, width), np.float64), np.empty(RING_SIZE, np.int64)
+    state, offset = State(account, positions, indicators, times), 48
+    if len(data) != offset + sum(array.nbytes for array in state):
+        raise StateBytesError(f"it has {len(data)} bytes for {n_symbols} symbols of width {width}")
+    for array in state:
+        array[...] = np.frombuffer(data, array.dtype.newbyteorder("<"), array.size, offset).reshape(array.shape)
+        offset += array.nbytes
+    return state
+
+
+def state_hash(state: State) -> str:
+    """SHA-256 of `state_bytes`."""
+    return hashlib.sha256(state_bytes(state)).hexdigest()
+
+
+def _little_endian(array: NDArray[Any]) -> NDArray[Any]:
+    return np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
+
+
+def _layout_hash() -> bytes:
+    return hashlib.sha256(repr((ACCOUNT.descr, POSITION.descr, RING_SIZE)).encode()).digest()
