@@ -53,7 +53,6 @@ class EventKind(IntEnum):
     ENTRY_EXPIRED = 3
     INSUFFICIENT = 4
     REDUCED = 5
-    EXIT_CARRIED = 6
 
 
 def _dtype(integers: str, floats: str = "") -> np.dtype[Any]:
@@ -64,6 +63,7 @@ INSTRUMENT = _dtype(
     "mult"  # atoms per price unit and kernel lot
     " step_units"  # tick in price units; the finest one where it follows the price
     " significant_digits"  # of an order's price; 0 where the tick is fixed
+    " max_step_units"  # tick never grows beyond this (whole prices are always allowed); 0 where the tick is fixed
     " min_qty"  # lots
     " min_notional"  # atoms
     " is_perp"  # 1 linear perpetual, 0 spot
@@ -127,7 +127,7 @@ POSITION = _dtype(
     " entry_fee funding"  # of the open position, atoms
     " pending_action pending_side pending_qty pending_price"  # Action, Side, lots, the intended price
     " pending_stop pending_target pending_trail"  # distances in price units; 0 none
-    " pending_rank pending_reason pending_decided_at pending_reserved"
+    " pending_rank pending_reason pending_decided_at pending_reserved pending_leverage_bps"
 )
 
 PROPOSAL = _dtype(
@@ -203,7 +203,7 @@ def records(dtype: np.dtype[Any], n: int) -> Records:
 
 
 def new_limits(n_symbols: int) -> Records:
-    """LIMITS under which nothing binds but the range of the kernel's numbers: 1x, full size, ten million per position."""
+    """LIMITS under which nothing binds but the range of the kernel: 1x, full size, ten million quote per position."""
     limits = records(LIMITS, n_symbols)
     limits.max_order_notional = limits.max_position_notional = 10**15
     limits.max_position_qty = NO_LIMIT
@@ -241,7 +241,7 @@ def new_state(indicators: NDArray[np.float64], capital: int, inception: int) -> 
 
 def copy_state(state: State) -> State:
     """An independent copy."""
-    return State(*(array.copy() for array in state))
+    return State(state.account.copy(), state.positions.copy(), state.indicators.copy(), state.order_times.copy())
 
 
 def state_bytes(state: State) -> bytes:
