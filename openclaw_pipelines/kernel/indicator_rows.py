@@ -1,8 +1,8 @@
 """The indicator state of one symbol as one float64 row, and `observe`, which folds one closed bar in.
 
-A row is a plain array, so its bytes can be hashed, saved and copied to a device. It starts with the named slots below and ends
-with the rings whose capacities the parameter record states. Only what the family reads is computed. Missing bars are skipped and
-zero-volume bars included by the caller; rules over the values belong to `signals`.
+A row is a plain array, so its bytes can be hashed, saved and copied to a device. It starts with the named `slots` and
+ends with the rings whose capacities the parameter record states. Only what the family reads is computed. Missing bars
+are skipped and zero-volume bars included by the caller; rules over the values belong to `setups` and `signals`.
 """
 
 from typing import Any
@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from openclaw_pipelines.contracts.enums import Family
 from openclaw_pipelines.kernel.indicators import (
     AdxState,
     adx_step,
@@ -20,7 +19,45 @@ from openclaw_pipelines.kernel.indicators import (
     true_range,
     wilder_step,
 )
-from openclaw_pipelines.kernel.primitives import div, fmax, mul, sign, to_int
+from openclaw_pipelines.kernel.primitives import div, fmax, mul, to_int
+from openclaw_pipelines.kernel.setups import breakout_setup, ema_trend_setup, momentum_setup, reversion_setup
+from openclaw_pipelines.kernel.slots import (
+    ADX,
+    ATR,
+    BAND_DEVIATION,
+    BAND_MIDDLE,
+    BREAKOUT,
+    CLOSE,
+    CLOSE_AT,
+    DM_RANGE,
+    EMA_FAST,
+    EMA_SLOW,
+    EMA_TREND,
+    ENTRY_HIGH,
+    ENTRY_LOW,
+    EXIT_HIGH,
+    EXIT_LOW,
+    HIGH,
+    LOW,
+    MEAN_GAIN,
+    MEAN_LOSS,
+    MEAN_VOLUME,
+    MINUS_DM,
+    MOMENTUM,
+    OPEN,
+    PAST_CLOSE,
+    PLUS_DM,
+    RANGE_AT,
+    RETURN_AT,
+    REVERSION,
+    SEEN,
+    SETUP,
+    SETUP_AGE,
+    SLOTS,
+    VOLATILITY,
+    VOLUME,
+    VOLUME_AT,
+)
 from openclaw_pipelines.kernel.windows import (
     Row,
     ring_next,
@@ -31,44 +68,6 @@ from openclaw_pipelines.kernel.windows import (
     window_min,
 )
 
-(
-    SEEN,  # bars folded
-    OPEN,  # of the newest bar, as are the next four
-    HIGH,
-    LOW,
-    CLOSE,
-    VOLUME,
-    ATR,
-    EMA_FAST,
-    EMA_SLOW,
-    MEAN_GAIN,
-    MEAN_LOSS,
-    PLUS_DM,
-    MINUS_DM,
-    DM_RANGE,
-    ADX,
-    BAND_MIDDLE,
-    BAND_DEVIATION,
-    ENTRY_HIGH,  # extremes of the bars before the newest one
-    ENTRY_LOW,
-    EXIT_HIGH,
-    EXIT_LOW,
-    PAST_CLOSE,  # the close `momentum_lookback` bars before the newest
-    VOLATILITY,  # annualised
-    MEAN_VOLUME,
-    SETUP,  # side that the family would enter: -1, 0, 1
-    SETUP_AGE,  # bars for which the setup has stood; 0 on the bar that changed it
-    CLOSE_AT,  # ring cursors
-    RANGE_AT,
-    RETURN_AT,
-    VOLUME_AT,
-    SLOTS,  # number of named slots; the rings follow: closes, highs, lows, returns, volumes
-) = range(31)
-
-MOMENTUM = int(Family.MOMENTUM)
-BREAKOUT = int(Family.BREAKOUT)
-REVERSION = int(Family.REVERSION)
-EMA_TREND = int(Family.EMA_TREND)
 _SEEN_MAX = 1 << 52
 
 
@@ -225,49 +224,6 @@ def _fold_setup(row: Row, params: Any) -> None:
     else:
         row[SETUP] = side
         row[SETUP_AGE] = 0.0
-
-
-@njit(inline="always", cache=True, error_model="numpy")
-def momentum_setup(row: Row) -> int:
-    """Side of the return over the look-back where the close lies on the same side of the average."""
-    side = sign(row[CLOSE] - row[PAST_CLOSE])
-    if side != sign(row[CLOSE] - row[EMA_SLOW]):
-        side = 0
-    return side
-
-
-@njit(inline="always", cache=True, error_model="numpy")
-def breakout_setup(row: Row) -> int:
-    """Side on which the close lies beyond the entry channel."""
-    side = 0
-    if row[CLOSE] > row[ENTRY_HIGH]:
-        side = 1
-    elif row[CLOSE] < row[ENTRY_LOW]:
-        side = -1
-    return side
-
-
-@njit(inline="always", cache=True, error_model="numpy")
-def reversion_setup(row: Row, params: Any) -> int:
-    """Against a close beyond a band and an extreme RSI, in a regime without trend."""
-    side = 0
-    rsi = rsi_value(row[MEAN_GAIN], row[MEAN_LOSS])
-    reach = mul(params.bollinger_width, row[BAND_DEVIATION])
-    if row[ADX] < params.adx_threshold:
-        if row[CLOSE] < row[BAND_MIDDLE] - reach and rsi < params.rsi_low:
-            side = 1
-        elif row[CLOSE] > row[BAND_MIDDLE] + reach and rsi > params.rsi_high:
-            side = -1
-    return side
-
-
-@njit(inline="always", cache=True, error_model="numpy")
-def ema_trend_setup(row: Row, params: Any) -> int:
-    """Side of the fast over the slow average while ADX shows a trend."""
-    side = 0
-    if row[ADX] >= params.adx_threshold:
-        side = sign(row[EMA_FAST] - row[EMA_SLOW])
-    return side
 
 
 def indicator_values(row: Row, params: Any) -> dict[str, float | None]:

@@ -1,9 +1,9 @@
-"""Indicators as one-step recurrences. Each is written once; the batch loops of `batches` and the tick's `observe` call it.
+"""Indicators as one-step recurrences, each written once; the loops of `batches` and the tick's `observe` call it.
 
-Seeds follow TA-Lib: exponential averages start from the plain mean of their first `length` inputs. While seeding, the state
-holds the running sum; `seen`, the number of inputs folded before, says which of the two it is. No state is ever NaN.
-Prices are float64 of whole price units. Windows (SMA, Bollinger, Donchian, realised volatility, volume average) are read from
-rings in `windows`; entry and exit rules belong to `signals`.
+Seeds follow TA-Lib: exponential averages start from the plain mean of their first `length` inputs. While seeding, the
+state holds the running sum; `seen`, the number of inputs folded before, says which of the two it is. No state is ever
+NaN. Prices are float64 of whole price units. Windows (SMA, Bollinger, Donchian, realised volatility, volume average)
+are read from rings in `windows`; entry and exit rules belong to `setups` and `signals`.
 """
 
 from typing import NamedTuple
@@ -30,7 +30,7 @@ class AdxState(NamedTuple):
 
 @njit(inline="always", cache=True, error_model="numpy")
 def ema_step(state: float, seen: int, value: float, length: int, alpha: float) -> float:
-    """Exponential average: the sum of the inputs while `seen + 1 < length`, their mean at `length`, then the recurrence.
+    """Exponential average: the running sum while `seen + 1 < length`, the mean at `length`, then the recurrence.
 
     alpha: weight of the newest value, 2 / (length + 1), computed on the host.
 
@@ -129,8 +129,9 @@ def adx_step(
 ) -> AdxState:
     """Fold one bar into ADX. `seen` counts earlier folds (bars seen minus one, as the first bar has none before it).
 
-    +DI and -DI are defined from `length` folds, ADX from `2 * length - 1`: the mean of the first `length` DX, then Wilder's
-    average. A bar on which DX is undefined adds nothing to the seed and leaves the average as it is, as in TA-Lib.
+    +DI and -DI are defined from `length` folds, ADX from `2 * length - 1`: the mean of the first `length` DX, then
+    Wilder's average. A bar on which DX is undefined adds nothing to the seed and leaves the average as it is, as in
+    TA-Lib.
     """
     up = high - prev_high
     down = prev_low - low

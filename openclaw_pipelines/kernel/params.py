@@ -1,59 +1,29 @@
-"""What can be set for each strategy family, and the record of numbers that the compiled code reads.
+"""The record of numbers that the compiled code reads for one parameter row: validated, hashed, with derived constants.
 
-`FAMILIES` is the single source: settings, documentation and validation are derived from it. Position limits, fees and
-capital are settings of the account and belong to the risk settings, not here.
+What can be set, its bounds and defaults are in `families`.
 """
 
 import difflib
 import hashlib
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from numbers import Integral, Real
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from openclaw_pipelines.contracts.enums import Family
 from openclaw_pipelines.contracts.errors import ConfigError
+from openclaw_pipelines.kernel.families import FAMILIES, FamilySpec, ParamSpec
 
 SECONDS_PER_YEAR = 365 * 86_400
 """Crypto trades every day of the year."""
 
-LENGTH_MAX = 5_000
 # Multiples of an indicator's length after which its seed weighs less than 2 % (e**-4) in its value.
 EMA_SETTLES = 3
 WILDER_SETTLES = 5
 ADX_SETTLES = 6
-
-
-@dataclass(frozen=True)
-class ParamSpec:
-    """One parameter: its name, type (int, float or bool), default, inclusive bounds and meaning with its unit."""
-
-    name: str
-    kind: type[int] | type[float] | type[bool]
-    default: int | float | bool
-    low: float
-    high: float
-    meaning: str
-
-
-@dataclass(frozen=True)
-class FamilySpec:
-    """One strategy family and its parameters in a fixed order."""
-
-    name: str
-    family: Family
-    meaning: str
-    parameters: tuple[ParamSpec, ...]
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Parameter names in order."""
-        return tuple(spec.name for spec in self.parameters)
 
 
 class UnknownFamilyError(ConfigError):
@@ -91,96 +61,9 @@ class ParameterConflictError(ConfigError):
     fields = ("family", "lesser", "lesser_value", "relation", "greater", "greater_value")
 
 
-def _length(name: str, default: int, meaning: str, *, low: int = 1) -> ParamSpec:
-    return ParamSpec(name, int, default, low, LENGTH_MAX, meaning)
-
-
-def _number(name: str, default: float, low: float, high: float, meaning: str) -> ParamSpec:
-    return ParamSpec(name, float, default, low, high, meaning)
-
-
-def _common(
-    *, stop_atr: float, target_atr: float, trail_atr: float, hold_bars: int, target: float, volume_ratio: float
-) -> tuple[ParamSpec, ...]:
-    """Parameters that every family has; families differ only in their defaults."""
-    return (
-        _length("atr_length", 14, "bars of the average true range (Wilder)"),
-        _number("stop_atr", stop_atr, 0.0, 100.0, "stop distance in average true ranges; 0 = no stop"),
-        _number("target_atr", target_atr, 0.0, 100.0, "target distance in average true ranges; 0 = no target"),
-        _number("trail_atr", trail_atr, 0.0, 100.0, "trailing stop distance in average true ranges; 0 = none"),
-        ParamSpec("max_hold_bars", int, hold_bars, 0, 1_000_000, "bars after which a position is closed; 0 = never"),
-        ParamSpec(
-            "entry_window_bars", int, 2, 1, 1_000, "bars for which a fresh setup may be entered; 2 lets a reversal in"
-        ),
-        _length("volatility_length", 48, "returns in the realised volatility", low=2),
-        _number(
-            "volatility_target", target, 0.0, 10.0, "annualised volatility that full size stands for; 0 = always full"
-        ),
-        _length("volume_length", 20, "bars of the average volume"),
-        _number(
-            "volume_ratio", volume_ratio, 0.0, 100.0, "least volume of an entry bar over the average; 0 = not asked"
-        ),
-        ParamSpec("allow_short", bool, True, 0, 1, "whether short positions may be entered"),
-        ParamSpec("position_bps", int, 2_000, 1, 100_000, "notional of a full-size position in bps of equity"),
-    )
-
-
-_ADX = _length("adx_length", 14, "bars of the average directional index (Wilder)", low=2)
-
-_SPECS = (
-    FamilySpec(
-        "momentum",
-        Family.MOMENTUM,
-        "Time-series momentum: side of the return over a look-back, confirmed by an average, sized to a volatility target",
-        (
-            _length("momentum_lookback", 96, "bars over which the return is taken"),
-            _length("ema_slow", 48, "span in bars of the average that the close must lie beyond", low=2),
-            *_common(stop_atr=3.0, target_atr=0.0, trail_atr=0.0, hold_bars=0, target=0.6, volume_ratio=0.0),
-        ),
-    ),
-    FamilySpec(
-        "breakout",
-        Family.BREAKOUT,
-        "Donchian breakout: close beyond the range of the bars before it, ATR trailing stop, exit at the opposite channel",
-        (
-            _length("channel_entry", 48, "earlier bars whose range must be broken to enter"),
-            _length("channel_exit", 24, "earlier bars whose opposite extreme, broken, closes the position"),
-            *_common(stop_atr=2.5, target_atr=0.0, trail_atr=3.5, hold_bars=0, target=0.0, volume_ratio=1.0),
-        ),
-    ),
-    FamilySpec(
-        "reversion",
-        Family.REVERSION,
-        "Mean reversion in quiet regimes: RSI and Bollinger extremes while ADX is low, out at the middle band or in time",
-        (
-            _length("rsi_length", 14, "bars of the relative strength index (Wilder)", low=2),
-            _number("rsi_low", 30.0, 0.0, 100.0, "long entries need an RSI below this"),
-            _number("rsi_high", 70.0, 0.0, 100.0, "short entries need an RSI above this"),
-            _length("bollinger_length", 20, "bars of the Bollinger bands", low=2),
-            _number("bollinger_width", 2.0, 0.1, 10.0, "standard deviations from middle to outer band"),
-            _ADX,
-            _number("adx_threshold", 25.0, 0.0, 100.0, "entries need an ADX below this"),
-            *_common(stop_atr=2.5, target_atr=0.0, trail_atr=0.0, hold_bars=24, target=0.0, volume_ratio=0.0),
-        ),
-    ),
-    FamilySpec(
-        "ema_trend",
-        Family.EMA_TREND,
-        "Trend by two averages: side of fast over slow while ADX shows a trend, with ATR stop, target and trailing stop",
-        (
-            _length("ema_fast", 12, "span in bars of the fast average", low=2),
-            _length("ema_slow", 48, "span in bars of the slow average", low=2),
-            _ADX,
-            _number("adx_threshold", 20.0, 0.0, 100.0, "entries need an ADX of at least this"),
-            *_common(stop_atr=2.0, target_atr=6.0, trail_atr=3.0, hold_bars=0, target=0.0, volume_ratio=0.0),
-        ),
-    ),
+_SETTABLE = tuple(
+    dict.fromkeys((p.name, float if p.kind is float else int) for s in FAMILIES.values() for p in s.parameters)
 )
-
-FAMILIES: Mapping[str, FamilySpec] = MappingProxyType({spec.name: spec for spec in _SPECS})
-"""Family name -> its parameters."""
-
-_SETTABLE = tuple(dict.fromkeys((p.name, float if p.kind is float else int) for s in _SPECS for p in s.parameters))
 _DERIVED = (
     ("bars_per_year", float),
     ("ema_fast_alpha", float),
@@ -198,8 +81,8 @@ PARAMS = np.dtype(
     (np.record, [("family", "<i8"), *((n, "<f8" if k is float else "<i8") for n, k in _SETTABLE + _DERIVED)])
 )
 """One record per parameter row, eight bytes a field. What a family does not have is 0. `*_alpha` are 2 / (span + 1),
-`annual_factor` is sqrt(bars_per_year), `*_ring` are ring capacities in bars (0 = unused), `ready_bars` is the bar count from
-which every indicator is defined, `warmup_bars` the one from which entries are allowed."""
+`annual_factor` is sqrt(bars_per_year), `*_ring` are ring capacities in bars (0 = unused), `ready_bars` is the bar
+count from which every indicator is defined, `warmup_bars` the one from which entries are allowed."""
 
 
 def params_record(family: str, values: Mapping[str, Any], interval_seconds: int) -> np.record:
@@ -256,8 +139,9 @@ def params_values(record: np.record) -> dict[str, int | float | bool]:
 def warmup_bars(record: np.record) -> int:
     """Bars after which every indicator of the family is settled; before that no entry is signalled.
 
-    Windows settle when full. Exponential averages are seeded with a plain mean and count as settled when that seed weighs
-    less than 2 % (e**-4): 3 spans for an EMA, 5 lengths for Wilder's ATR and RSI, 6 for ADX, which smooths twice.
+    Windows settle when full. Exponential averages are seeded with a plain mean and count as settled when that seed
+    weighs less than 2 % (e**-4): 3 spans for an EMA, 5 lengths for Wilder's ATR and RSI, 6 for ADX, which smooths
+    twice.
     """
     return int(record.warmup_bars)
 
@@ -316,7 +200,7 @@ def _refuse_conflicts(spec: FamilySpec, record: np.record) -> None:
             raise ParameterConflictError(spec.name, lesser, low, relation, greater, high)
 
 
-def _derive(record: np.record, bars_per_year: float) -> None:
+def _derive(record: Any, bars_per_year: float) -> None:
     """Constants that must come from the host, ring capacities and bar counts."""
     record.bars_per_year = bars_per_year
     record.annual_factor = math.sqrt(bars_per_year)

@@ -1,8 +1,8 @@
 """Arithmetic that gives the same bits on CPU and GPU: the only door to products that feed sums, min, max and int().
 
-`mul` is plain here; a CUDA build swaps in `libdevice.dmul_rn`, because nvvm would contract `a + b * c` into one rounding.
-Everything is `inline="always"`, so that the flattened kernel compiles to PTX. Windows and recurrences belong to `windows`
-and `indicators`, integer money to the modules that settle.
+`mul` is plain here; a CUDA build swaps in `libdevice.dmul_rn`, because nvvm would contract `a + b * c` into one
+rounding. Everything is `inline="always"`, so that the flattened kernel compiles to PTX. Windows and recurrences belong
+to `windows` and `indicators`, integer money to the modules that settle.
 """
 
 from numba import njit
@@ -39,7 +39,7 @@ def fmin(a: float, b: float) -> float:
     (1.0, 1.0, 1.0)
     """
     least = a
-    if b < a or a != a:  # noqa: PLR0124 - NaN is the number that differs from itself
+    if b < a or a != a:  # only NaN differs from itself
         least = b
     return least
 
@@ -52,14 +52,14 @@ def fmax(a: float, b: float) -> float:
     (2.0, 1.0, 1.0)
     """
     greatest = a
-    if b > a or a != a:  # noqa: PLR0124 - NaN is the number that differs from itself
+    if b > a or a != a:  # only NaN differs from itself
         greatest = b
     return greatest
 
 
 @njit(inline="always", cache=True, error_model="numpy")
 def to_int(x: float, lo: int, hi: int) -> int:
-    """Truncate toward zero, held within [lo, hi]; NaN gives `lo`. Plain `int()` of NaN or 1e300 differs between machines.
+    """Truncate toward zero, held within [lo, hi]; NaN gives `lo`. Plain `int()` of those differs between machines.
 
     >>> to_int(-2.9, -10, 10), to_int(1e300, -10, 10), to_int(float("nan"), -10, 10)
     (-2, 10, -10)

@@ -16,7 +16,10 @@ from typing import Any, NamedTuple
 from numba import njit
 
 from openclaw_pipelines.contracts.enums import ExitReason
-from openclaw_pipelines.kernel.indicator_rows import (
+from openclaw_pipelines.kernel.indicator_rows import indicator_values, new_indicators, observe, width
+from openclaw_pipelines.kernel.indicators import rsi_value
+from openclaw_pipelines.kernel.primitives import div, fmin, mul, sign, to_int
+from openclaw_pipelines.kernel.slots import (
     ADX,
     ATR,
     BAND_MIDDLE,
@@ -39,13 +42,7 @@ from openclaw_pipelines.kernel.indicator_rows import (
     SETUP_AGE,
     VOLATILITY,
     VOLUME,
-    indicator_values,
-    new_indicators,
-    observe,
-    width,
 )
-from openclaw_pipelines.kernel.indicators import rsi_value
-from openclaw_pipelines.kernel.primitives import div, fmin, mul, sign, to_int
 from openclaw_pipelines.kernel.windows import Row
 
 __all__ = ["Signal", "indicator_values", "new_indicators", "observe", "signal", "width"]
@@ -58,7 +55,7 @@ class Signal(NamedTuple):
     """What the family wants for one symbol.
 
     entry: side to enter (-1, 0, 1), 0 while a position is held. exit: 0 or the ExitReason for the position held.
-    confidence: 0 without an entry, else 0.5 (barely) up to 1. stop, target, trail: distances in price units, 0.0 = none.
+    confidence: 0 without an entry, else 0.5 (barely) up to 1. stop, target, trail: distances in price units, 0 = none.
     size: part of a full position, in [0, 1].
     """
 
@@ -149,8 +146,9 @@ def _turned(row: Row, params: Any, side: int) -> bool:
 def _confidence(row: Row, params: Any, entry: int) -> float:
     """0.5 for a setup that barely holds, nearing 1 with its excess over the rule.
 
-    Excess: momentum: return in average true ranges of a walk as long; breakout: distance beyond the channel in average true
-    ranges; reversion: how far RSI is past its limit; ema_trend: ADX over its threshold, relative to it.
+    The excess is, for momentum, the move over the look-back against the average true range times the root of the bars;
+    for breakout, the distance beyond the channel in average true ranges; for reversion, how far RSI is past its limit
+    in tens; for ema_trend, ADX over its threshold, relative to it.
     """
     if params.family == MOMENTUM:
         walk = mul(row[ATR], math.sqrt(params.momentum_lookback))

@@ -1,7 +1,7 @@
 """Rings: fixed windows of past numbers inside a flat float64 row, read oldest to newest so that sums never drift.
 
-A ring is `capacity` slots from `base`; `at` is the slot (0 .. capacity - 1) that the next number goes to, hence the oldest
-once the ring is full. Whether enough numbers were pushed is the caller's count; nothing here looks for NaN.
+A ring is `capacity` slots from `base`; `at` is the slot (0 .. capacity - 1) that the next number goes to, hence the
+oldest once the ring is full. Whether enough numbers were pushed is the caller's count; nothing here looks for NaN.
 What the numbers mean belongs to `indicators`.
 """
 
@@ -80,7 +80,7 @@ def window_deviation(row: Row, base: int, capacity: int, at: int, length: int, d
 def window_max(row: Row, base: int, capacity: int, at: int, length: int) -> float:
     """Greatest of the `length` newest numbers."""
     slot = ring_start(at, length, capacity)
-    greatest = row[base + slot]
+    greatest: float = row[base + slot]
     for _ in range(length):
         greatest = fmax(greatest, row[base + slot])
         slot = ring_next(slot, capacity)
@@ -91,7 +91,7 @@ def window_max(row: Row, base: int, capacity: int, at: int, length: int) -> floa
 def window_min(row: Row, base: int, capacity: int, at: int, length: int) -> float:
     """Least of the `length` newest numbers."""
     slot = ring_start(at, length, capacity)
-    least = row[base + slot]
+    least: float = row[base + slot]
     for _ in range(length):
         least = fmin(least, row[base + slot])
         slot = ring_next(slot, capacity)
