@@ -1,0 +1,37 @@
+"""Choosing a market source by settings. The sources themselves are in the modules imported here."""
+
+from pathlib import Path
+
+from openclaw_pipelines.contracts.config import Market
+from openclaw_pipelines.contracts.enums import SourceKind
+from openclaw_pipelines.contracts.errors import ConfigError
+from openclaw_pipelines.resources.market.base import MarketSource
+
+
+class MissingSourceSettingError(ConfigError):
+    """A market source lacks a setting it needs."""
+
+    template = "the {source} market needs {setting}. Set it in the configuration or by {variable}."
+    fields = ("source", "setting", "variable")
+
+
+def build_source(market: Market) -> MarketSource:
+    """The source that `market.source` names, for `market.symbols`.
+
+    Raises MissingSourceSettingError, and what the source raises for an unknown folder, exchange or symbol.
+    """
+    if market.source is SourceKind.SIMULATED:
+        from openclaw_pipelines.resources.market.simulated import SimulatedMarket
+
+        return SimulatedMarket(market.seed, tuple(market.symbols))
+    if market.source is SourceKind.ARCHIVE:
+        from openclaw_pipelines.resources.market.archive import ArchiveMarket
+
+        if market.archive_dir is None:
+            raise MissingSourceSettingError("archive", "market.archive_dir", "OPENCLAW_ARCHIVE_DIR")
+        return ArchiveMarket(Path(market.archive_dir), market.archive_market_type)
+    if market.exchange is None:
+        raise MissingSourceSettingError("ccxt", "market.exchange", "OPENCLAW_EXCHANGE")
+    from openclaw_pipelines.resources.market.ccxt_source import build_ccxt_source
+
+    return build_ccxt_source(market)
