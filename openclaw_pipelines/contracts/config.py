@@ -3,31 +3,61 @@
 Layers, provenance, fingerprints and environment variables are in `settings`.
 """
 
-from datetime import date
+import re
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from openclaw_pipelines.contracts.enums import KillSwitch, MarketType, Mode, SourceKind
 
+_DECIMAL = re.compile(r"[-+]?\d+(\.\d+)?", re.ASCII)
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+
+
+def _exact(value: object) -> object:
+    """Whole numbers, decimals and decimal text; a binary float has already lost the digits that were written."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return Decimal(value)
+    if isinstance(value, str) and _DECIMAL.fullmatch(value):
+        return Decimal(value)
+    if isinstance(value, Decimal):
+        return value
+    raise ValueError("must be a decimal number")
+
+
+def _day(value: object) -> object:
+    """Only days as they stand in partition keys; pydantic alone would read 20250510 as seconds since the epoch."""
+    if isinstance(value, str) and not _DAY.fullmatch(value):
+        raise ValueError("must be a day as 2025-05-10")
+    if not isinstance(value, str | date) or isinstance(value, datetime):
+        raise ValueError("must be a day as 2025-05-10")
+    return value
+
+
+Exact = Annotated[Decimal, BeforeValidator(_exact)]
+Day = Annotated[date, BeforeValidator(_day), Field(strict=False)]
 Bps = Annotated[int, Field(ge=0, le=1_000_000)]
-Share = Annotated[int, Field(ge=0, le=10_000, description="share in bps, 10,000 is all of it")]
-Money = Annotated[Decimal, Field(ge=0, le=Decimal(10_000_000))]
+Share = Annotated[int, Field(ge=0, le=10_000)]
+Money = Annotated[Decimal, Field(ge=0, le=Decimal(10_000_000)), BeforeValidator(_exact)]
+Cost = Annotated[Decimal, Field(ge=0, le=500), BeforeValidator(_exact)]
+Weight = Annotated[float, Field(ge=0, le=1_000, allow_inf_nan=False)]
 
 
 class _Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # strict: `"5"`, `true` and `5.5` are no whole numbers
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class Risk(_Settings):
-    """Limits that the governor enforces. All of them can be overridden per strategy and per symbol."""
+    """Limits that the governor enforces. All can be overridden per strategy, those of one position also per symbol."""
 
     max_order_notional: Money = Field(Decimal(5_000), description="largest order, quote currency")
     min_order_notional: Money = Field(
         Decimal(0), description="smallest order, quote currency; the instrument's own minimum applies too"
     )
-    max_position_qty: Decimal = Field(Decimal(0), ge=0, description="largest position, base currency; 0 is no limit")
+    max_position_qty: Exact = Field(Decimal(0), ge=0, description="largest position, base currency; 0 is no limit")
     max_position_notional: Money = Field(Decimal(5_000), description="largest position, quote currency")
     max_position_pct_equity_bps: Bps = Field(5_000, description="largest position as a share of equity")
     max_symbol_concentration_bps: Bps = Field(
@@ -48,15 +78,23 @@ class Risk(_Settings):
     price_buffer_bps: Share = Field(50, description="reserve on top of an entry's cost, for the move until it fills")
 
 
+PER_SYMBOL_LIMITS = (
+    "max_order_notional",
+    "min_order_notional",
+    "max_position_qty",
+    "max_position_notional",
+    "max_position_pct_equity_bps",
+    "max_symbol_concentration_bps",
+    "margin_leverage_bps",
+)
+"""Limits of one order or position; the others hold for the whole sub-account and have no value per symbol."""
+
+
 class Costs(_Settings):
     """Costs of paper trading."""
 
-    taker_fee_bps: Annotated[Decimal, Field(ge=0, le=500)] | None = Field(
-        None, description="fee of market orders; empty for the instrument's own"
-    )
-    slippage_bps: Annotated[Decimal, Field(ge=0, le=500)] = Field(
-        Decimal(2), description="how far market and stop fills move against the account"
-    )
+    taker_fee_bps: Cost | None = Field(None, description="fee of market orders; empty for the instrument's own")
+    slippage_bps: Cost = Field(Decimal(2), description="how far market and stop fills move against the account")
     funding: bool = Field(True, description="charge funding to perpetuals")
 
 
@@ -71,7 +109,7 @@ class Universe(_Settings):
     max_spread_bps: Annotated[float, Field(ge=0)] = Field(200.0, description="largest spread proxy")
     max_volatility: Annotated[float, Field(gt=0)] = Field(5.0, description="largest annualised realised volatility")
     min_coverage_bps: Share = Field(9_000, description="least share of bars present in the look-back")
-    weights: dict[str, float] = Field(
+    weights: dict[str, Weight] = Field(
         default={"liquidity": 0.3, "volatility": 0.2, "spread": 0.2, "trend_quality": 0.2, "outcomes": 0.1},
         description="weights of the score's parts",
     )
@@ -96,11 +134,11 @@ class Strategy(_Settings):
     params: dict[str, Any] = Field(default_factory=dict, description="parameters of the family")
     interval: str = Field(description="bar length, as 15m")
     capital: Money = Field(Decimal(10_000), gt=0, description="starting cash, quote currency")
-    start_day: date = Field(description="inception at 00:00Z of this day")
+    start_day: Day = Field(description="inception at 00:00Z of this day")
     symbols: list[str] | None = Field(None, min_length=1, description="columns of the deployment; empty for all")
     allow: list[str] = Field(default_factory=list, description="if given, only these may be entered")
     deny: list[str] = Field(default_factory=list, description="never entered")
-    mode: Mode = Field(Mode.AUTO, description="manual, assist or auto")
+    mode: Mode = Field(Mode.AUTO, strict=False, description="manual, assist or auto")
     shadow: bool = Field(False, description="plan and preview, execute nothing")
     paused: bool = Field(False, description="no entries; exits go on")
     canary_bps: Annotated[int, Field(ge=0, le=10_000)] = Field(10_000, description="size multiplier, 10,000 is full")
@@ -124,15 +162,17 @@ class SymbolOverride(_Settings):
 class Market(_Settings):
     """Where candles come from and which."""
 
-    source: SourceKind = Field(SourceKind.SIMULATED, description="simulated, archive or ccxt")
+    source: SourceKind = Field(SourceKind.SIMULATED, strict=False, description="simulated, archive or ccxt")
     symbols: list[str] = Field(min_length=1, description="instruments, as ccxt writes them")
     intervals: list[str] = Field(["1m"], min_length=1, description="stored intervals; strategies' own are added")
     archive_dir: str | None = Field(None, description="folder of files for the archive source")
-    archive_market_type: MarketType | None = Field(None, description="market type where the folder does not tell")
+    archive_market_type: Annotated[MarketType, Field(strict=False)] | None = Field(
+        None, description="market type where the folder does not tell"
+    )
     exchange: str | None = Field(None, description="ccxt id of the exchange")
     exchange_options: dict[str, Any] = Field(default_factory=dict, description="passed to the ccxt client")
     seed: int = Field(20_250_101, description="seed of the simulated market")
-    first_day: date = Field(date(2025, 1, 1), description="first partition")
+    first_day: Day = Field(date(2025, 1, 1), description="first partition")
     timeout_seconds: int = Field(10, ge=1, description="time-out of one request")
     max_retries: int = Field(5, ge=0, description="retries of one request")
 
@@ -141,7 +181,7 @@ class Autopilot(_Settings):
     """The whole configuration."""
 
     account: str = Field("paper", pattern=r"^[a-z0-9_-]+$", description="account that all strategies trade for")
-    kill_switch: KillSwitch = Field(KillSwitch.OFF, description="off, close_only or halt_all")
+    kill_switch: KillSwitch = Field(KillSwitch.OFF, strict=False, description="off, close_only or halt_all")
     kill_switch_file: str = Field("KILL_SWITCH", description="file in the data folder whose content is a kill switch")
     overlay_file: str | None = Field(None, description="live overlay read after this file; empty to disable")
     market: Market
@@ -151,7 +191,9 @@ class Autopilot(_Settings):
     quality: Quality = Quality()
     symbols: dict[str, SymbolOverride] = Field(default_factory=dict, description="overrides per symbol")
     strategies: dict[str, Strategy] = Field(min_length=1, description="strategies by name")
-    outcome_horizons_seconds: list[int] = Field([300, 900, 3600], min_length=1, description="horizons of outcomes")
+    outcome_horizons_seconds: list[Annotated[int, Field(ge=1, le=86_400)]] = Field(
+        [300, 900, 3600], min_length=1, description="horizons of outcomes"
+    )
     minimum_sample: int = Field(20, ge=1, description="metrics on fewer observations are marked")
     data_dir: str = Field("data/local", description="where the store lives")
     lock_timeout_seconds: float = Field(30.0, gt=0, description="how long to wait for the store's lock")

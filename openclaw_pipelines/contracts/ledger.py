@@ -237,6 +237,18 @@ class Equity(_TickRow):
     open_positions: int = pa.Field(ge=0, description="number of open positions")
 
 
+@table("autopilot_funding_payments", database="ledger", key=("account_id", "strategy_config_id", "symbol", "tick_at"))
+class FundingPayments(_TickRow):
+    """Funding charged to an open position inside a bar."""
+
+    symbol: str = pa.Field(description="instrument as ccxt writes it")
+    bar_at: Time = pa.Field(description="open of the bar in which it was due")
+    entry_decision_key: str = pa.Field(description="decision that opened the position")
+    qty: Money = pa.Field(description="signed quantity held, in base currency")
+    price: Money = pa.Field(gt=0, description="price it was charged at, in quote currency")
+    amount: Money = pa.Field(description="received in quote currency, negative when paid")
+
+
 @table("reconcile_events", database="ledger", key=("account_id", "strategy_config_id", "tick_at", "check_name"))
 class ReconcileEvents(_TickRow):
     """Accounting checks after each tick whose result deserves a row: every mismatch, and the first pass of each day."""

@@ -1,0 +1,218 @@
+"""What a strategy is while it runs: its parameters, symbols, instruments and limits, as Decimals and as kernel arrays.
+
+A deployment starts flat at its inception. Parameters, family, interval and symbols are its fingerprint; limits and controls
+may change within it and are recorded per tick. Reading configuration is in `settings`.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from openclaw_pipelines.contracts.canonical import sha256_of
+from openclaw_pipelines.contracts.config import Costs, Risk
+from openclaw_pipelines.contracts.enums import Mode
+from openclaw_pipelines.contracts.errors import ConfigError
+from openclaw_pipelines.contracts.time import interval_length
+from openclaw_pipelines.domain.instruments import Instrument
+from openclaw_pipelines.kernel import layout, money
+from openclaw_pipelines.kernel.params import params_record, stack_params, warmup_bars
+
+EXECUTE = {"auto": 2, "assist": 1, "none": 0}
+
+
+class LeverageError(ConfigError):
+    """A margin leverage that the instrument does not allow."""
+
+    template = "{symbol} allows leverage up to {allowed}x, the configuration asks for {asked}x. Lower risk.margin_leverage_bps."
+    fields = ("symbol", "allowed", "asked")
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Limits, costs and controls as configured, with the layer each came from. Recorded with every tick."""
+
+    risk: Risk
+    symbol_risk: dict[str, Risk]
+    sources: dict[str, dict[str, str]]
+    costs: Costs
+    mode: Mode
+    shadow: bool
+    paused: bool
+    canary_bps: int
+    approval_ticks: int
+
+    @property
+    def version_id(self) -> str:
+        """Hash of the limits in force."""
+        return sha256_of(self.payload())
+
+    @property
+    def executes(self) -> int:
+        """Which approved entries become orders: 0 none, 1 those from outside, 2 all."""
+        if self.shadow:
+            return EXECUTE["none"]
+        return EXECUTE["auto"] if self.mode is Mode.AUTO else EXECUTE["assist"]
+
+    def payload(self) -> dict[str, Any]:
+        """Plain values for canonical JSON."""
+        return {
+            "risk": self.risk.model_dump(),
+            "symbol_risk": {symbol: risk.model_dump() for symbol, risk in self.symbol_risk.items()},
+            "sources": self.sources,
+            "costs": self.costs.model_dump(),
+            "mode": self.mode,
+            "shadow": self.shadow,
+            "paused": self.paused,
+            "canary_bps": self.canary_bps,
+            "approval_ticks": self.approval_ticks,
+        }
+
+    @classmethod
+    def from_payload(cls, values: dict[str, Any]) -> "Policy":
+        """The policy that `payload` was made from, also after JSON."""
+        return cls(
+            risk=Risk.model_validate(values["risk"]),
+            symbol_risk={symbol: Risk.model_validate(risk) for symbol, risk in values["symbol_risk"].items()},
+            sources=values["sources"],
+            costs=Costs.model_validate(values["costs"]),
+            mode=Mode(values["mode"]),
+            **{name: values[name] for name in ("shadow", "paused", "canary_bps", "approval_ticks")},
+        )
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A strategy's sub-account and everything that stays the same while it runs."""
+
+    account_id: str
+    strategy_config_id: str
+    family: str
+    params: dict[str, Any]
+    interval: str
+    capital: Decimal
+    inception: datetime
+    instruments: tuple[Instrument, ...]
+    fingerprint: str
+
+    @property
+    def deployment_id(self) -> str:
+        """Strategy, fingerprint and inception."""
+        return f"{self.strategy_config_id}@{self.fingerprint[:12]}@{self.inception:%Y%m%d}"
+
+    @property
+    def symbols(self) -> list[str]:
+        """Columns of every kernel array, in order."""
+        return [instrument.symbol for instrument in self.instruments]
+
+    @property
+    def interval_seconds(self) -> int:
+        """Length of a bar."""
+        return int(interval_length(self.interval).total_seconds())
+
+    @property
+    def lots(self) -> list[Decimal]:
+        """Kernel lot of each column, in base currency."""
+        return [money.kernel_lot(item.price_unit, item.lot)[0] for item in self.instruments]
+
+    @property
+    def warmup_bars(self) -> int:
+        """Bars before inception on which the indicators are warmed."""
+        return warmup_bars(params_record(self.family, self.params, self.interval_seconds))
+
+    def payload(self) -> dict[str, Any]:
+        """Plain values for canonical JSON."""
+        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {**values, "instruments": [item.payload() for item in self.instruments]}
+
+    @classmethod
+    def from_payload(cls, values: dict[str, Any]) -> "Deployment":
+        """The deployment that `payload` was made from, also after JSON."""
+        return cls(
+            **{
+                **values,
+                "capital": Decimal(values["capital"]),
+                "inception": datetime.fromisoformat(values["inception"]).astimezone(UTC),
+                "instruments": tuple(Instrument.from_payload(item) for item in values["instruments"]),
+            }
+        )
+
+    def context(self, policy: Policy) -> layout.Context:
+        """The kernel's view of instruments and parameters; a fee from the configuration replaces the instruments' own."""
+        params = stack_params([params_record(self.family, self.params, self.interval_seconds)]).view(layout.Records)
+        bases = sorted({item.base for item in self.instruments})
+        instruments = layout.records(layout.INSTRUMENT, len(self.instruments))
+        for record, item in zip(instruments, self.instruments, strict=True):
+            _fill_instrument(record, item, policy.costs, bases.index(item.base))
+        return layout.Context(instruments, params, self.interval_seconds)
+
+    def limits(self, policy: Policy) -> layout.Records:
+        """LIMITS[S]."""
+        limits = layout.new_limits(len(self.instruments))
+        for record, item, lot in zip(limits, self.instruments, self.lots, strict=True):
+            _fill_limits(record, item, lot, policy.symbol_risk[item.symbol], policy.canary_bps)
+        return limits
+
+    def account_limits(self, policy: Policy, halt: layout.Halt) -> layout.Records:
+        """ACCOUNT_LIMITS[1] under the kill switch in force."""
+        limits, risk = layout.new_account_limits(), policy.risk
+        limits.max_open_positions = risk.max_open_positions
+        limits.max_leverage_bps = risk.max_leverage_bps
+        limits.max_daily_loss_bps = risk.max_daily_loss_bps
+        limits.max_drawdown_bps = risk.max_drawdown_bps
+        limits.max_orders_per_window = risk.max_orders_per_window or layout.RING_SIZE
+        limits.window_seconds = risk.order_window_seconds if risk.max_orders_per_window else 0
+        limits.order_gap_seconds = risk.order_gap_seconds
+        limits.cooldown_seconds = risk.cooldown_seconds
+        limits.shorts_allowed = int(risk.allow_short)
+        limits.price_buffer_bps = risk.price_buffer_bps
+        limits.slippage_rate = money.to_rate(policy.costs.slippage_bps / 10_000, "costs.slippage_bps")
+        limits.halt = int(halt)
+        limits.executes = policy.executes
+        return limits
+
+    def with_inception(self, inception: datetime) -> "Deployment":
+        """The same deployment started at another day."""
+        return replace(self, inception=inception)
+
+
+def deployment_fingerprint(family: str, params: dict[str, Any], interval: str, symbols: list[str]) -> str:
+    """SHA-256 of what makes a deployment: its parameters, indicators, interval and columns."""
+    return sha256_of({"family": family, "params": params, "interval": interval, "symbols": symbols})
+
+
+def _fill_instrument(record: layout.Records, item: Instrument, costs: Costs, group: int) -> None:
+    lot, record.mult = money.kernel_lot(item.price_unit, item.lot)
+    record.step_units = 1 if item.significant_digits else int(item.tick / item.price_unit)
+    record.significant_digits = item.significant_digits or 0
+    record.min_qty = max(1, -int(-item.min_qty // lot))
+    record.min_notional = money.to_atoms(item.min_notional)
+    record.is_perp = int(item.is_perp)
+    fee = item.taker_fee_rate if costs.taker_fee_bps is None else costs.taker_fee_bps / 10_000
+    record.taker_rate = money.to_rate(fee, f"taker fee of {item.symbol}")
+    record.liquidation_rate = money.to_rate(item.liquidation_fee_rate, f"liquidation fee of {item.symbol}")
+    record.maintenance_bps = int(item.maintenance_margin_rate * 10_000)
+    record.max_leverage_bps = item.max_leverage * 10_000
+    record.group = group
+
+
+def _fill_limits(record: layout.Records, item: Instrument, lot: Decimal, risk: Risk, canary_bps: int) -> None:
+    record.min_order_notional = money.to_atoms(risk.min_order_notional)
+    record.max_order_notional = money.to_atoms(risk.max_order_notional)
+    record.max_position_notional = money.to_atoms(risk.max_position_notional)
+    if risk.max_position_qty:
+        record.max_position_qty = int(risk.max_position_qty // lot)
+    record.max_position_bps = risk.max_position_pct_equity_bps
+    record.max_concentration_bps = risk.max_symbol_concentration_bps
+    leverage_bps = risk.margin_leverage_bps if item.is_perp else 10_000
+    if leverage_bps > item.max_leverage * 10_000:
+        raise LeverageError(item.symbol, item.max_leverage, leverage_bps / 10_000)
+    record.leverage_bps = leverage_bps
+    record.size_bps = canary_bps
+
+
+def policy_payload(deployment: Deployment, policy: Policy) -> dict[str, Any]:
+    """What ticks share: the payload of a `tick_contexts` row."""
+    return {"deployment": deployment.payload(), "policy": policy.payload()}
+
+

@@ -1,0 +1,74 @@
+"""Instruments in Decimal, and their integer form for the kernel."""
+
+from dataclasses import asdict, dataclass
+from decimal import Decimal
+from typing import Any
+
+from openclaw_pipelines.contracts.enums import InstrumentState, MarketType
+from openclaw_pipelines.contracts.errors import DataError
+
+
+class MissingInstrumentError(DataError):
+    """A configured symbol has no instrument."""
+
+    template = "{source} has no instrument {symbol!r}. Materialize `instruments`, or remove the symbol."
+    fields = ("source", "symbol")
+
+
+@dataclass(frozen=True)
+class Instrument:
+    """One instrument, as recorded with each tick that used it. Money is in quote, quantities in base currency."""
+
+    symbol: str
+    base: str
+    quote: str
+    market_type: MarketType
+    price_unit: Decimal
+    significant_digits: int | None
+    tick: Decimal
+    lot: Decimal
+    min_qty: Decimal
+    min_notional: Decimal
+    taker_fee_rate: Decimal
+    max_leverage: int
+    maintenance_margin_rate: Decimal
+    liquidation_fee_rate: Decimal
+    funding_interval_hours: int | None
+    state: InstrumentState
+
+    @property
+    def is_perp(self) -> bool:
+        """Whether it is a linear perpetual."""
+        return self.market_type is MarketType.LINEAR
+
+    def payload(self) -> dict[str, Any]:
+        """Plain values for canonical JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_payload(cls, values: dict[str, Any]) -> "Instrument":
+        """The instrument that `payload` was made from, also after JSON."""
+        decimals = {
+            name: Decimal(str(values[name]))
+            for name in (
+                "price_unit",
+                "tick",
+                "lot",
+                "min_qty",
+                "min_notional",
+                "taker_fee_rate",
+                "maintenance_margin_rate",
+                "liquidation_fee_rate",
+            )
+        }
+        kinds = {"market_type": MarketType(values["market_type"]), "state": InstrumentState(values["state"])}
+        return cls(**{**{name: values[name] for name in cls.__dataclass_fields__}, **decimals, **kinds})
+
+
+def instruments_of(source: str, symbols: list[str], rows: list[dict[str, Any]]) -> tuple[Instrument, ...]:
+    """Instruments of `symbols` in their order out of rows of the `instruments` table."""
+    by_symbol = {row["symbol"]: row for row in rows if row["source"] == source}
+    missing = [symbol for symbol in symbols if symbol not in by_symbol]
+    if missing:
+        raise MissingInstrumentError(source, missing[0])
+    return tuple(Instrument.from_payload(by_symbol[symbol]) for symbol in symbols)
