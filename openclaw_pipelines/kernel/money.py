@@ -5,17 +5,14 @@ Conversions from `Decimal` and float are at the end; they run on the host, befor
 """
 
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
-from functools import partial
+from typing import Any
 
-import numba
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from openclaw_pipelines.contracts.errors import KernelError
 from openclaw_pipelines.kernel.layout import Records, State
-
-njit = partial(numba.njit, cache=True, error_model="numpy")
-inlined = partial(numba.njit, cache=True, error_model="numpy", inline="always")
 
 ATOM = Decimal("1e-8")
 RATE_UNIT = Decimal("1e-10")
@@ -47,7 +44,7 @@ class PriceUnitError(KernelError):
     fields = ("symbol", "row", "value", "unit")
 
 
-@inlined
+@njit(inline="always", cache=True, error_model="numpy")
 def rate_up(amount: int, rate: int) -> int:
     """`amount * rate` rounded up, for what the account pays: fees, slippage, funding.
 
@@ -59,13 +56,13 @@ def rate_up(amount: int, rate: int) -> int:
     return (amount // 10_000_000_000) * rate + ((amount % 10_000_000_000) * rate + 9_999_999_999) // 10_000_000_000
 
 
-@inlined
+@njit(inline="always", cache=True, error_model="numpy")
 def rate_down(amount: int, rate: int) -> int:
     """`amount * rate` rounded down, for what the account receives."""
     return (amount // 10_000_000_000) * rate + (amount % 10_000_000_000) * rate // 10_000_000_000
 
 
-@inlined
+@njit(inline="always", cache=True, error_model="numpy")
 def mul_div(amount: int, times: int, by: int) -> int:
     """`amount * times / by` rounded down. Exact while the result and `by * times` fit int64.
 
@@ -75,19 +72,19 @@ def mul_div(amount: int, times: int, by: int) -> int:
     return (amount // by) * times + (amount % by) * times // by
 
 
-@inlined
+@njit(inline="always", cache=True, error_model="numpy")
 def mul_div_up(amount: int, times: int, by: int) -> int:
     """`amount * times / by` rounded up; range as `mul_div`."""
     return (amount // by) * times + ((amount % by) * times + by - 1) // by
 
 
-@inlined
+@njit(inline="always", cache=True, error_model="numpy")
 def share(equity: int, bps: int) -> int:
     """`bps` of the equity: 0 for a negative one, and never of more than EQUITY_MAX."""
     return mul_div(min(max(equity, 0), EQUITY_MAX), bps, 10_000)
 
 
-@njit
+@njit(cache=True, error_model="numpy")
 def price_step(price: int, step_units: int, significant_digits: int, max_step_units: int) -> int:
     """Tick at `price`, in price units: fixed, or following the significant digits.
 
@@ -109,8 +106,8 @@ def price_step(price: int, step_units: int, significant_digits: int, max_step_un
     return max(step, step_units)
 
 
-@inlined
-def round_price(price: int, instrument: Records, up: bool) -> int:  # noqa: FBT001 - keywords cost inlining
+@njit(inline="always", cache=True, error_model="numpy")
+def round_price(price: int, instrument: Any, up: bool) -> int:  # noqa: FBT001 - keywords cost inlining
     """`price` on the instrument's tick, `up` or down; a positive price stays positive."""
     if instrument.significant_digits == 0 and instrument.step_units == 1:
         return price
@@ -123,51 +120,54 @@ def round_price(price: int, instrument: Records, up: bool) -> int:  # noqa: FBT0
     return price - excess
 
 
-@inlined
-def slipped(price: int, side: int, rate: int, instrument: Records) -> int:
+@njit(inline="always", cache=True, error_model="numpy")
+def slipped(price: int, side: int, rate: int, instrument: Any) -> int:
     """Price of a market order on `side` (1 buys, -1 sells), `rate` worse than `price` and on the tick."""
     return round_price(max(price + side * rate_up(price, rate), 1), instrument, side > 0)
 
 
-@inlined
-def notional_of(qty: int, price: int, instrument: Records) -> int:
+@njit(inline="always", cache=True, error_model="numpy")
+def notional_of(qty: int, price: int, instrument: Any) -> int:
     """Atoms that `qty` lots (0 or more) are worth at `price`."""
-    return qty * price * instrument.mult
+    notional: int = qty * price * instrument.mult
+    return notional
 
 
-@inlined
+@njit(inline="always", cache=True, error_model="numpy")
 def margin_of(notional: int, leverage_bps: int) -> int:
     """Isolated margin of a perpetual."""
     return mul_div_up(notional, 10_000, leverage_bps)
 
 
-@inlined
-def entry_cost(notional: int, instrument: Records, leverage_bps: int) -> int:
+@njit(inline="always", cache=True, error_model="numpy")
+def entry_cost(notional: int, instrument: Any, leverage_bps: int) -> int:
     """Free cash that an entry takes: its margin (a perpetual's) or all of it (spot), and the fee."""
-    fee = rate_up(notional, instrument.taker_rate)
-    return fee + (margin_of(notional, leverage_bps) if instrument.is_perp else notional)
+    cost: int = rate_up(notional, instrument.taker_rate)
+    cost += margin_of(notional, leverage_bps) if instrument.is_perp else notional
+    return cost
 
 
-@njit
-def affordable(free_cash: int, price: int, instrument: Records, leverage_bps: int) -> int:
+@njit(cache=True, error_model="numpy")
+def affordable(free_cash: int, price: int, instrument: Any, leverage_bps: int) -> int:
     """Most lots whose `entry_cost` at `price` is within `free_cash`."""
     if free_cash <= 0:
         return 0
-    low, high = 0, min(free_cash * leverage_bps // 10_000 if free_cash < EQUITY_MAX else NOTIONAL_MAX, NOTIONAL_MAX)
-    high //= price * instrument.mult
-    if not instrument.is_perp:
-        high = min(high, free_cash // (price * instrument.mult))
+    per_lot = price * instrument.mult
+    spendable = min(free_cash, EQUITY_MAX)
+    if instrument.is_perp:
+        spendable = min(mul_div(spendable, leverage_bps, 10_000), NOTIONAL_MAX)
+    low, high = 0, spendable // per_lot
     while low < high:
         middle = low + (high - low + 1) // 2
-        if entry_cost(notional_of(middle, price, instrument), instrument, leverage_bps) <= free_cash:
+        if entry_cost(middle * per_lot, instrument, leverage_bps) <= free_cash:
             low = middle
         else:
             high = middle - 1
     return low
 
 
-@njit
-def liquidation_price(side: int, qty: int, entry_price: int, margin: int, instrument: Records) -> int:
+@njit(cache=True, error_model="numpy")
+def liquidation_price(side: int, qty: int, entry_price: int, margin: int, instrument: Any) -> int:
     """Price at which margin and loss leave only the maintenance margin, rounded towards the market; 0 none.
 
     Solves margin + side * qty * (price - entry) = maintenance * qty * price for the price.
@@ -274,13 +274,16 @@ def prove_ranges(
         raise MoneyRangeError("reachable value in atoms", "the account", reach, INT64_MAX, advice)
 
 
-def _prove_settings(column: int, instrument: Records, limit: Records) -> None:
+def _prove_settings(column: int, instrument: Any, limit: Any) -> None:
     for name in ("taker_rate", "liquidation_rate"):
         _within(name, column, int(instrument[name]), 0, MAX_RATE)
     _within("maintenance_bps", column, int(instrument.maintenance_bps), 0, 5_000)
     _within("mult", column, int(instrument.mult), 1, NOTIONAL_MAX)
     _within("max_position_notional", column, int(limit.max_position_notional), 0, NOTIONAL_MAX)
     _within("leverage_bps", column, int(limit.leverage_bps), 10_000, min(int(instrument.max_leverage_bps), MAX_BPS))
+    if int(limit.leverage_bps) * int(instrument.maintenance_bps) >= 10**8:
+        advice = "Lower the leverage: its margin must exceed the maintenance margin."
+        raise MoneyRangeError("maintenance_bps", f"column {column}", int(instrument.maintenance_bps), "margin", advice)
     _within("size_bps", column, int(limit.size_bps), 0, 10_000)
     for name in ("max_position_bps", "max_concentration_bps"):
         _within(name, column, int(limit[name]), 0, MAX_BPS)
