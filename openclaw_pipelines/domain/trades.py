@@ -89,7 +89,7 @@ def closed_trades(fills: pl.DataFrame, funding: pl.DataFrame | None = None) -> p
 
 
 def _in_order(fills: pl.DataFrame) -> Iterable[dict[str, Any]]:
-    done = fills.filter(pl.col("qty") > 0).to_dicts()
+    done = (fill for fill in fills.to_dicts() if fill["qty"] > 0)
     return sorted(done, key=lambda fill: (fill["bar_at"], _ORDER_IN_BAR[fill["leg"]], fill["fill_key"]))
 
 
