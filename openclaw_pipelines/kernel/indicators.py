@@ -12,8 +12,8 @@ from numba import njit
 
 from openclaw_pipelines.kernel.primitives import fmax, fmin, mul
 
-TINY = 1e-14
-"""TA-Lib's zero: a smoothed range that has decayed below it carries no direction."""
+TINY = 1e-290
+"""Averages that have decayed below this are zero: their ratio would be made of denormal numbers."""
 
 RSI_FLAT = 50.0
 """RSI of a price that did not move: neither strong nor weak. TA-Lib gives 0 there, which would read as oversold."""
