@@ -183,7 +183,9 @@ class Autopilot(_Settings):
     account: str = Field("paper", pattern=r"^[a-z0-9_-]+$", description="account that all strategies trade for")
     kill_switch: KillSwitch = Field(KillSwitch.OFF, strict=False, description="off, close_only or halt_all")
     kill_switch_file: str = Field("KILL_SWITCH", description="file in the data folder whose content is a kill switch")
-    overlay_file: str | None = Field(None, description="live overlay read after this file; empty to disable")
+    overlay_file: str | None = Field(
+        None, description="live overlay in the data folder, read after this file; empty to disable"
+    )
     market: Market
     risk: Risk = Risk()
     costs: Costs = Costs()

@@ -1,0 +1,95 @@
+"""Hashes over settings. Order, comments, layers and spelling of numbers do not matter, only what holds in the end.
+
+What changes no decision is left out of the configuration's fingerprint: where things lie (data folder, archive folder,
+overlay and kill-switch file), how they are reached (time-outs, retries, connection options), log level and jitter.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
+from enum import Enum
+from typing import Any
+
+from openclaw_pipelines.contracts.config import Autopilot
+
+UNFINGERPRINTED = frozenset(
+    {
+        "data_dir",
+        "log_level",
+        "lock_timeout_seconds",
+        "kill_switch_file",
+        "overlay_file",
+        "market.archive_dir",
+        "market.timeout_seconds",
+        "market.max_retries",
+        "strategies.<name>.jitter_seconds",
+    }
+)
+"""Keys that change no decision."""
+CONNECTION_OPTIONS = frozenset(
+    {
+        "urls",
+        "hostname",
+        "proxy",
+        "proxyUrl",
+        "httpProxy",
+        "httpsProxy",
+        "socksProxy",
+        "timeout",
+        "rateLimit",
+        "verbose",
+    }
+)
+"""Keys of `market.exchange_options` that say how an exchange is reached."""
+
+
+def canonical_json(value: Any) -> str:
+    """Text in which equal settings are equal, whatever their order.
+
+    >>> canonical_json({"b": Decimal("5.00"), "a": [True, None]})
+    '{"a":[true,null],"b":"5"}'
+    """
+    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def sha256(value: Any) -> str:
+    """SHA-256 of the canonical JSON, lower-case hex."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+
+def fingerprinted(config: Autopilot, resolved: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """What the configuration's fingerprint covers.
+
+    resolved: strategy -> what replaces its override sections, with all layers applied.
+    """
+    tree = config.model_dump()
+    for section in ("risk", "costs", "universe", "symbols"):  # every strategy carries what holds for it
+        del tree[section]
+    options = tree["market"]["exchange_options"]
+    tree["market"]["exchange_options"] = {k: v for k, v in options.items() if k not in CONNECTION_OPTIONS}
+    for name, strategy in tree["strategies"].items():
+        strategy.update(resolved[name])
+    return _without(tree, UNFINGERPRINTED, "")
+
+
+def _without(tree: Mapping[str, Any], left_out: frozenset[str], prefix: str) -> dict[str, Any]:
+    kept = {}
+    for key, value in tree.items():
+        name = f"{prefix}{'<name>' if prefix == 'strategies.' else key}"
+        if name not in left_out:
+            kept[key] = _without(value, left_out, f"{name}.") if isinstance(value, Mapping) else value
+    return kept
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, Mapping):
+        return {str(key): _plain(below) for key, below in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, Decimal):
+        return format(value.normalize() + 0, "f")
+    return value.isoformat() if isinstance(value, date) else value

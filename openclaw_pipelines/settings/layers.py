@@ -1,0 +1,109 @@
+"""Merging layers: what overrides what, and which layer each value came from.
+
+Layers, later wins: code defaults, `autopilot.yaml`, the live overlay, the environment. Inside one document the general
+value `risk.*` gives way to `strategies.<name>.risk.*`, and that to `symbols.<symbol>.risk.*`; but a later document
+beats everything an earlier one says, so that an operator's overlay `risk:` section clamps every strategy and symbol.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel
+
+from openclaw_pipelines.settings.documents import Document, Path, dotted
+
+DEFAULT = "default"
+
+
+def merge(documents: Iterable[Document]) -> dict[str, Any]:
+    """Trees laid over each other: mappings merge key by key, lists and values replace."""
+    merged: dict[str, Any] = {}
+    for document in documents:
+        _lay_over(merged, document.tree)
+    return merged
+
+
+def layer_name(document: Document, path: Path) -> str:
+    """How a layer reads for one key. Sections of the main file go by their own name.
+
+    >>> layer_name(Document("autopilot.yaml", {}), ("symbols", "BTC/USDT", "risk", "max_order_notional"))
+    'symbols:BTC/USDT'
+    >>> layer_name(Document("overlay live.yaml", {}), ("strategies", "trend", "risk", "max_order_notional"))
+    'overlay live.yaml strategy:trend'
+    """
+    sections = {"strategies": "strategy", "symbols": "symbols"}
+    if len(path) < 2 or path[0] not in sections:
+        return document.name
+    section = f"{sections[path[0]]}:{path[1]}"
+    return f"{document.name} {section}" if document.name.startswith(("overlay ", "environment ")) else section
+
+
+def provenance(config: BaseModel, documents: Sequence[Document]) -> dict[str, str]:
+    """Layer of every value of the merged configuration, by dotted key."""
+    return {dotted(path): layer_of(path, documents) for path in _leaves(config.model_dump(), ())}
+
+
+def layer_of(path: Path, documents: Sequence[Document]) -> str:
+    """Name of the last document that sets the key, or `default`."""
+    for document in reversed(documents):
+        if document.has(path):
+            return layer_name(document, path)
+    return DEFAULT
+
+
+def resolve(
+    section: str, documents: Sequence[Document], strategy: str, symbol: str | None = None
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Values of `risk`, `costs` or `universe` that hold for one strategy and symbol, and the layer of each.
+
+    What no document sets is left out: the model's default holds.
+    """
+    values: dict[str, Any] = {}
+    layers: dict[str, str] = {}
+    places: list[Path] = [(section,), ("strategies", strategy, section)]
+    if symbol is not None:
+        places.append(("symbols", symbol, section))
+    for document in documents:
+        for place in places:
+            found = _at(document.tree, place)
+            _lay_over(values, found)
+            layers.update(dict.fromkeys(found, layer_name(document, place)))
+    return values, layers
+
+
+def find_place(section: str, key: Path, documents: Sequence[Document], strategy: str, symbol: str | None) -> Path:
+    """Full path under which a resolved value was set last, for messages."""
+    places: list[Path] = [("strategies", strategy, section), (section,)]
+    if symbol is not None:
+        places.insert(0, ("symbols", symbol, section))
+    for document in reversed(documents):
+        for place in places:
+            if document.has((*place, *key)):
+                return (*place, *key)
+    return (section, *key)
+
+
+def _at(tree: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
+    found: Any = tree
+    for part in path:
+        found = found.get(part) if isinstance(found, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
+
+
+def _lay_over(target: dict[str, Any], tree: Mapping[str, Any]) -> None:
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            below = target.get(key)
+            target[key] = dict(below) if isinstance(below, Mapping) else {}
+            _lay_over(target[key], value)
+        else:
+            target[key] = value
+
+
+def _leaves(tree: Mapping[str, Any], path: Path) -> Iterator[Path]:
+    for key, value in tree.items():
+        here = (*path, str(key))
+        if isinstance(value, Mapping) and value:
+            yield from _leaves(value, here)
+        else:
+            yield here

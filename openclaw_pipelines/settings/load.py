@@ -1,0 +1,216 @@
+"""Reading the configuration: files and environment in, frozen settings out.
+
+Read again at every tick: the same files and variables give the same object from memory, without parsing.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from openclaw_pipelines.contracts.config import Autopilot, Market, Universe
+from openclaw_pipelines.contracts.enums import KillSwitch
+from openclaw_pipelines.contracts.time import INTERVALS
+from openclaw_pipelines.settings.agreement import check_agreement
+from openclaw_pipelines.settings.controls import STRICTEST_LAST, environment_kill_switch
+from openclaw_pipelines.settings.documents import Document, parse
+from openclaw_pipelines.settings.environment import (
+    KILL_SWITCH_VARIABLE,
+    VARIABLES,
+    environment_documents,
+    refuse_unknown_variables,
+)
+from openclaw_pipelines.settings.errors import (
+    MissingConfigError,
+    OverlayUnreadableError,
+    SettingConflictError,
+    UnknownStrategyError,
+    nearest,
+)
+from openclaw_pipelines.settings.fingerprint import fingerprinted, sha256
+from openclaw_pipelines.settings.layers import merge, provenance
+from openclaw_pipelines.settings.redaction import redact
+from openclaw_pipelines.settings.resolution import StrategySettings, resolve_strategy
+from openclaw_pipelines.settings.validation import Place, checked_document, typed
+
+DEFAULT_CONFIG = Path("config") / "autopilot.yaml"
+_PACKAGE_HOME = Path(__file__).resolve().parents[2]
+_CODE_DEFAULTS = Document("default", {"universe": {"weights": Universe().weights}})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The merged configuration.
+
+    provenance: dotted key -> layer. config_fingerprint: SHA-256 of what decides, see `fingerprint`. config_path and
+    data_dir are absolute. strategies: name -> settings with all overrides applied.
+    """
+
+    config: Autopilot
+    provenance: Mapping[str, str]
+    config_fingerprint: str
+    config_path: Path
+    data_dir: Path
+    archive_dir: Path | None
+    strategies: Mapping[str, StrategySettings]
+
+    @property
+    def market(self) -> Market:
+        """Where candles come from."""
+        return self.config.market
+
+    @property
+    def intervals(self) -> tuple[str, ...]:
+        """All stored intervals, strategies' own included, shortest first."""
+        wanted = {*self.config.market.intervals, *(s.interval for s in self.config.strategies.values())}
+        return tuple(sorted(wanted, key=INTERVALS.__getitem__))
+
+    def strategy(self, name: str) -> StrategySettings:
+        """One strategy. Raises UnknownStrategyError."""
+        if name not in self.strategies:
+            raise UnknownStrategyError(name, nearest(name, self.strategies), ", ".join(self.strategies))
+        return self.strategies[name]
+
+    def deployment_fingerprint(self, name: str) -> str:
+        """Fingerprint of a strategy's deployment."""
+        return self.strategy(name).deployment_fingerprint
+
+    def policy_version_id(self, name: str) -> str:
+        """Hash of a strategy's limits."""
+        return self.strategy(name).policy_version_id
+
+    def redacted(self) -> dict[str, Any]:
+        """The configuration for display, JSON types only, secrets masked."""
+        shown: dict[str, Any] = redact(self.config.model_dump(mode="json"))
+        return shown
+
+
+def load_settings(environ: Mapping[str, str] | None = None, *, path: Path | None = None) -> Settings:
+    """Read and check the configuration.
+
+    environ: the process environment unless given. path: the configuration file; otherwise OPENCLAW_CONFIG, otherwise
+    config/autopilot.yaml of OPENCLAW_HOME, of the working folder or of the checkout. Raises ConfigError.
+    """
+    environ = os.environ if environ is None else environ
+    refuse_unknown_variables(environ)
+    environment_kill_switch(environ)
+    config_path = _config_path(environ, path)
+    text = _read(config_path)
+    main = _parsed(config_path.name, text)
+    overlay_path = _overlay_path(main, config_path)
+    overlay = _read(overlay_path) if overlay_path is not None and overlay_path.exists() else None
+    ours = tuple(
+        sorted((name, environ[name]) for name in VARIABLES if environ.get(name) and not VARIABLES[name].secret)
+    )
+    overlay_name = overlay_path.name if overlay_path is not None and overlay is not None else ""
+    return _settings(config_path, text, overlay_name, overlay, ours, Path.cwd())
+
+
+def project_home(config_path: Path) -> Path:
+    """Folder that relative paths in the configuration start from: the project around `config/`.
+
+    >>> project_home(Path("/srv/bot/config/autopilot.yaml")).as_posix()
+    '/srv/bot'
+    """
+    folder = config_path.parent
+    return folder.parent if folder.name == "config" else folder
+
+
+@lru_cache(maxsize=8)
+def _settings(
+    config_path: Path,
+    text: str,
+    overlay: tuple[str, str] | None,
+    variables: tuple[tuple[str, str], ...],
+    working_folder: Path,
+) -> Settings:
+    environ = dict(variables)
+    documents = [_CODE_DEFAULTS, _parsed(config_path.name, text)]
+    if overlay is not None:
+        documents.append(_parsed(*overlay))
+    documents += environment_documents(environ)
+    documents += _stricter_kill_switch(documents, environ)
+    place = Place(documents)
+    config: Autopilot = typed(Autopilot, merge(documents), place)
+    check_agreement(config, place)
+    strategies = {name: resolve_strategy(name, config, documents) for name in config.strategies}
+    return Settings(
+        config=config,
+        provenance=MappingProxyType(provenance(config, documents)),
+        config_fingerprint=sha256(fingerprinted(config, {n: s.resolved() for n, s in strategies.items()})),
+        config_path=config_path,
+        data_dir=_absolute(config.data_dir, "OPENCLAW_DATA_DIR", environ, config_path, working_folder),
+        archive_dir=None
+        if config.market.archive_dir is None
+        else _absolute(config.market.archive_dir, "OPENCLAW_ARCHIVE_DIR", environ, config_path, working_folder),
+        strategies=MappingProxyType(strategies),
+    )
+
+
+@lru_cache(maxsize=8)
+def _parsed(name: str, text: str) -> Document:
+    return checked_document(parse(name, text))
+
+
+def _config_path(environ: Mapping[str, str], path: Path | None) -> Path:
+    if path is not None:
+        return path.absolute()
+    if environ.get("OPENCLAW_CONFIG"):
+        return Path(environ["OPENCLAW_CONFIG"]).expanduser().absolute()
+    if environ.get("OPENCLAW_HOME"):
+        return Path(environ["OPENCLAW_HOME"]).expanduser().absolute() / DEFAULT_CONFIG
+    beside = Path.cwd() / DEFAULT_CONFIG
+    return beside if beside.is_file() else _PACKAGE_HOME / DEFAULT_CONFIG
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise MissingConfigError(path, "it is not UTF-8 text") from None
+    except OSError as error:
+        raise MissingConfigError(path, error.strerror or type(error).__name__) from None
+
+
+def _overlay(main: Document, environ: Mapping[str, str], config_path: Path) -> tuple[str, str] | None:
+    """Name and text of the live overlay, or None where it is disabled, absent or empty."""
+    name = main.tree.get("overlay_file")
+    folder = environ.get("OPENCLAW_DATA_DIR") or main.tree.get("data_dir", Autopilot.model_fields["data_dir"].default)
+    if not isinstance(name, str) or not isinstance(folder, str):
+        return None
+    path = _absolute(folder, "OPENCLAW_DATA_DIR", environ, config_path, Path.cwd()) / name
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise OverlayUnreadableError(path, error) from None
+    if not text.strip():
+        return None
+    _refuse_moving_overlay(_parsed(f"overlay {path.name}", text))
+    return f"overlay {path.name}", text
+
+
+def _refuse_moving_overlay(overlay: Document) -> None:
+    for key in ("data_dir", "overlay_file"):
+        if key in overlay.tree:
+            problem = "the overlay was found through it. Set it in autopilot.yaml"
+            raise SettingConflictError(overlay.where((key,)), key, overlay.tree[key], problem)
+
+
+def _stricter_kill_switch(documents: list[Document], environ: Mapping[str, str]) -> list[Document]:
+    """The environment's kill switch as a layer where it is stricter: no layer may loosen another one's."""
+    wanted = environment_kill_switch(environ)
+    configured = merge(documents).get("kill_switch", KillSwitch.OFF.value)
+    known = [switch.value for switch in STRICTEST_LAST]
+    if configured not in known or known.index(wanted.value) <= known.index(configured):
+        return []
+    return [Document(f"environment {KILL_SWITCH_VARIABLE}", {"kill_switch": wanted.value})]
+
+
+def _absolute(folder: str, variable: str, environ: Mapping[str, str], config_path: Path, working_folder: Path) -> Path:
+    start = working_folder if environ.get(variable) else project_home(config_path)
+    return Path(os.path.normpath(start / Path(folder).expanduser()))

@@ -1,0 +1,102 @@
+"""Secrets: which names hold them, and how they are kept out of everything that is shown or stored."""
+
+import logging
+import os
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from openclaw_pipelines.settings.environment import PREFIX, SECRET_VARIABLES
+
+MASK = "***"
+
+_SECRET_NAME = re.compile(
+    r"(api|private|secret|access|wallet)_?key|secret|passw(or)?d|passphrase|credential|mnemonic|(^|_)(auth|token|pwd)(_|$)"
+    r"|(access|auth|refresh|bot|api)_?token|webhook|authorization"
+)
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+# `name = value`, `"name": "value"`, `name=value&`; the name decides
+_ASSIGNMENT = re.compile(
+    r"""(?P<name>[A-Za-z][\w-]*)(?P<sign>["']?\s*[=:]\s*)(?P<value>"[^"]*"|'[^']*'|[^\s,;&"'}\])]+)"""
+)
+_BEARER = re.compile(r"\b(?P<scheme>Bearer|Basic)\s+[\w.+/=~-]{6,}", re.IGNORECASE)
+_URL_PASSWORD = re.compile(r"(?P<head>[a-z][a-z0-9+.-]*://[^\s/:@]*:)[^\s/@]+@", re.IGNORECASE)
+
+
+def looks_secret(name: str) -> bool:
+    """Whether a key or variable of this name holds a secret.
+
+    >>> [looks_secret(name) for name in ("apiKey", "OPENCLAW_EXCHANGE_SECRET", "symbols", "decision_key")]
+    [True, True, False, False]
+    """
+    return _SECRET_NAME.search(_CAMEL.sub("_", name).replace("-", "_").lower()) is not None
+
+
+def secret_values(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Values of all secrets in the environment, longest first, so that none hides part of another."""
+    ours = {environ[name] for name in environ if name in SECRET_VARIABLES or _is_foreign_secret(name)}
+    return tuple(sorted((value for value in ours if len(value) >= 4), key=lambda value: (-len(value), value)))
+
+
+def redact(shown: Any, environ: Mapping[str, str] | None = None) -> Any:
+    """`shown` with secrets masked: text, or mappings and sequences of it, in their own shape.
+
+    Masked are the values of secret environment variables wherever they occur, values under names that look secret,
+    bearer tokens and passwords inside URLs. environ: the process environment unless given.
+
+    >>> redact({"url": "https://me:pw1234@host/x", "apiKey": "abc", "retries": 3}, {})
+    {'url': 'https://me:***@host/x', 'apiKey': '***', 'retries': 3}
+    >>> redact("GET /?secret=abc&limit=5", {})
+    'GET /?secret=***&limit=5'
+    """
+    return _redacted(shown, secret_values(os.environ if environ is None else environ))
+
+
+class RedactingFilter(logging.Filter):
+    """Masks secrets in log records, including their arguments and tracebacks. Add it to handlers."""
+
+    def __init__(self, environ: Mapping[str, str] | None = None) -> None:
+        super().__init__()
+        self._values = secret_values(os.environ if environ is None else environ)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Rewrite the record in place and let it pass."""
+        record.msg = _redacted_text(record.getMessage(), self._values)
+        record.args = ()
+        if record.exc_info and not record.exc_text:
+            record.exc_text = logging.Formatter().formatException(record.exc_info)
+        if record.exc_text:
+            record.exc_text = _redacted_text(record.exc_text, self._values)
+        return True
+
+
+def _is_foreign_secret(name: str) -> bool:
+    """Secrets of other tools in the same environment; those of ours are listed."""
+    return not name.startswith(PREFIX) and looks_secret(name)
+
+
+def _redacted(shown: Any, values: tuple[str, ...]) -> Any:
+    if isinstance(shown, str):
+        return _redacted_text(shown, values)
+    if isinstance(shown, Mapping):
+        return {
+            key: MASK if looks_secret(str(key)) and value is not None else _redacted(value, values)
+            for key, value in shown.items()
+        }
+    if isinstance(shown, list | tuple):
+        return type(shown)([_redacted(item, values) for item in shown])
+    return shown
+
+
+def _redacted_text(text: str, values: tuple[str, ...]) -> str:
+    for value in values:
+        text = text.replace(value, MASK)
+    text = _BEARER.sub(lambda match: f"{match['scheme']} {MASK}", text)
+    text = _URL_PASSWORD.sub(lambda match: f"{match['head']}{MASK}@", text)
+    return _ASSIGNMENT.sub(_mask_assignment, text)
+
+
+def _mask_assignment(match: re.Match[str]) -> str:
+    if not looks_secret(match["name"]):
+        return match[0]
+    return f"{match['name']}{match['sign']}{MASK}"
