@@ -100,13 +100,9 @@ def load_settings(environ: Mapping[str, str] | None = None, *, path: Path | None
     config_path = _config_path(environ, path)
     text = _read(config_path)
     main = _parsed(config_path.name, text)
-    overlay_path = _overlay_path(main, config_path)
-    overlay = _read(overlay_path) if overlay_path is not None and overlay_path.exists() else None
-    ours = tuple(
-        sorted((name, environ[name]) for name in VARIABLES if environ.get(name) and not VARIABLES[name].secret)
-    )
-    overlay_name = overlay_path.name if overlay_path is not None and overlay is not None else ""
-    return _settings(config_path, text, overlay_name, overlay, ours, Path.cwd())
+    overlay = _overlay(main, environ, config_path)
+    ours = tuple((name, environ[name]) for name in VARIABLES if environ.get(name) and not VARIABLES[name].secret)
+    return _settings(config_path, text, overlay, ours, Path.cwd())
 
 
 def project_home(config_path: Path) -> Path:
