@@ -1,0 +1,141 @@
+"""Which symbols may be entered at a tick, judged by the data alone: the quality gates of `quality`, per tick.
+
+A mask reads only bars that are closed at the tick and only a window of fixed length before it, so that a live tick and
+a backfilled day agree exactly. Lists, kill switches and limits are not judged here.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from openclaw_pipelines.contracts.config import Quality
+from openclaw_pipelines.contracts.enums import RejectCode
+from openclaw_pipelines.contracts.errors import DataError
+from openclaw_pipelines.contracts.time import interval_length
+
+Flags = np.ndarray[Any, np.dtype[np.bool_]]
+Codes = np.ndarray[Any, np.dtype[np.int8]]
+
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class OffGridTickError(DataError):
+    """A tick that is no close time of the interval."""
+
+    template = "{tick_at} is not a close time of {interval} bars. Give ticks on multiples of the interval."
+    fields = ("tick_at", "interval")
+
+
+@dataclass(frozen=True)
+class Slots:
+    """Bars laid on the grid, bool[slot, symbol].
+
+    present: a bar that was traded on the venue is there (synthetic ones are not).
+    still: its open, high, low and close all equal the close of the slot before, which is present too.
+    """
+
+    present: Flags
+    still: Flags
+
+
+def window_bars(quality: Quality) -> int:
+    """Bars before a tick that its mask reads: one more than the longest run it looks for, for the close before it.
+
+    >>> window_bars(Quality())
+    11
+    """
+    return max(quality.recent_bars, quality.stale_flat_bars + 1)
+
+
+def entry_mask(
+    candles: pl.DataFrame, symbols: Sequence[str], tick_at: datetime, interval: str, quality: Quality
+) -> dict[str, RejectCode]:
+    """Code per symbol at one tick: NONE where entries may be judged further.
+
+    candles: rows of `contracts.market.Candles` of one source, any order; those outside the window do not matter.
+
+    NO_PRICE: no bar in the whole window. STALE_CANDLES: the bar that closes at the tick is absent, or a run of
+    `stale_flat_bars` bars that stand still ends with it. GAP: more than `gap_mask_bars` of the last `recent_bars` bars
+    are absent. The first that holds is the code.
+    """
+    codes = entry_masks(candles, symbols, tick_at, tick_at, interval, quality)
+    return {symbol: RejectCode(int(code)) for symbol, code in zip(symbols, codes[0], strict=True)}
+
+
+def entry_masks(
+    candles: pl.DataFrame,
+    symbols: Sequence[str],
+    first_tick: datetime,
+    last_tick: datetime,
+    interval: str,
+    quality: Quality,
+) -> Codes:
+    """Codes of every tick from the first to the last, int8[tick, symbol] of `RejectCode`; rules as in `entry_mask`."""
+    length = interval_length(interval)
+    ticks = (last_tick - first_tick) // length + 1
+    for tick_at in (first_tick, last_tick):
+        if (tick_at - datetime.fromtimestamp(0, tick_at.tzinfo)) % length:
+            raise OffGridTickError(tick_at.isoformat(), interval)
+    lead = window_bars(quality)
+    slots = lay_out(candles, symbols, first_tick - lead * length, lead + ticks - 1, interval)
+    return codes_of(slots, quality)
+
+
+def lay_out(candles: pl.DataFrame, symbols: Sequence[str], first_open: datetime, n_slots: int, interval: str) -> Slots:
+    """Put the bars that open in `n_slots` slots from `first_open` on the grid; everything else is left aside."""
+    length = interval_length(interval)
+    present = np.zeros((n_slots, len(symbols)), np.bool_)
+    close = np.full((n_slots, len(symbols)), np.nan)
+    flat = np.zeros((n_slots, len(symbols)), np.bool_)
+    since_us = (pl.col("ts") - first_open).dt.total_microseconds()
+    length_us = length // _MICROSECOND
+    bars = (
+        candles.filter(
+            (pl.col("interval") == interval)
+            & pl.col("symbol").is_in(list(symbols))
+            & ~pl.col("is_synthetic")
+            & pl.col("ts").is_between(first_open, first_open + n_slots * length, "left")
+            & (since_us % length_us == 0)
+        )
+        .unique(["symbol", "ts"], keep="first", maintain_order=True)
+        .select(
+            (since_us // length_us).alias("slot"),
+            pl.col("symbol").replace_strict({symbol: column for column, symbol in enumerate(symbols)}).alias("column"),
+            pl.col("close"),
+            pl.all_horizontal(pl.col("open", "high", "low") == pl.col("close")).alias("flat"),
+        )
+    )
+    at = (bars.get_column("slot").to_numpy(), bars.get_column("column").to_numpy())
+    present[at] = True
+    close[at] = bars.get_column("close").to_numpy()
+    flat[at] = bars.get_column("flat").to_numpy()
+    still = np.zeros_like(present)
+    # NaN of an absent slot equals nothing
+    still[1:] = flat[1:] & (close[1:] == close[:-1])
+    return Slots(present, still)
+
+
+def codes_of(slots: Slots, quality: Quality) -> Codes:
+    """Codes of the ticks whose window lies within the slots: slot `window_bars - 1` closes at the first tick."""
+    lead = window_bars(quality)
+    absent = _trailing_sums(~slots.present, quality.recent_bars)[lead - 1 :]
+    seen = _trailing_sums(slots.present, lead)[lead - 1 :]
+    still = _trailing_sums(slots.still, quality.stale_flat_bars)[lead - 1 :]
+    stale = ~slots.present[lead - 1 :] | (still == quality.stale_flat_bars)
+    codes = np.select(
+        [seen == 0, stale, absent > quality.gap_mask_bars],
+        [RejectCode.NO_PRICE, RejectCode.STALE_CANDLES, RejectCode.GAP],
+        RejectCode.NONE,
+    )
+    return codes.astype(np.int8)
+
+
+def _trailing_sums(flags: Flags, length: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """How many of the `length` newest slots are set, int64[slot, symbol]; fewer slots at the beginning."""
+    sums = np.cumsum(flags, axis=0, dtype=np.int64)
+    sums[length:] -= sums[:-length].copy()
+    return sums
