@@ -72,6 +72,20 @@ class CandleRevisions(_Bars):
         strict = True
 
 
+@table("candle_coverage", database="market", key=("source", "symbol", "interval", "day"), unhashed=())
+class CandleCoverage(pa.DataFrameModel):
+    """How far into a day a source was asked. A bar is missing only if it was asked for after it closed."""
+
+    source: str = pa.Field(description="source that was asked")
+    symbol: str = pa.Field(description="instrument as ccxt writes it")
+    interval: str = pa.Field(isin=list(INTERVALS), description="length of the bars")
+    day: str = pa.Field(description="day, YYYY-MM-DD")
+    covered_until: Time = pa.Field(description="every bar of the day that closed by then is stored or does not exist")
+
+    class Config:
+        strict = True
+
+
 @table("funding_rates", database="market", key=("source", "symbol", "ts"), unhashed=("ingested_at",), primary_key=False)
 class FundingRates(pa.DataFrameModel):
     """Funding of perpetuals. A positive rate is paid by longs to shorts."""

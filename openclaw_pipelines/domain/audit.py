@@ -15,13 +15,26 @@ from openclaw_pipelines.contracts.errors import LedgerError
 from openclaw_pipelines.domain.proposals import move
 
 GENESIS = "0" * 64
-CHAINED = ("account_id", "strategy_config_id", "sequence", "action", "subject", "from_state", "to_state", "tick_at", "actor", "details")
+CHAINED = (
+    "account_id",
+    "strategy_config_id",
+    "sequence",
+    "action",
+    "subject",
+    "from_state",
+    "to_state",
+    "tick_at",
+    "actor",
+    "details",
+)
 
 
 class BrokenChainError(LedgerError):
     """A row of the audit trail does not follow from the one before it."""
 
-    template = "audit trail of {strategy}: row {sequence} does not follow from the row before it. It was changed or removed."
+    template = (
+        "audit trail of {strategy}: row {sequence} does not follow from the row before it. It was changed or removed."
+    )
     fields = ("strategy", "sequence")
 
 
@@ -39,7 +52,13 @@ class AuditEntry:
 
 
 def proposal_moved(
-    key: str, from_state: ProposalState, to_state: ProposalState, tick_at: datetime | None, *, actor: str = "autopilot", **details: Any
+    key: str,
+    from_state: ProposalState,
+    to_state: ProposalState,
+    tick_at: datetime | None,
+    *,
+    actor: str = "autopilot",
+    **details: Any,
 ) -> AuditEntry:
     """A legal move of a proposal; an illegal one is an error."""
     move(key, from_state, to_state)

@@ -1,7 +1,7 @@
-"""What a strategy is while it runs: its parameters, symbols, instruments and limits, as Decimals and as kernel arrays.
+"""What a strategy is while it runs: parameters, symbols, instruments and limits, as Decimals and as kernel arrays.
 
-A deployment starts flat at its inception. Parameters, family, interval and symbols are its fingerprint; limits and controls
-may change within it and are recorded per tick. Reading configuration is in `settings`.
+A deployment starts flat at its inception. Parameters, family, interval and symbols are its fingerprint; limits and
+controls may change within it and are recorded per tick. Reading configuration is in `settings`.
 """
 
 from dataclasses import dataclass, replace
@@ -24,7 +24,7 @@ EXECUTE = {"auto": 2, "assist": 1, "none": 0}
 class LeverageError(ConfigError):
     """A margin leverage that the instrument does not allow."""
 
-    template = "{symbol} allows leverage up to {allowed}x, the configuration asks for {asked}x. Lower risk.margin_leverage_bps."
+    template = "{symbol} allows leverage up to {allowed}x, asked for {asked}x. Lower risk.margin_leverage_bps."
     fields = ("symbol", "allowed", "asked")
 
 
@@ -176,11 +176,6 @@ class Deployment:
         return replace(self, inception=inception)
 
 
-def deployment_fingerprint(family: str, params: dict[str, Any], interval: str, symbols: list[str]) -> str:
-    """SHA-256 of what makes a deployment: its parameters, indicators, interval and columns."""
-    return sha256_of({"family": family, "params": params, "interval": interval, "symbols": symbols})
-
-
 def _fill_instrument(record: layout.Records, item: Instrument, costs: Costs, group: int) -> None:
     lot, record.mult = money.kernel_lot(item.price_unit, item.lot)
     record.step_units = 1 if item.significant_digits else int(item.tick / item.price_unit)
@@ -214,5 +209,3 @@ def _fill_limits(record: layout.Records, item: Instrument, lot: Decimal, risk: R
 def policy_payload(deployment: Deployment, policy: Policy) -> dict[str, Any]:
     """What ticks share: the payload of a `tick_contexts` row."""
     return {"deployment": deployment.payload(), "policy": policy.payload()}
-
-

@@ -1,7 +1,7 @@
 """The governor's part outside the kernel: control codes per symbol and tick, and verdicts as rows.
 
-Limits are checked by `kernel.risk`; what cannot be known there (lists, mode, kill switch, data masks) becomes one code per
-symbol here. The first failing check in the order of the enum is the code.
+Limits are checked by `kernel.risk`; what cannot be known there (lists, mode, kill switch, data masks) becomes one code
+per symbol here. The first failing check in the order of the enum is the code.
 """
 
 from collections.abc import Iterable, Mapping

@@ -46,7 +46,7 @@ class TickInput:
     """One tick's input.
 
     at: close time of the bars.
-    bars: per symbol open, high, low, close (price units), bar state, funding rate (1e-10) due at the bar's open, volume.
+    bars: per symbol open, high, low, close (price units), bar state, funding (1e-10) due at the open, volume.
     controls: per symbol the code that refuses entries, 0 for none.
     universe: symbols that may be entered; the others are close-only.
     """

@@ -208,5 +208,3 @@ def _position_row(scale: Scale, column: int, position: Any) -> Row:
         "entry_decision_key": scale.key(column, position.decided_at),
         "bars_held": int(position.bars_held),
     }
-
-

@@ -1,0 +1,333 @@
+"""One tick of one strategy, phase by phase, from a recorded input to ledger rows.
+
+`SETTLE -> BUILD_UNIVERSE -> ANALYZE_MARKET -> PLAN_TRADE -> PREVIEW_POLICIES -> ACT -> RECONCILE`. The numbers come
+from the kernel's phases; this module says what each of them means as rows. Reading inputs and storing rows is in
+`resources.runner`.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from openclaw_pipelines import __version__
+from openclaw_pipelines.contracts.canonical import canonical_json, sha256_of
+from openclaw_pipelines.contracts.enums import Action, ProposalState, RejectCode, TickStatus
+from openclaw_pipelines.domain.audit import AuditChain, AuditEntry, proposal_moved
+from openclaw_pipelines.domain.awaiting import Awaiting, approved_proposals, verdict_moves, waiting_of
+from openclaw_pipelines.domain.books import Books, reconcile
+from openclaw_pipelines.domain.decisions import decision_row, rationale
+from openclaw_pipelines.domain.deployment import Deployment, Policy, policy_payload
+from openclaw_pipelines.domain.inputs import TickInput, chained_hash
+from openclaw_pipelines.domain.records import Row, Scale, event_rows, order_row, position_rows, proposal_row
+from openclaw_pipelines.kernel import layout, money, step
+from openclaw_pipelines.kernel.signals import indicator_values
+
+GENESIS_BARS = "0" * 64
+KILL_SWITCH_NAMES = {0: "off", 1: "close_only", 2: "halt_all"}
+
+
+class Executor(Protocol):
+    """What fills orders. The paper executor is in `resources.paper`."""
+
+    def settle(self, session: "Session", tick: layout.Tick, account_limits: layout.Records) -> layout.Records:
+        """Fill pending orders and protective levels inside the closed bars; returns the events."""
+
+    def submit(
+        self, session: "Session", tick: layout.Tick, account_limits: layout.Records, proposals: layout.Records
+    ) -> None:
+        """Take approved proposals as orders that fill in the next bar."""
+
+
+@dataclass
+class Session:
+    """What a strategy carries from tick to tick. Everything in it can be rebuilt from the ledger."""
+
+    deployment: Deployment
+    policy: Policy
+    state: layout.State
+    books: Books
+    chain: AuditChain
+    bars_hash: str = GENESIS_BARS
+    uncertain: bool = False
+    config_fingerprint: str = ""
+    awaiting: dict[str, Awaiting] = field(default_factory=dict)
+    reconciled_day: str | None = None
+
+    def __post_init__(self) -> None:
+        self.use_policy(self.policy)
+
+    def use_policy(self, policy: Policy) -> None:
+        """Take limits, costs and controls in force from the next tick on."""
+        self.policy = policy
+        self.context = self.deployment.context(policy)
+        self.limits = self.deployment.limits(policy)
+        self.scale = Scale(self.deployment)
+        self.payload = policy_payload(self.deployment, policy)
+        self.context_hash = sha256_of(self.payload)
+        self.policy_version_id = policy.version_id
+
+
+@dataclass
+class TickResult:
+    """Rows of one tick by table, without `recorded_at`."""
+
+    at: datetime
+    rows: dict[str, list[Row]]
+    state_hash: str
+
+
+@dataclass
+class _Tick:
+    """Working values of the tick being taken."""
+
+    input: TickInput
+    kernel: layout.Tick
+    account_limits: layout.Records
+    phases: dict[str, dict[str, Any]] = field(default_factory=dict)
+    moves: list[AuditEntry] = field(default_factory=list)
+    rows: dict[str, list[Row]] = field(default_factory=dict)
+
+    def add(self, table: str, rows: Iterable[Row]) -> None:
+        self.rows.setdefault(table, []).extend(rows)
+
+
+def run_tick(session: Session, tick_input: TickInput, executor: Executor) -> TickResult:
+    """Take one tick. Changes `session`; the result depends on nothing but `session` and `tick_input`."""
+    deployment = session.deployment
+    tick = _Tick(
+        tick_input,
+        tick_input.kernel_tick(deployment.symbols),
+        deployment.account_limits(session.policy, tick_input.halt),
+    )
+    money.prove_tick(session.state, tick.kernel.symbols, session.context.instruments)
+    _settle(session, tick, executor)
+    _build_universe(tick)
+    _analyze_market(session, tick)
+    proposals = _plan_trade(session, tick)
+    _preview_policies(session, tick, proposals)
+    _act(session, tick, proposals, executor)
+    _reconcile(session, tick)
+    return _finish(session, tick)
+
+
+def _settle(session: Session, tick: _Tick, executor: Executor) -> None:
+    events = executor.settle(session, tick.kernel, tick.account_limits)
+    rows = event_rows(session.scale, events)
+    for table, own in rows.items():
+        tick.add(table, own)
+    session.books.book(rows["autopilot_fills"], rows["autopilot_funding_payments"])
+    for fill in rows["autopilot_fills"]:
+        if fill["leg"] in ("entry", "exit"):
+            tick.moves += _executed(fill, tick.input.at)
+    kinds = Counter(layout.EventKind(int(event.kind)).name.lower() for event in events)
+    tick.phases["SETTLE"] = {"bars": sum(tick.kernel.symbols.bar_state != 0).item(), **kinds}
+
+
+def _executed(fill: Row, at: datetime) -> list[AuditEntry]:
+    key, state = fill["decision_key"], ProposalState
+    if fill["status"] in ("expired", "insufficient"):
+        return [proposal_moved(key, state.APPROVED, state.EXECUTION_FAILED, at, reason=fill["reason_code"])]
+    return [proposal_moved(key, state.APPROVED, state.EXECUTED, at, fill_key=fill["fill_key"])]
+
+
+def _build_universe(tick: _Tick) -> None:
+    tick.phases["BUILD_UNIVERSE"] = {"symbols": len(tick.input.universe), "snapshot": tick.input.universe_key}
+
+
+def _analyze_market(session: Session, tick: _Tick) -> None:
+    step.observe_bars(session.state, tick.kernel, session.context)
+    missing = [
+        symbol
+        for symbol, record in zip(session.deployment.symbols, tick.kernel.symbols, strict=True)
+        if record.bar_state == layout.BarState.MISSING
+    ]
+    masked = {symbol: RejectCode(code).name for symbol, code in tick.input.controls.items() if code}
+    tick.phases["ANALYZE_MARKET"] = {"missing": missing, "masked": masked}
+
+
+def _plan_trade(session: Session, tick: _Tick) -> layout.Records:
+    buffer = layout.records(layout.PROPOSAL, layout.PROPOSALS_PER_SYMBOL * len(session.deployment.symbols))
+    external = approved_proposals(session.deployment.symbols, tick.kernel.symbols, tick.input.external, buffer)
+    n = step.propose(session.state, tick.kernel, session.context, buffer, external)
+    tick.moves += verdict_moves(tick.input, session.awaiting)
+    tick.phases["PLAN_TRADE"] = {"proposals": n, "from_outside": external}
+    return buffer[:n].view(layout.Records)
+
+
+def _preview_policies(session: Session, tick: _Tick, proposals: layout.Records) -> None:
+    n = len(proposals)
+    if n:
+        step.rank(proposals, n)
+        step.govern(session.state, tick.kernel, session.limits, tick.account_limits, session.context, proposals, n)
+    codes = Counter(RejectCode(int(code)).name for code in proposals.code if code)
+    tick.phases["PREVIEW_POLICIES"] = {"approved": int((proposals.approved_qty > 0).sum()), **codes}
+
+
+def _act(session: Session, tick: _Tick, proposals: layout.Records, executor: Executor) -> None:
+    """Record every verdict, then hand the approved ones to the executor."""
+    planned: set[str] = set()
+    for proposal in sorted(proposals, key=lambda item: int(item.rank)):
+        symbol = session.scale.symbol(proposal.symbol)
+        if symbol not in planned:  # a second proposal on a symbol is a DUPLICATE of the same key
+            planned.add(symbol)
+            _record_verdict(session, tick, proposal)
+    executor.submit(session, tick.kernel, tick.account_limits, proposals)
+    tick.phases["ACT"] = {
+        "orders": sum(row["leg"] in ("entry", "exit") for row in tick.rows.get("autopilot_orders", [])),
+        "mode": session.policy.mode.value,
+        "shadow": session.policy.shadow,
+    }
+
+
+def _record_verdict(session: Session, tick: _Tick, proposal: Any) -> None:
+    row = session.state.indicators[proposal.symbol]
+    features = canonical_json(indicator_values(row, session.context.params[0]))
+    planner = "operator" if proposal.external else "heuristic"
+    because = rationale(session.deployment.family, proposal, planner)
+    proposed = proposal_row(session.scale, proposal, tick.kernel.at, planner, because, features)
+    state = _verdict(session.policy, proposal)
+    data_hash = chained_hash(session.bars_hash, tick.input.bars_json())
+    tick.add("autopilot_proposals", [{**proposed, "state": state.value}])
+    tick.add("autopilot_decisions", [decision_row(session, tick.input, proposal, proposed, state, data_hash)])
+    tick.moves += _verdict_moves(proposed["decision_key"], state, tick.input.at, RejectCode(int(proposal.code)))
+    if state is ProposalState.APPROVED:
+        tick.add("autopilot_orders", [order_row(session.scale, proposal, tick.kernel.at, int(proposal.approved_qty))])
+    if state is ProposalState.AWAITING_APPROVAL:
+        session.awaiting[proposed["decision_key"]] = waiting_of(proposed, proposal, tick.kernel.at)
+
+
+def _verdict(policy: Policy, proposal: Any) -> ProposalState:
+    if proposal.action == Action.HOLD:
+        return ProposalState.HELD
+    if not proposal.approved_qty:
+        return ProposalState.PREVIEW_REJECTED
+    if proposal.action == Action.EXIT or policy.executes == 2 or (policy.executes == 1 and proposal.external):
+        return ProposalState.APPROVED
+    return ProposalState.SHADOWED if policy.shadow else ProposalState.AWAITING_APPROVAL
+
+
+def _verdict_moves(key: str, state: ProposalState, at: datetime, code: RejectCode) -> list[AuditEntry]:
+    if state in (ProposalState.PREVIEW_REJECTED, ProposalState.HELD):
+        return [proposal_moved(key, ProposalState.PROPOSED, state, at, code=code.name)]
+    moves = [proposal_moved(key, ProposalState.PROPOSED, ProposalState.APPROVED, at)]
+    if state is not ProposalState.APPROVED:
+        moves.append(proposal_moved(key, ProposalState.APPROVED, state, at))
+    return moves
+
+
+def _reconcile(session: Session, tick: _Tick) -> None:
+    """Compare the kernel's account with the recorded rows; keep every mismatch and the first pass of each day."""
+    results = reconcile(session.books, session.deployment, session.state)
+    failed = [result for result in results if not result["passed"]]
+    session.uncertain = bool(failed)
+    day = tick.input.at.strftime("%Y-%m-%d")
+    if day != session.reconciled_day:
+        session.reconciled_day = day
+        failed = results
+    tick.add("reconcile_events", failed)
+    if not session.uncertain:
+        tick.moves += [
+            proposal_moved(entry.subject, ProposalState.EXECUTED, ProposalState.RECONCILED, tick.input.at)
+            for entry in tick.moves
+            if entry.to_state == ProposalState.EXECUTED.value
+        ]
+    tick.phases["RECONCILE"] = {"checks": len(results), "mismatches": sum(not result["passed"] for result in results)}
+
+
+def _finish(session: Session, tick: _Tick) -> TickResult:
+    session.bars_hash = chained_hash(session.bars_hash, tick.input.bars_json())
+    state_hash = layout.state_hash(session.state)
+    tick.add("autopilot_positions", position_rows(session.scale, session.state))
+    tick.add("autopilot_equity", [equity_row(session)])
+    tick.add("admin_actions", session.chain.append(tick.moves))
+    tick.add("tick_inputs", [input_row(session, tick.input)])
+    tick.add("autopilot_ticks", [tick_row(session, tick.input, tick.phases, state_hash)])
+    return TickResult(tick.input.at, stamped(session, tick.input.at, tick.rows), state_hash)
+
+
+def tick_row(session: Session, tick_input: TickInput, phases: dict[str, Any], state_hash: str) -> Row:
+    """The marker that makes a tick recorded."""
+    status = TickStatus.SETTLED_ONLY if tick_input.settle_only else TickStatus.DONE
+    return {
+        "status": status.value,
+        "reason": tick_input.settle_only,
+        "mode": session.policy.mode.value,
+        "shadow": session.policy.shadow,
+        "kill_switch": KILL_SWITCH_NAMES[int(tick_input.halt)],
+        "phases": canonical_json(phases),
+        "state_hash": state_hash,
+    }
+
+
+def input_row(session: Session, tick_input: TickInput) -> Row:
+    """What the tick depended on."""
+    return {
+        "config_fingerprint": session.config_fingerprint,
+        "context_hash": session.context_hash,
+        "bars": tick_input.bars_json(),
+        "masks": tick_input.masks_json(),
+        "external": tick_input.external_json(),
+        "bars_hash": session.bars_hash,
+        "universe_key": tick_input.universe_key,
+    }
+
+
+def equity_row(session: Session) -> Row:
+    """The sub-account after the tick."""
+    account, marked = session.state.account[0], step.mark(session.state, session.context)
+    pending = sum(int(position.pending_reserved) for position in session.state.positions)
+    atoms = money.from_atoms
+    return {
+        "cash": atoms(marked.cash),
+        "margin": atoms(marked.margin),
+        "reserved": atoms(pending),
+        "position_value": atoms(marked.position_value),
+        "unrealized_pnl": atoms(marked.unrealized),
+        "equity": atoms(marked.equity),
+        "gross_exposure": atoms(marked.gross_exposure),
+        "realized_pnl": atoms(account.realized),
+        "fees": atoms(account.fees),
+        "funding": atoms(account.funding),
+        "day_open_equity": atoms(account.day_open_equity),
+        "peak_equity": atoms(account.peak_equity),
+        "open_positions": int((session.state.positions.qty != 0).sum()),
+    }
+
+
+def stamped(session: Session, at: datetime, rows: dict[str, list[Row]]) -> dict[str, list[Row]]:
+    """Add the columns that every row of a tick shares; the audit trail keeps its own."""
+    run = {
+        "account_id": session.deployment.account_id,
+        "strategy_config_id": session.deployment.strategy_config_id,
+        "run_fingerprint": sha256_of(
+            [__version__, session.config_fingerprint, session.policy_version_id, session.bars_hash]
+        ),
+    }
+    tick = {"deployment_id": session.deployment.deployment_id, "tick_at": at}
+    return {
+        table: [{**row, **run, **(tick if table != "admin_actions" else {})} for row in own]
+        for table, own in rows.items()
+        if own
+    }
+
+
+def kernel_state_row(session: Session) -> Row:
+    """The full state, to be kept for the latest tick, inception and each day's end."""
+    data = layout.state_bytes(session.state)
+    return {"state": data, "state_hash": layout.state_hash(session.state)}
+
+
+def new_session(
+    deployment: Deployment, policy: Policy, state: layout.State, chain: AuditChain, config_fingerprint: str
+) -> Session:
+    """A session at inception: flat, with the configured capital."""
+    session = Session(deployment, policy, state, Books(deployment.capital), chain)
+    session.config_fingerprint = config_fingerprint
+    return session
+
+
+def utc_of(seconds: int) -> datetime:
+    """Seconds since the epoch as UTC."""
+    return datetime.fromtimestamp(int(seconds), UTC)
