@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from openclaw_pipelines.contracts.errors import KernelError
 
-Records = np.recarray[Any, Any]
+Records = Any
+"""A record array: `array[i].field`, and `array.field` as a column."""
 
 RING_SIZE = 64
 """Approved orders whose times are remembered; `max_orders_per_window` cannot exceed it."""
@@ -99,6 +100,7 @@ ACCOUNT_LIMITS = _dtype(
     " price_buffer_bps"  # adverse move until the fill for which approval reserves cash
     " slippage_rate"  # 1e-10 of the price, against the account
     " halt"  # Halt
+    " executes"  # which approved entries become orders: 0 none, 1 those from outside, 2 all; exits always do
 )
 
 ACCOUNT = _dtype(
@@ -180,7 +182,7 @@ class Context(NamedTuple):
 
     instruments: Records
     """INSTRUMENT[S]"""
-    params: Records
+    params: NDArray[Any]
     """PARAMS[1], see `params`"""
     interval_seconds: int
 
@@ -218,7 +220,7 @@ def new_account_limits() -> Records:
     limits.max_open_positions = NO_LIMIT
     limits.max_leverage_bps = limits.max_daily_loss_bps = limits.max_drawdown_bps = 1_000_000
     limits.max_orders_per_window = RING_SIZE
-    limits.shorts_allowed = 1
+    limits.shorts_allowed, limits.executes = 1, 2
     return limits
 
 

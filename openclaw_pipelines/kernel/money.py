@@ -177,8 +177,10 @@ def liquidation_price(side: int, qty: int, entry_price: int, margin: int, instru
         owed = value - margin
         if owed <= 0:
             return 0
-        return -(-mul_div_up(owed, 10_000, 10_000 - instrument.maintenance_bps) // per_unit)
-    return mul_div(value + margin, 10_000, 10_000 + instrument.maintenance_bps) // per_unit
+        above: int = -(-mul_div_up(owed, 10_000, 10_000 - instrument.maintenance_bps) // per_unit)
+        return above
+    below: int = mul_div(value + margin, 10_000, 10_000 + instrument.maintenance_bps) // per_unit
+    return below
 
 
 def to_atoms(value: Decimal) -> int:

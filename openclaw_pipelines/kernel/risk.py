@@ -106,11 +106,18 @@ def distance_units(distance: float) -> int:
 
 
 @njit(cache=True, error_model="numpy")
-def required_cash(qty: int, price: int, instrument: Any, leverage_bps: int, account_limits: Any) -> int:
-    """Free cash reserved for an entry: margin and fee at the price moved up by slippage and the price buffer."""
+def worst_price(price: int, instrument: Any, account_limits: Any) -> int:
+    """Price up to which approval reserves cash: up by slippage and the price buffer, whatever the side."""
     worst = price + rate_up(price, account_limits.slippage_rate)
     worst += mul_div_up(price, account_limits.price_buffer_bps, 10_000)
-    worst = round_price(worst, instrument, True)  # noqa: FBT003
+    worst_on_tick: int = round_price(worst, instrument, True)  # noqa: FBT003 - keywords cost inlining
+    return worst_on_tick
+
+
+@njit(cache=True, error_model="numpy")
+def required_cash(qty: int, price: int, instrument: Any, leverage_bps: int, account_limits: Any) -> int:
+    """Free cash reserved for an entry: margin and fee at the worst price."""
+    worst = worst_price(price, instrument, account_limits)
     return entry_cost(notional_of(qty, worst, instrument), instrument, leverage_bps)
 
 

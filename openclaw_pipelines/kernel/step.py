@@ -212,7 +212,7 @@ def decide(
     if n > 0:
         rank(proposals, n)
         govern(state, tick, limits, account_limits, context, proposals, n)
-        order(state, tick, limits, proposals, n)
+        order(state, tick, limits, account_limits, proposals, n)
 
 
 @njit(cache=True, error_model="numpy")
@@ -369,12 +369,12 @@ def recent_orders(state: State, tick_at: int, window_seconds: int, in_this_tick:
 
 
 @njit(cache=True, error_model="numpy")
-def order(state: State, tick: Tick, limits: Records, proposals: Records, n: int) -> None:
+def order(state: State, tick: Tick, limits: Records, account_limits: Records, proposals: Records, n: int) -> None:
     """Write approved proposals as pending orders and remember their times."""
     account = state.account[0]
     for i in range(n):
         proposal = proposals[i]
-        if proposal.approved_qty == 0:
+        if proposal.approved_qty == 0 or not _becomes_order(proposal, account_limits[0].executes):
             continue
         position = state.positions[proposal.symbol]
         position.pending_action, position.pending_side = proposal.action, proposal.side
@@ -388,3 +388,9 @@ def order(state: State, tick: Tick, limits: Records, proposals: Records, n: int)
         state.order_times[account.order_count % RING_SIZE] = tick.at
         account.order_count += 1
         account.last_order_at = tick.at
+
+
+@njit(inline="always", cache=True, error_model="numpy")
+def _becomes_order(proposal: Any, executes: int) -> bool:
+    """Exits reduce risk and always go out; entries wait for an operator or stay in the shadow as configured."""
+    return bool(proposal.action == _EXIT or executes == 2 or (executes == 1 and proposal.external == 1))
