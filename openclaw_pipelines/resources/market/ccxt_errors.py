@@ -1,0 +1,138 @@
+"""What can go wrong between an exchange and the `ccxt` source, as named errors. Retrying is in `ccxt_client`."""
+
+from openclaw_pipelines.contracts.errors import ConfigError, MarketError
+
+
+class UnknownExchangeError(ConfigError):
+    """An exchange that ccxt does not know."""
+
+    template = "unknown exchange {exchange!r}{nearest}. Use the ccxt id of an exchange."
+    fields = ("exchange", "nearest")
+
+
+class CredentialInOptionsError(ConfigError):
+    """A credential among the exchange options; the source reads public data only and never needs one."""
+
+    template = (
+        "market.exchange_options holds {option!r}, a credential. Market data is public: remove it; "
+        "secrets never belong in the configuration."
+    )
+    fields = ("option",)
+
+
+class ExchangeUnavailableError(MarketError):
+    """Time-outs, broken connections or server errors, after all retries."""
+
+    template = (
+        "{exchange} did not answer for {what} in {attempts} attempt(s); last: {cause}. "
+        "Try again later, or raise market.max_retries or market.timeout_seconds."
+    )
+    fields = ("exchange", "what", "attempts", "cause")
+
+
+class ExchangeRateLimitedError(MarketError):
+    """The exchange asks to slow down, after all retries or for longer than the source is willing to wait."""
+
+    template = (
+        "{exchange} limits the request rate for {what}, after {attempts} attempt(s), retry after: {retry_after}; "
+        "last: {cause}. Wait, run fewer processes against it, or raise exchange_options.rateLimit."
+    )
+    fields = ("exchange", "what", "attempts", "retry_after", "cause")
+
+
+class ExchangeRefusedError(MarketError):
+    """The exchange understood the request and refuses it; asking again would not help."""
+
+    template = (
+        "{exchange} refuses {what}: {cause}. Check that the symbol and interval are offered in your region and "
+        "that market.exchange_options fit this exchange."
+    )
+    fields = ("exchange", "what", "cause")
+
+
+class MalformedResponseError(MarketError):
+    """An answer that is not what the exchange's interface promises."""
+
+    template = (
+        "{exchange} answered {what} with something that is no market data, after {attempts} attempt(s): {problem}. "
+        "Nothing was kept; try again, and if it stays, update ccxt."
+    )
+    fields = ("exchange", "what", "attempts", "problem")
+
+
+class SymbolNotListedError(MarketError):
+    """A well-formed symbol that this exchange does not list."""
+
+    template = "{exchange} does not list {symbol!r}{nearest}. Correct market.symbols."
+    fields = ("exchange", "symbol", "nearest")
+
+
+class MarketKindNotSupportedError(MarketError):
+    """An instrument of a kind that the project does not trade."""
+
+    template = (
+        "{symbol!r} on {exchange} is {kind}. Only spot (BASE/QUOTE) and linear perpetuals "
+        "(BASE/QUOTE:QUOTE) are supported; remove it from market.symbols."
+    )
+    fields = ("exchange", "symbol", "kind")
+
+
+class VolumeUnitUnknownError(MarketError):
+    """A contract of a size other than 1, on an exchange whose volume unit is not known to the source."""
+
+    template = (
+        "{exchange} trades {symbol!r} in contracts of {contract_size}, and whether its volumes count contracts or "
+        "base currency is not known. Use another exchange for this symbol."
+    )
+    fields = ("exchange", "symbol", "contract_size")
+
+
+class IntervalNotSupportedError(MarketError):
+    """An interval that the exchange has neither itself nor in parts."""
+
+    template = "{exchange} has no {interval} bars and none that they could be built from. It has: {known}."
+    fields = ("exchange", "interval", "known")
+
+
+class FundingNotOfferedError(MarketError):
+    """A perpetual of an exchange whose funding history ccxt cannot read."""
+
+    template = "{exchange} offers no funding history for {symbol!r} through ccxt. Use another exchange for perpetuals."
+    fields = ("exchange", "symbol")
+
+
+class HistoryTooShortError(MarketError):
+    """The exchange no longer serves the beginning of what was asked for."""
+
+    template = (
+        "{exchange} does not reach back to {start} for {what}: it serves {horizon}, so nothing before "
+        "{reachable_from}. Later bars alone would hide the hole. Ask for a later start, or import an archive."
+    )
+    fields = ("exchange", "what", "start", "horizon", "reachable_from")
+
+
+class OffGridStampError(MarketError):
+    """A bar whose stamp is no multiple of its interval."""
+
+    template = (
+        "{exchange} stamped a bar of {what} {stamp}, which is off the {interval} grid. Nothing was kept; "
+        "check that this exchange aligns its bars to UTC."
+    )
+    fields = ("exchange", "what", "stamp", "interval")
+
+
+class ConflictingRowsError(MarketError):
+    """One stamp with two different values inside a single fetch."""
+
+    template = (
+        "{exchange} gave two values for {what} at {stamp}: {first} and {second}. Nothing was kept; "
+        "fetch again, and compare with another source if it stays."
+    )
+    fields = ("exchange", "what", "stamp", "first", "second")
+
+
+class IncompleteInstrumentError(MarketError):
+    """An instrument whose price or quantity unit the exchange does not state."""
+
+    template = "{exchange} states no {field} for {symbol!r}. It cannot be traded; remove it from market.symbols."
+    fields = ("exchange", "symbol", "field")
