@@ -85,7 +85,7 @@ def rsi_value(mean_gain: float, mean_loss: float) -> float:
     """
     rsi = RSI_FLAT
     if mean_gain + mean_loss > TINY:
-        rsi = 100.0 * (mean_gain / (mean_gain + mean_loss))
+        rsi = mul(100.0, mean_gain / (mean_gain + mean_loss))
     return rsi
 
 
@@ -94,7 +94,7 @@ def directional_index(movement: float, ranges: float) -> float:
     """+DI or -DI in [0, 100]: smoothed directional movement over smoothed true range; 0 where nothing moved."""
     index = 0.0
     if ranges > TINY:
-        index = 100.0 * (movement / ranges)
+        index = mul(100.0, movement / ranges)
     return index
 
 
@@ -144,7 +144,7 @@ def adx_step(
     if seen >= length - 1:
         total = plus_di + minus_di
         if total > TINY:
-            dx = 100.0 * ((fmax(plus_di, minus_di) - fmin(plus_di, minus_di)) / total)
+            dx = mul(100.0, (fmax(plus_di, minus_di) - fmin(plus_di, minus_di)) / total)
             adx = wilder_step(adx, seen - (length - 1), dx, length)
         elif seen == 2 * length - 2:
             adx = adx / length

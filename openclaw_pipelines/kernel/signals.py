@@ -152,10 +152,10 @@ def _confidence(row: Row, params: Any, entry: int) -> float:
     """
     if params.family == MOMENTUM:
         walk = mul(row[ATR], math.sqrt(params.momentum_lookback))
-        excess = div(entry * (row[CLOSE] - row[PAST_CLOSE]), walk)
+        excess = div(mul(entry, row[CLOSE] - row[PAST_CLOSE]), walk)
     elif params.family == BREAKOUT:
         edge = row[ENTRY_HIGH] if entry > 0 else row[ENTRY_LOW]
-        excess = div(entry * (row[CLOSE] - edge), row[ATR])
+        excess = div(mul(entry, row[CLOSE] - edge), row[ATR])
     elif params.family == REVERSION:
         rsi = rsi_value(row[MEAN_GAIN], row[MEAN_LOSS])
         beyond = params.rsi_low - rsi if entry > 0 else rsi - params.rsi_high
