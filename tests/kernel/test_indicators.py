@@ -134,6 +134,28 @@ def test_talib_on_random_walks(bars, length):
     assert_talib(bars, length)
 
 
+@pytest.mark.shared_data
+def test_talib_on_real_bars_with_outages(shared_data):
+    """Hourly ETH of a venue whose outages left flat bars without volume; prices in units of 1e-4."""
+    (path,) = shared_data.glob("hyperliquid_perp/ETH-*_1h_*.parquet")
+    frame = pl.read_parquet(path).sort("ts")
+    assert (frame["volume"] == 0).any()
+    prices = {name: (frame[name] * 10_000).round().to_numpy().copy() for name in OHLCV[1:4]}
+    high, low, close = prices.values()
+    strength, plus_di, minus_di = batches.adx(high, low, close, 14)
+    for ours, theirs in (
+        (batches.ema(close, 48), talib.EMA(close, 48)),
+        (batches.rsi(close, 14), talib.RSI(close, 14)),
+        (batches.atr(high, low, close, 14), talib.ATR(high, low, close, 14)),
+        (strength, talib.ADX(high, low, close, 14)),
+        (plus_di, talib.PLUS_DI(high, low, close, 14)),
+        (minus_di, talib.MINUS_DI(high, low, close, 14)),
+        (batches.donchian(high, low, 24)[0][1:], talib.MAX(high, 24)[:-1]),
+        (batches.donchian(high, low, 24)[1][1:], talib.MIN(low, 24)[:-1]),
+    ):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-11)
+
+
 def test_bollinger_bands_of_talib():
     close = fixed("walk")["close"]
     for ours, theirs in zip(
