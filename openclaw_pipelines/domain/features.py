@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from openclaw_pipelines.contracts.market import Features
 from openclaw_pipelines.contracts.schema import TABLES
 from openclaw_pipelines.contracts.time import DAY, floor_to, interval_length
 from openclaw_pipelines.domain.regime import Measures, classify, to_trailing_median, trailing_rank
@@ -44,7 +45,7 @@ _YEAR = 365 * DAY
 _CLOSE_TOLERANCE = timedelta(hours=1)
 """How much older than 24 hours the close may be that the 24-hour return compares with, where a bar is absent."""
 
-_COLUMNS = [name for name in TABLES["features"].names if name != "ingested_at"]
+_COLUMNS = [name for name in Features.to_schema().columns if name != "ingested_at"]
 
 
 def lookback_bars(interval: str) -> int:

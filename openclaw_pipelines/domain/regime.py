@@ -97,4 +97,5 @@ def to_trailing_median(values: Column, length: int) -> Column:
     [nan, nan, 0.5]
     """
     medians = pl.Series(values).fill_nan(None).rolling_median(length).fill_null(np.nan).to_numpy()
-    return np.divide(values, medians, out=np.where(np.isnan(medians), np.nan, 0.0), where=~(medians == 0))
+    shares: Column = np.divide(values, medians, out=np.where(np.isnan(medians), np.nan, 0.0), where=~(medians == 0))
+    return shares
