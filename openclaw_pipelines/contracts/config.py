@@ -36,11 +36,13 @@ def _day(value: object) -> object:
     return value
 
 
-Exact = Annotated[Decimal, BeforeValidator(_exact)]
+Capital = Annotated[Decimal, Field(gt=0, le=Decimal(10_000_000)), BeforeValidator(_exact)]
 Day = Annotated[date, BeforeValidator(_day), Field(strict=False)]
 Bps = Annotated[int, Field(ge=0, le=1_000_000)]
 Share = Annotated[int, Field(ge=0, le=10_000)]
 Money = Annotated[Decimal, Field(ge=0, le=Decimal(10_000_000)), BeforeValidator(_exact)]
+Amount = Annotated[Decimal, Field(ge=0, le=Decimal(10) ** 13), BeforeValidator(_exact)]
+Seconds = Annotated[int, Field(ge=0, le=31_536_000)]
 Cost = Annotated[Decimal, Field(ge=0, le=500), BeforeValidator(_exact)]
 Weight = Annotated[float, Field(ge=0, le=1_000, allow_inf_nan=False)]
 
@@ -57,7 +59,7 @@ class Risk(_Settings):
     min_order_notional: Money = Field(
         Decimal(0), description="smallest order, quote currency; the instrument's own minimum applies too"
     )
-    max_position_qty: Exact = Field(Decimal(0), ge=0, description="largest position, base currency; 0 is no limit")
+    max_position_qty: Amount = Field(Decimal(0), description="largest position, base currency; 0 is no limit")
     max_position_notional: Money = Field(Decimal(5_000), description="largest position, quote currency")
     max_position_pct_equity_bps: Bps = Field(5_000, description="largest position as a share of equity")
     max_symbol_concentration_bps: Bps = Field(
@@ -72,9 +74,9 @@ class Risk(_Settings):
     max_drawdown_bps: Share = Field(2_000, description="drawdown from the peak that blocks entries")
     allow_short: bool = Field(True, description="whether perpetuals may be sold short")
     max_orders_per_window: int = Field(20, ge=0, le=64, description="entries per window; 0 is no limit")
-    order_window_seconds: int = Field(3_600, ge=0, description="length of that window, in tick time")
-    order_gap_seconds: int = Field(0, ge=0, description="least tick time between two entries of the sub-account")
-    cooldown_seconds: int = Field(0, ge=0, description="least tick time between an exit and the next entry, per symbol")
+    order_window_seconds: Seconds = Field(3_600, description="length of that window, in tick time")
+    order_gap_seconds: Seconds = Field(0, description="least tick time between two entries of the sub-account")
+    cooldown_seconds: Seconds = Field(0, description="least tick time between an exit and the next entry, per symbol")
     price_buffer_bps: Share = Field(50, description="reserve on top of an entry's cost, for the move until it fills")
 
 
@@ -105,7 +107,7 @@ class Universe(_Settings):
     min_symbols: int = Field(1, ge=0, description="floor: below it the previous universe stays, with the reason")
     min_age_days: int = Field(3, ge=0, description="least days of candles")
     lookback_days: int = Field(7, ge=1, le=60, description="days of candles and outcomes that are read")
-    min_quote_volume_24h: Money = Field(Decimal(0), description="least traded in 24 hours, quote currency")
+    min_quote_volume_24h: Amount = Field(Decimal(0), description="least traded in 24 hours, quote currency")
     max_spread_bps: Annotated[float, Field(ge=0)] = Field(200.0, description="largest spread proxy")
     max_volatility: Annotated[float, Field(gt=0)] = Field(5.0, description="largest annualised realised volatility")
     min_coverage_bps: Share = Field(9_000, description="least share of bars present in the look-back")
@@ -133,7 +135,7 @@ class Strategy(_Settings):
     family: str = Field(description="strategy family of the kernel")
     params: dict[str, Any] = Field(default_factory=dict, description="parameters of the family")
     interval: str = Field(description="bar length, as 15m")
-    capital: Money = Field(Decimal(10_000), gt=0, description="starting cash, quote currency")
+    capital: Capital = Field(Decimal(10_000), description="starting cash, quote currency")
     start_day: Day = Field(description="inception at 00:00Z of this day")
     symbols: list[str] | None = Field(None, min_length=1, description="columns of the deployment; empty for all")
     allow: list[str] = Field(default_factory=list, description="if given, only these may be entered")
@@ -143,7 +145,7 @@ class Strategy(_Settings):
     paused: bool = Field(False, description="no entries; exits go on")
     canary_bps: Annotated[int, Field(ge=0, le=10_000)] = Field(10_000, description="size multiplier, 10,000 is full")
     jitter_seconds: int = Field(0, ge=0, le=600, description="spread of the start of live ticks")
-    bar_deadline_seconds: int = Field(60, ge=0, description="how long a live tick waits for its bars")
+    bar_deadline_seconds: Seconds = Field(60, description="how long a live tick waits for its bars")
     max_catch_up_ticks: int = Field(96, ge=1, description="older ticks settle without entries")
     approval_ticks: int = Field(2, ge=1, description="ticks after which a proposal that awaits approval expires")
     enabled: bool = Field(True, description="whether the strategy ticks at all")

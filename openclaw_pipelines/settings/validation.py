@@ -3,6 +3,7 @@
 import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -22,6 +23,8 @@ from openclaw_pipelines.settings.redaction import looks_secret
 
 OVERRIDES: dict[str, type[BaseModel]] = {"risk": Risk, "costs": Costs, "universe": Universe}
 """Sections that strategies and symbols may override key by key."""
+FREE_NAMES = {"symbols": "<symbol>", "strategies": "<name>"}
+"""Sections whose keys are names, and how the names read in documentation."""
 
 
 def checked_document(document: Document) -> Document:
@@ -115,7 +118,7 @@ def _checked_value(
         return dict(value)
     if model is SymbolOverride:
         _refuse_account_wide(document, value, path)
-    if model is Autopilot and is_mapping(model, path[-1]):
+    if model is Autopilot and path[-1] in FREE_NAMES:
         named = {name: {} if below is None else below for name, below in value.items()}
         return {
             name: _checked(document, below, section, (*path, name)) if isinstance(below, Mapping) else below
@@ -160,8 +163,7 @@ def known_keys(model: type[BaseModel] = Autopilot, path: Path = ()) -> list[str]
         if section is None or (model is not Autopilot and name in OVERRIDES):
             keys.append(dotted((*path, name)))
             continue
-        free = {"symbols": "<symbol>", "strategies": "<name>"}
-        keys += known_keys(section, (*path, name, free[name]) if name in free else (*path, name))
+        keys += known_keys(section, (*path, name, FREE_NAMES[name]) if name in FREE_NAMES else (*path, name))
     return keys
 
 
@@ -178,7 +180,9 @@ def _named(error: ValidationError, model: type[BaseModel], place: Place) -> Exce
 
 
 def _plain(value: Any) -> Any:
-    """Decimals as they were written."""
+    """Decimals as they were written, so that people do not read the name of a class."""
+    if isinstance(value, Decimal) and value == value.to_integral_value():
+        return int(value)
     return value if isinstance(value, str | int | float | bool | None) else str(value)
 
 
