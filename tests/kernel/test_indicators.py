@@ -136,8 +136,8 @@ def test_talib_on_random_walks(bars, length):
 
 @pytest.mark.shared_data
 def test_talib_on_real_bars_with_outages(shared_data):
-    """Hourly ETH of a venue whose outages left flat bars without volume; prices in units of 1e-4."""
-    (path,) = shared_data.glob("hyperliquid_perp/ETH-*_1h_*.parquet")
+    """ETH at five minutes from a venue whose outages left flat bars without volume; prices in units of 1e-4."""
+    (path,) = shared_data.glob("hyperliquid_perp/ETH-*_5m_*.parquet")
     frame = pl.read_parquet(path).sort("ts")
     assert (frame["volume"] == 0).any()
     prices = {name: (frame[name] * 10_000).round().to_numpy().copy() for name in OHLCV[1:4]}
