@@ -138,9 +138,19 @@ def nearest(symbol: str, known: Iterable[str]) -> str:
 @cache
 def shipped_venues() -> dict[str, InstrumentsBySymbol]:
     """Instruments of every venue of the shipped file."""
+    return {name: _by_market_type(body, f"{_SHIPPED}, {name}") for name, body in _shipped()["venues"].items()}
+
+
+def known_quotes() -> frozenset[str]:
+    """Currencies that may end a pair written in one word, as BTCUSDT."""
+    return frozenset(_shipped()["quotes"])
+
+
+@cache
+def _shipped() -> dict[str, Any]:
     text = files(__package__).joinpath("data", "instruments.yaml").read_text(encoding="utf-8")
-    venues = yaml.safe_load(text)["venues"]
-    return {name: _by_market_type(body, f"{_SHIPPED}, {name}") for name, body in venues.items()}
+    content: dict[str, Any] = yaml.safe_load(text)
+    return content
 
 
 def _user_instruments(path: Path) -> InstrumentsBySymbol:

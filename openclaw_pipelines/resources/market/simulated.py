@@ -5,7 +5,6 @@ volumes are whole numbers of the instrument's units, so equal seeds give equal b
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -46,7 +45,6 @@ _CANDLE_TYPES = pl.Schema(zip(CANDLE_COLUMNS, [pl.String] * 3 + [_TIME] + [pl.Fl
 _FUNDING_TYPES = pl.Schema(zip(FUNDING_COLUMNS, [pl.String, pl.String, _TIME, _TIME, pl.Float64], strict=True))
 
 
-@dataclass(frozen=True)
 class SimulatedMarket:
     """Simulated spot and perpetual markets for the symbols of venue `simulated` in the instruments file.
 
@@ -61,11 +59,10 @@ class SimulatedMarket:
     3
     """
 
-    seed: int
-    symbols: tuple[str, ...] = ()
-    name: str = VENUE
-
-    def __post_init__(self) -> None:
+    def __init__(self, seed: int, symbols: Sequence[str] = ()) -> None:
+        self.name = VENUE
+        self.seed = seed
+        self.symbols = tuple(symbols)
         for symbol in self.symbols:
             self._instrument(symbol)
 

@@ -1,0 +1,157 @@
+"""What can be wrong with an archive and its files: each error names the file, the row if there is one, and the remedy.
+
+Rows count from 1 in the order of the file, without its header.
+"""
+
+from openclaw_pipelines.contracts.errors import DataError, MarketError
+
+
+class ArchiveFolderError(MarketError):
+    """The archive's folder is not there."""
+
+    template = (
+        "archive folder {folder} {what}. Set market.archive_dir or OPENCLAW_ARCHIVE_DIR to a folder of bar files."
+    )
+    fields = ("folder", "what")
+
+
+class UnknownMarketTypeError(MarketError):
+    """Nothing tells whether a file holds spot or perpetual bars, or two things contradict each other."""
+
+    template = (
+        "{file}: market type unknown: {why}. Name the folder after its market (as binance_usdm or binance_spot) or set "
+        "market.archive_market_type to spot or linear, so that all agree."
+    )
+    fields = ("file", "why")
+
+
+class NoBarsError(MarketError):
+    """The archive has no file for a symbol or an interval."""
+
+    template = (
+        "{source} has no bars of {symbol} from which {interval} can be made{hint}. Add a file or ask for another."
+    )
+    fields = ("source", "symbol", "interval", "hint")
+
+
+class ArchiveFileError(DataError):
+    """Base of errors about one file."""
+
+
+class UnknownFileNameError(ArchiveFileError):
+    """A file name from which symbol and interval cannot be told."""
+
+    template = (
+        "{file}: {why}. Known names: BTC-USDT_1m_20250504_20250624.parquet, BTCUSDT-1m-2025-02.csv or .zip, "
+        "BTC_USDT-5m.feather or .json or .json.gz, BTC_USDT_USDT-5m-futures.feather, XBTUSD_1.csv."
+    )
+    fields = ("file", "why")
+
+
+class NotCandlesError(ArchiveFileError):
+    """A file of another kind: trades, mark or index prices."""
+
+    template = "{file} holds {what}, not candles. Remove it from the archive, or leave it: it is not read."
+    fields = ("file", "what")
+
+
+class GitLfsPointerError(ArchiveFileError):
+    """A git-LFS pointer where the data should be."""
+
+    template = (
+        "{file} is a git-LFS pointer, not the data. Run `git lfs pull` in its repository and copy the file again."
+    )
+    fields = ("file",)
+
+
+class EmptyFileError(ArchiveFileError):
+    """A file without bytes or without rows."""
+
+    template = "{file} is empty: {what}. Download it again or remove it."
+    fields = ("file", "what")
+
+
+class UnreadableFileError(ArchiveFileError):
+    """A file that is damaged or of another format than its name says."""
+
+    template = "{file} cannot be read as {kind}: {why}. Download it again."
+    fields = ("file", "kind", "why")
+
+
+class OversizedFileError(ArchiveFileError):
+    """A packed file that unpacks to more than the limit."""
+
+    template = "{file} unpacks to more than {limit_bytes:,} bytes. Unpack it yourself, or split it by month."
+    fields = ("file", "limit_bytes")
+
+
+class UnknownColumnsError(ArchiveFileError):
+    """Columns that the format does not have."""
+
+    template = "{file} has the columns {found}; expected {expected}. Export it again in that form."
+    fields = ("file", "found", "expected")
+
+
+class WrongSymbolError(ArchiveFileError):
+    """The symbol inside a file is not the one of its name."""
+
+    template = "{file}, row {row}: symbol {found!r} in a file named after {expected!r}. Rename or split the file."
+    fields = ("file", "row", "found", "expected")
+
+
+class BadValueError(ArchiveFileError):
+    """A value that is no number, or empty."""
+
+    template = "{file}, row {row}: {column} is {value!r}, not a number. Correct the row or download the file again."
+    fields = ("file", "row", "column", "value")
+
+
+class NaiveStampsError(ArchiveFileError):
+    """Times without a zone."""
+
+    template = "{file}: column {column} holds times without a zone, as {value}. Write them in UTC."
+    fields = ("file", "column", "value")
+
+
+class BadStampError(ArchiveFileError):
+    """A stamp that is in no known unit, or in another unit than the rows before it."""
+
+    template = "{file}, row {row}: stamp {value} is not in {unit} since 1970, as the rest is. Correct the file."
+    fields = ("file", "row", "value", "unit")
+
+
+class OffGridStampError(ArchiveFileError):
+    """A bar that does not open on its interval."""
+
+    template = "{file}, row {row}: {ts} is no open of a {interval} bar. Correct the stamp, or the interval in the name."
+    fields = ("file", "row", "ts", "interval")
+
+
+class WrongIntervalError(ArchiveFileError):
+    """Bars that are further apart than the name says."""
+
+    template = (
+        "{file} is named {interval}, but no two bars are less than {step} apart. Correct the interval in the name."
+    )
+    fields = ("file", "interval", "step")
+
+
+class BrokenBarError(ArchiveFileError):
+    """A bar whose prices or volume cannot be."""
+
+    template = "{file}, row {row}, {ts}: {what}. Correct the row or download the file again."
+    fields = ("file", "row", "ts", "what")
+
+
+class ConflictingRowsError(ArchiveFileError):
+    """Two rows of one time that differ."""
+
+    template = "{file}, row {row}, {ts}: differs from {other}. Keep one of the two."
+    fields = ("file", "row", "ts", "other")
+
+
+class ConflictingFilesError(ArchiveFileError):
+    """Two files that disagree about one time."""
+
+    template = "{file} and {other} differ at {ts}. Keep the one you trust and remove the other."
+    fields = ("file", "other", "ts")
