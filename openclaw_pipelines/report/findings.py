@@ -1,4 +1,4 @@
-"""What an operator must know first: failed checks, mismatches, liquidations, controls, stalled ticks, refusal spikes."""
+"""What an operator must know first: failed checks, mismatches, liquidations, controls, stalled ticks, refusals."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

