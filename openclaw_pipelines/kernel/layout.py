@@ -10,14 +10,17 @@ Arrays are record arrays, so that `array[i].field` means the same with and witho
 
 import hashlib
 from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from openclaw_pipelines.contracts.errors import KernelError
 
-Records = Any
+if TYPE_CHECKING:
+    Records = Any  # fields are known at run time only
+else:
+    Records = np.recarray
 """A record array: `array[i].field`, and `array.field` as a column."""
 
 RING_SIZE = 64

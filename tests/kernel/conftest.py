@@ -119,7 +119,9 @@ def told_fixture() -> Callable[..., list[tuple[Any, ...]]]:
 def walk() -> Callable[..., pl.DataFrame]:
     """Builder of frames: a seeded random walk with two decimals, 1h bars from 2025-01-01."""
 
-    def build(n_bars: int, symbols: tuple[str, ...] = ("BTC/USDT:USDT", "ETH/USDT:USDT"), seed: int = 1) -> pl.DataFrame:
+    def build(
+        n_bars: int, symbols: tuple[str, ...] = ("BTC/USDT:USDT", "ETH/USDT:USDT"), seed: int = 1
+    ) -> pl.DataFrame:
         rng = np.random.default_rng(seed)
         first = datetime(2025, 1, 1, tzinfo=UTC)
         frames = []
