@@ -67,6 +67,9 @@ def fingerprinted(config: Autopilot, resolved: Mapping[str, Mapping[str, Any]]) 
     tree = config.model_dump()
     for section in ("risk", "costs", "universe", "symbols"):  # every strategy carries what holds for it
         del tree[section]
+    tree["outcome_horizons_seconds"].sort()
+    for name in ("symbols", "intervals"):  # sets, whatever their order in a file
+        tree["market"][name].sort()
     options = tree["market"]["exchange_options"]
     tree["market"]["exchange_options"] = {k: v for k, v in options.items() if k not in CONNECTION_OPTIONS}
     for name, strategy in tree["strategies"].items():

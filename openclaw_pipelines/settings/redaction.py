@@ -16,9 +16,8 @@ _SECRET_NAME = re.compile(
 )
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 # `name = value`, `"name": "value"`, `name=value&`; the name decides
-_ASSIGNMENT = re.compile(
-    r"""(?P<name>[A-Za-z][\w-]*)(?P<sign>["']?\s*[=:]\s*)(?P<value>"[^"]*"|'[^']*'|[^\s,;&"'}\])]+)"""
-)
+_NAME = re.compile(r"""(?P<name>[A-Za-z][\w-]*)["']?\s*[=:]\s*""")
+_VALUE = re.compile(r""""[^"]*"|'[^']*'|[^\s,;&"'}\])]+""")
 _BEARER = re.compile(r"\b(?P<scheme>Bearer|Basic)\s+[\w.+/=~-]{6,}", re.IGNORECASE)
 _URL_PASSWORD = re.compile(r"(?P<head>[a-z][a-z0-9+.-]*://[^\s/:@]*:)[^\s/@]+@", re.IGNORECASE)
 
@@ -93,10 +92,14 @@ def _redacted_text(text: str, values: tuple[str, ...]) -> str:
         text = text.replace(value, MASK)
     text = _BEARER.sub(lambda match: f"{match['scheme']} {MASK}", text)
     text = _URL_PASSWORD.sub(lambda match: f"{match['head']}{MASK}@", text)
-    return _ASSIGNMENT.sub(_mask_assignment, text)
+    return _without_assigned(text)
 
 
-def _mask_assignment(match: re.Match[str]) -> str:
-    if not looks_secret(match["name"]):
-        return match[0]
-    return f"{match['name']}{match['sign']}{MASK}"
+def _without_assigned(text: str) -> str:
+    kept, end = [], 0
+    for match in _NAME.finditer(text):
+        value = _VALUE.match(text, match.end())
+        if match.start() >= end and value and looks_secret(match["name"]):
+            kept.append(text[end : match.end()] + MASK)
+            end = value.end()
+    return "".join([*kept, text[end:]])

@@ -68,9 +68,9 @@ _FINGERPRINTS = """## Fingerprints
 Order, comments and the layer that a value came from do not matter. Keys that change no decision are left out:
 """
 
-_DEPLOYMENT = """The deployment fingerprint covers a strategy's family, parameters, interval and symbols: changing one of
-them starts a new deployment, flat, at 00:00Z of its `start_day`. `policy_version_id` covers the limits of every symbol,
-which may change within a deployment."""
+_DEPLOYMENT = """The deployment fingerprint covers a strategy's family, parameters, interval and symbols: changing one
+of them starts a new deployment, flat, at 00:00Z of its `start_day`. `policy_version_id` covers the limits of every
+symbol, which may change within a deployment."""
 
 
 def reference() -> str:

@@ -1,0 +1,173 @@
+"""Fingerprints change with every value that decides, and with nothing else."""
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings, strategies
+
+from openclaw_pipelines.contracts.config import Autopilot, Risk
+from openclaw_pipelines.settings import Settings, load_settings
+from openclaw_pipelines.settings.fingerprint import CONNECTION_OPTIONS, UNFINGERPRINTED
+from openclaw_pipelines.settings.validation import known_keys
+
+SYMBOL = "BTC/USDT"
+FULL = Autopilot.model_validate(
+    {
+        "overlay_file": "overlay.yaml",
+        "market": {"symbols": [SYMBOL, "ETH/USDT"], "archive_dir": "files", "exchange": "kraken"},
+        "symbols": {SYMBOL: {}},
+        "strategies": {"trend": {"family": "ema_trend", "interval": "1h", "start_day": "2025-05-10"}},
+    }
+).model_dump(mode="json")
+"""Every key with its default, none overridden, as plain YAML values."""
+
+OTHER_VALUE: dict[str, Any] = {
+    "account": "other",
+    "kill_switch": "close_only",
+    "kill_switch_file": "STOP",
+    "overlay_file": "live.yaml",
+    "data_dir": "elsewhere",
+    "log_level": "DEBUG",
+    "outcome_horizons_seconds": [300],
+    "market.source": "archive",
+    "market.symbols": [SYMBOL, "ETH/USDT", "SOL/USDT"],
+    "market.intervals": ["1m", "5m"],
+    "market.archive_dir": "other",
+    "market.archive_market_type": "spot",
+    "market.exchange": "okx",
+    "market.exchange_options": {"options": {"adjust": True}},
+    "market.first_day": "2025-01-02",
+    "costs.taker_fee_bps": 5,
+    "universe.weights": {"liquidity": 0.31},
+    "symbols.<symbol>.risk": {"max_order_notional": 1},
+    "strategies.<name>.family": "breakout",
+    "strategies.<name>.params": {"ema_fast": 13},
+    "strategies.<name>.interval": "15m",
+    "strategies.<name>.start_day": "2025-05-11",
+    "strategies.<name>.symbols": [SYMBOL],
+    "strategies.<name>.allow": [SYMBOL],
+    "strategies.<name>.deny": [SYMBOL],
+    "strategies.<name>.mode": "manual",
+    "strategies.<name>.risk": {"max_order_notional": 1},
+    "strategies.<name>.costs": {"slippage_bps": 1},
+    "strategies.<name>.universe": {"max_symbols": 1},
+}
+
+
+def load(folder: Path, text: str) -> Settings:
+    path = folder / "autopilot.yaml"
+    path.write_text(text)
+    return load_settings({}, path=path)
+
+
+def with_other_value(key: str) -> dict[str, Any]:
+    """The full configuration with one key changed to another legal value."""
+    tree: dict[str, Any] = yaml.safe_load(yaml.safe_dump(FULL))
+    *sections, last = key.replace("<symbol>", SYMBOL).replace("<name>", "trend").split(".")
+    place = tree
+    for section in sections:
+        place = place[section]
+    place[last] = OTHER_VALUE[key] if key in OTHER_VALUE else _next(place[last])
+    return tree
+
+
+def _next(value: Any) -> Any:
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, str):  # decimals
+        return f"{int(value) + 1}"
+    # shares and the size multiplier may already be at their highest
+    return value - 1 if value == 10_000 else value + 1
+
+
+@pytest.mark.parametrize("key", known_keys())
+def test_every_deciding_value_counts(tmp_path: Path, key: str) -> None:
+    before = load(tmp_path, yaml.safe_dump(FULL))
+    after = load(tmp_path, yaml.safe_dump(with_other_value(key)))
+    assert after.config != before.config
+    assert (after.config_fingerprint == before.config_fingerprint) == (key in UNFINGERPRINTED)
+
+
+@pytest.mark.parametrize("key", known_keys())
+def test_what_starts_a_new_deployment_or_policy(tmp_path: Path, key: str) -> None:
+    before = load(tmp_path, yaml.safe_dump(FULL))
+    after = load(tmp_path, yaml.safe_dump(with_other_value(key)))
+    deploys = {"market.symbols", *(f"strategies.<name>.{part}" for part in ("family", "params", "interval", "symbols"))}
+    new_columns = {"market.symbols", "strategies.<name>.symbols"}
+    limits = {f"risk.{name}" for name in Risk.model_fields} | {"symbols.<symbol>.risk", "strategies.<name>.risk"}
+    changed = after.deployment_fingerprint("trend") != before.deployment_fingerprint("trend")
+    assert changed == (key in deploys)
+    assert (after.policy_version_id("trend") != before.policy_version_id("trend")) == (key in limits | new_columns)
+
+
+def test_unfingerprinted_keys_exist() -> None:
+    assert set(known_keys()) >= UNFINGERPRINTED
+
+
+@pytest.mark.parametrize("option", sorted(CONNECTION_OPTIONS))
+def test_how_an_exchange_is_reached_does_not_count(tmp_path: Path, option: str) -> None:
+    tree = with_other_value("account")
+    before = load(tmp_path, yaml.safe_dump(tree)).config_fingerprint
+    tree["market"]["exchange_options"] = {option: "http://127.0.0.1:1"}
+    assert load(tmp_path, yaml.safe_dump(tree)).config_fingerprint == before
+
+
+def _lines(tree: dict[str, Any], draw: random.Random, indent: int = 0) -> Iterator[str]:
+    """YAML of a tree with its keys in random order, comments and blank lines in between."""
+    for key in draw.sample(list(tree), len(tree)):
+        value = tree[key]
+        pad = " " * indent
+        if draw.random() < 0.3:
+            yield draw.choice(["", f"{pad}# {key}: a comment"])
+        if isinstance(value, dict) and value:
+            yield f"{pad}{key}:"
+            yield from _lines(value, draw, indent + 2)
+        else:
+            yield f"{pad}{key}: {yaml.safe_dump(value, default_flow_style=True).split(chr(10))[0]}"
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=strategies.integers(0, 2**32))
+def test_order_and_comments_do_not_count(tmp_path: Path, seed: int) -> None:
+    expected = load(tmp_path, yaml.safe_dump(FULL))
+    shuffled = load(tmp_path, "\n".join(_lines(FULL, random.Random(seed))))
+    assert shuffled.config_fingerprint == expected.config_fingerprint
+    assert shuffled.deployment_fingerprint("trend") == expected.deployment_fingerprint("trend")
+    assert shuffled.policy_version_id("trend") == expected.policy_version_id("trend")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        pytest.param("risk: {max_order_notional: 100}", "risk: {max_order_notional: '100.00'}", id="spelling"),
+        pytest.param("risk: {max_order_notional: 5000}", "", id="default written out"),
+        pytest.param(
+            "risk: {max_order_notional: 1}",
+            "symbols: {BTC/USDT: {risk: {max_order_notional: 1}}, ETH/USDT: {risk: {max_order_notional: 1}}}",
+            id="another layer",
+        ),
+        pytest.param("symbols: {BTC/USDT: {enabled: true}}", "", id="override that changes nothing"),
+    ],
+)
+def test_only_what_holds_in_the_end_counts(tmp_path: Path, one: str, other: str) -> None:
+    base = (
+        "market: {symbols: [BTC/USDT, ETH/USDT]}\n"
+        "strategies: {trend: {family: ema_trend, interval: 1h, start_day: 2025-05-10}}\n"
+    )
+    first, second = load(tmp_path, base + one), load(tmp_path, base + other)
+    assert first.config_fingerprint == second.config_fingerprint
+    assert first.policy_version_id("trend") == second.policy_version_id("trend")
+
+
+def test_order_of_symbols_does_not_count(tmp_path: Path) -> None:
+    tree = with_other_value("account")
+    first = load(tmp_path, yaml.safe_dump(tree))
+    tree["market"]["symbols"].reverse()
+    second = load(tmp_path, yaml.safe_dump(tree))
+    assert first.strategy("trend").symbols == second.strategy("trend").symbols == (SYMBOL, "ETH/USDT")
+    assert first.deployment_fingerprint("trend") == second.deployment_fingerprint("trend")
+    assert first.config_fingerprint == second.config_fingerprint
