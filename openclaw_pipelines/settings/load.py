@@ -30,7 +30,7 @@ from openclaw_pipelines.settings.errors import (
     UnknownStrategyError,
     nearest,
 )
-from openclaw_pipelines.settings.fingerprint import fingerprinted, sha256
+from openclaw_pipelines.settings.fingerprint import canonical_json, fingerprinted, sha256
 from openclaw_pipelines.settings.layers import merge, provenance
 from openclaw_pipelines.settings.redaction import redact
 from openclaw_pipelines.settings.resolution import StrategySettings, resolve_strategy
@@ -45,12 +45,13 @@ _CODE_DEFAULTS = Document("default", {"universe": {"weights": Universe().weights
 class Settings:
     """The merged configuration.
 
-    provenance: dotted key -> layer. config_fingerprint: SHA-256 of what decides, see `fingerprint`. config_path and
-    data_dir are absolute. strategies: name -> settings with all overrides applied.
+    provenance: dotted key -> layer. config_json: canonical JSON of what decides, see `fingerprint`; its SHA-256 is the
+    config_fingerprint. config_path and data_dir are absolute. strategies: name -> settings with all overrides applied.
     """
 
     config: Autopilot
     provenance: Mapping[str, str]
+    config_json: str
     config_fingerprint: str
     config_path: Path
     data_dir: Path
@@ -133,10 +134,12 @@ def _settings(
     config: Autopilot = typed(Autopilot, merge(documents), place)
     check_agreement(config, place)
     strategies = {name: resolve_strategy(name, config, documents) for name in config.strategies}
+    deciding = fingerprinted(config, {name: strategy.resolved() for name, strategy in strategies.items()})
     return Settings(
         config=config,
         provenance=MappingProxyType(provenance(config, documents)),
-        config_fingerprint=sha256(fingerprinted(config, {n: s.resolved() for n, s in strategies.items()})),
+        config_json=canonical_json(deciding),
+        config_fingerprint=sha256(deciding),
         config_path=config_path,
         data_dir=_absolute(config.data_dir, "OPENCLAW_DATA_DIR", environ, config_path, working_folder),
         archive_dir=None

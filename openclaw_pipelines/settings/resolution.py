@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -57,7 +58,7 @@ class StrategySettings:
             raise UnknownSettingError("limit_source", f"risk.{key}", f"risk.{nearest(key, Risk.model_fields)}")
         return self.limit_layers[symbol].get(key, DEFAULT)
 
-    @property
+    @cached_property
     def deployment_fingerprint(self) -> str:
         """SHA-256 of what a running deployment cannot change: family, parameters, interval and symbol columns."""
         params = {key: _hex(value) for key, value in self.params.items()}
@@ -65,7 +66,7 @@ class StrategySettings:
             {"family": self.own.family, "params": params, "interval": self.own.interval, "symbols": self.symbols}
         )
 
-    @property
+    @cached_property
     def policy(self) -> str:
         """Canonical JSON of the limits of every symbol, each with its value and layer."""
         return canonical_json(
@@ -78,7 +79,7 @@ class StrategySettings:
             }
         )
 
-    @property
+    @cached_property
     def policy_version_id(self) -> str:
         """SHA-256 of the values of all limits. The layers they came from do not matter."""
         return sha256({symbol: limits.model_dump() for symbol, limits in self.symbol_limits.items()})

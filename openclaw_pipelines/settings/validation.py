@@ -90,7 +90,8 @@ def _parts(annotation: Any) -> Iterator[Any]:
 def _refuse_secrets(document: Document, tree: Mapping[str, Any], path: Path) -> None:
     for key, value in tree.items():
         here = (*path, key)
-        if looks_secret(key) and len(path) != 1:  # names of strategies and symbols are free
+        is_name = len(path) == 1 and path[0] in FREE_NAMES
+        if looks_secret(key) and not is_name:
             raise SecretInFileError(document.where(here), dotted(here), ", ".join(SECRET_VARIABLES))
         if isinstance(value, Mapping):
             _refuse_secrets(document, value, here)

@@ -178,6 +178,13 @@ DENY = "deny: []"
             {"key": "market.exchange_options.apiKey", "where": "autopilot.yaml line 4"},
             id="secret in a file",
         ),
+        pytest.param(
+            SYMBOLS,
+            f"{SYMBOLS}\n  api_key: abc",
+            SecretInFileError,
+            {"key": "market.api_key", "where": "autopilot.yaml line 4"},
+            id="secret as a setting",
+        ),
         # values
         pytest.param(
             FIVE,

@@ -1,5 +1,7 @@
 """Fingerprints change with every value that decides, and with nothing else."""
 
+import hashlib
+import json
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -106,6 +108,14 @@ def test_what_starts_a_new_deployment_or_policy(tmp_path: Path, key: str) -> Non
 
 def test_unfingerprinted_keys_exist() -> None:
     assert set(known_keys()) >= UNFINGERPRINTED
+
+
+def test_recorded_text_is_what_is_hashed() -> None:
+    shipped = load_settings({})
+    assert hashlib.sha256(shipped.config_json.encode()).hexdigest() == shipped.config_fingerprint
+    recorded = json.loads(shipped.config_json)
+    assert recorded["strategies"]["breakout_15m"]["risk"]["XRP/USDT:USDT"]["max_order_notional"] == "1500"
+    assert UNFINGERPRINTED.isdisjoint(recorded)
 
 
 @pytest.mark.parametrize("option", sorted(CONNECTION_OPTIONS))
