@@ -1,6 +1,7 @@
 """Data-quality rules that look at single rows: columns, keys, the grid, prices and revisions."""
 
 from datetime import timedelta
+from typing import Any
 
 import polars as pl
 from pandera.errors import SchemaErrors
@@ -24,8 +25,14 @@ def schema(window: Window) -> Finding:
         cases = pl.DataFrame()
     if cases.is_empty():
         return Finding(cases, f"{window.candles.height:,} rows have the columns, types and ranges of the table.")
-    rules = sorted({f"{row['column']}: {row['check']}" for row in cases.iter_rows(named=True)})
+    rules = sorted({_rule(row) for row in cases.iter_rows(named=True)})
     return Finding(cases, f"{cases.height:,} value(s) break the table's rules: {'; '.join(rules)}. Mend the source.")
+
+
+def _rule(case: dict[str, Any]) -> str:
+    """A broken rule; for an absent or unknown column pandera names the table and puts the column's name in the case."""
+    column = case["failure_case"] if "column_in" in case["check"] else case["column"]
+    return f"{column}: {case['check']}"
 
 
 def duplicates(window: Window) -> Finding:
