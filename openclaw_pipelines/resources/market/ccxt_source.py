@@ -240,7 +240,8 @@ class CcxtMarket:
         if not self._traits.honours_end and found.largest_page < bars:
             return  # it gave all it has and that was less than it could give
         served_at = found.served_at or utc(as_of, "as_of")
-        reachable_from = floor_to(served_at, INTERVALS[interval]) - bars * INTERVALS[interval]
+        # the latest bar is the forming one
+        reachable_from = floor_to(served_at, INTERVALS[interval]) - (bars - 1) * INTERVALS[interval]
         if first < reachable_from:
             horizon = f"the latest {bars:,} bars"
             raise HistoryTooShortError(
