@@ -98,7 +98,7 @@ def row_hash(row: dict[str, Any]) -> str:
 
 
 def verify_chain(rows: Iterable[dict[str, Any]]) -> int:
-    """Number of rows of a whole chain in order, or a `BrokenChainError` that names the first row that does not follow."""
+    """Number of rows of a whole chain in order. Raises BrokenChainError at the first row that does not follow."""
     last_hash, count = GENESIS, 0
     for count, row in enumerate(rows, start=1):
         if row["sequence"] != count or row["prev_hash"] != last_hash or row_hash(row) != row["row_hash"]:

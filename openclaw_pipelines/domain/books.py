@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from openclaw_pipelines.contracts.canonical import decimal_text
 from openclaw_pipelines.domain.deployment import Deployment
 from openclaw_pipelines.kernel import layout, money
 
@@ -30,7 +31,7 @@ class Books:
 
 
 def reconcile(books: Books, deployment: Deployment, state: layout.State) -> list[dict[str, Any]]:
-    """One result per check: cash, then each symbol's quantity. Rows of `reconcile_events` without the tick's columns."""
+    """One result per check: cash, then each quantity. Rows of `reconcile_events` without the tick's columns."""
     results = [_result("cash", books.cash, money.from_atoms(int(state.account[0].cash)), "quote")]
     for symbol, lot, position in zip(deployment.symbols, deployment.lots, state.positions, strict=True):
         booked = books.quantities.get(symbol, Decimal(0))

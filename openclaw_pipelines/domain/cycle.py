@@ -5,6 +5,7 @@ from the kernel's phases; this module says what each of them means as rows. Read
 `resources.runner`.
 """
 
+import copy
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -57,6 +58,15 @@ class Session:
 
     def __post_init__(self) -> None:
         self.use_policy(self.policy)
+
+    def copy(self) -> "Session":
+        """An independent copy, so that a tick can be taken on trial."""
+        trial = copy.copy(self)
+        trial.state = layout.copy_state(self.state)
+        trial.books = Books(self.books.cash, dict(self.books.quantities))
+        trial.chain = copy.copy(self.chain)
+        trial.awaiting = dict(self.awaiting)
+        return trial
 
     def use_policy(self, policy: Policy) -> None:
         """Take limits, costs and controls in force from the next tick on."""
@@ -296,8 +306,12 @@ def equity_row(session: Session) -> Row:
     }
 
 
+UNTICKED = ("admin_actions", "autopilot_universe_snapshots", "policy_versions")
+"""Tables whose rows belong to the strategy and not to one tick of its deployment."""
+
+
 def stamped(session: Session, at: datetime, rows: dict[str, list[Row]]) -> dict[str, list[Row]]:
-    """Add the columns that every row of a tick shares; the audit trail keeps its own."""
+    """Add the columns that every row of a strategy, or of one tick of it, shares."""
     run = {
         "account_id": session.deployment.account_id,
         "strategy_config_id": session.deployment.strategy_config_id,
@@ -307,7 +321,7 @@ def stamped(session: Session, at: datetime, rows: dict[str, list[Row]]) -> dict[
     }
     tick = {"deployment_id": session.deployment.deployment_id, "tick_at": at}
     return {
-        table: [{**row, **run, **(tick if table != "admin_actions" else {})} for row in own]
+        table: [{**row, **run, **(tick if table not in UNTICKED else {})} for row in own]
         for table, own in rows.items()
         if own
     }

@@ -138,7 +138,7 @@ class Deployment:
         )
 
     def context(self, policy: Policy) -> layout.Context:
-        """The kernel's view of instruments and parameters; a fee from the configuration replaces the instruments' own."""
+        """The kernel's view of instruments and parameters; a configured fee replaces the instruments' own."""
         params = stack_params([params_record(self.family, self.params, self.interval_seconds)]).view(layout.Records)
         bases = sorted({item.base for item in self.instruments})
         instruments = layout.records(layout.INSTRUMENT, len(self.instruments))

@@ -19,8 +19,8 @@ from openclaw_pipelines.kernel.layout import EventKind
 Row = dict[str, Any]
 PROTECTIVE = {Leg.STOP, Leg.TARGET, Leg.LIQUIDATION}
 UNFILLED = {
-    EventKind.ENTRY_EXPIRED: ("expired", RejectCode.NO_PRICE, "the bar was missing or without volume, so the entry expired"),
-    EventKind.INSUFFICIENT: ("insufficient", RejectCode.INSUFFICIENT_AT_FILL, "cash did not cover the least order at the fill"),
+    EventKind.ENTRY_EXPIRED: ("expired", RejectCode.NO_PRICE, "no bar with volume, so the entry expired"),
+    EventKind.INSUFFICIENT: ("insufficient", RejectCode.INSUFFICIENT_AT_FILL, "cash did not cover the least order"),
 }  # fmt: skip
 
 

@@ -101,6 +101,22 @@ CREATE TABLE IF NOT EXISTS autopilot_fills (
     PRIMARY KEY ("fill_key")
 );
 
+CREATE TABLE IF NOT EXISTS autopilot_funding_payments (
+    "account_id" VARCHAR NOT NULL,
+    "strategy_config_id" VARCHAR NOT NULL,
+    "recorded_at" TIMESTAMPTZ NOT NULL,
+    "run_fingerprint" VARCHAR NOT NULL,
+    "deployment_id" VARCHAR NOT NULL,
+    "tick_at" TIMESTAMPTZ NOT NULL,
+    "symbol" VARCHAR NOT NULL,
+    "bar_at" TIMESTAMPTZ NOT NULL,
+    "entry_decision_key" VARCHAR NOT NULL,
+    "qty" DECIMAL(38,18) NOT NULL,
+    "price" DECIMAL(38,18) NOT NULL,
+    "amount" DECIMAL(38,18) NOT NULL,
+    PRIMARY KEY ("account_id", "strategy_config_id", "symbol", "tick_at")
+);
+
 CREATE TABLE IF NOT EXISTS autopilot_metrics (
     "account_id" VARCHAR NOT NULL,
     "strategy_config_id" VARCHAR NOT NULL,

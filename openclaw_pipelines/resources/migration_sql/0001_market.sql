@@ -1,5 +1,14 @@
 -- Tables of market. Generated from the models, then frozen.
 
+CREATE TABLE IF NOT EXISTS candle_coverage (
+    "source" VARCHAR NOT NULL,
+    "symbol" VARCHAR NOT NULL,
+    "interval" VARCHAR NOT NULL,
+    "day" VARCHAR NOT NULL,
+    "covered_until" TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY ("source", "symbol", "interval", "day")
+);
+
 CREATE TABLE IF NOT EXISTS candle_revisions (
     "source" VARCHAR NOT NULL,
     "symbol" VARCHAR NOT NULL,

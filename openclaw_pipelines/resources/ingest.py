@@ -1,0 +1,147 @@
+"""Brings market data into the store: whole days for backfills, what is new for live ticks.
+
+How far each day was asked for is kept beside the candles, so that a bar which is absent can be told from one that
+nobody asked for yet. Sources are in `market`, the tables in `candle_store`.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import polars as pl
+
+from openclaw_pipelines.contracts.schema import TABLES
+from openclaw_pipelines.contracts.time import DAY, day_start, floor_to, interval_length
+from openclaw_pipelines.resources import candle_store
+from openclaw_pipelines.resources.market.base import MarketSource
+from openclaw_pipelines.resources.store import Store, registered
+
+RECHECKED_BARS = 3
+"""Stored bars that a live refresh asks for again, to see whether the source changed its mind."""
+
+
+@dataclass
+class Ingested:
+    """What became of one request for candles. Counts are bars."""
+
+    inserted: int = 0
+    unchanged: int = 0
+    revised: int = 0
+    funding: int = 0
+    first: datetime | None = None
+    last: datetime | None = None
+    by_symbol: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> int:
+        """Bars that the source gave."""
+        return self.inserted + self.unchanged + self.revised
+
+
+class Ingest:
+    """Asks one market source and stores what it answers.
+
+    Args:
+        store: where to.
+        source: the market source.
+        symbols: instruments.
+        intervals: bar lengths.
+        publish_lag: how long after its close a bar may still be on its way; zero where the source knows at once.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        source: MarketSource,
+        symbols: Iterable[str],
+        intervals: Iterable[str],
+        publish_lag: timedelta = timedelta(0),
+    ) -> None:
+        self.store, self.source, self.publish_lag = store, source, publish_lag
+        self.symbols, self.intervals = tuple(symbols), tuple(intervals)
+
+    def day(self, day: str, as_of: datetime) -> Ingested:
+        """Ask for the whole of a day as far as it has closed."""
+        start = day_start(day)
+        return self._ask({(s, i): start for s in self.symbols for i in self.intervals}, start, start + DAY, as_of)
+
+    def refresh(self, as_of: datetime) -> Ingested:
+        """Ask for what closed since the last time, from the start of the day where nothing is stored."""
+        day = floor_to(as_of - timedelta(microseconds=1), DAY)
+        return self._ask(self._continuing(day), day, day + DAY, as_of)
+
+    def instruments(self, as_of: datetime) -> candle_store.Upserted:
+        """Store the source's instruments of the configured symbols."""
+        return candle_store.upsert_instruments(self.store, self.source.instruments(self.symbols, as_of))
+
+    def _continuing(self, day: datetime) -> dict[tuple[str, str], datetime]:
+        """Where each series of the running day goes on: some bars before the point up to which it was asked."""
+        covered = coverage(self.store, self.source.name, [f"{day:%Y-%m-%d}"])
+        starts = {}
+        for symbol in self.symbols:
+            for interval in self.intervals:
+                until = covered.get((symbol, interval, f"{day:%Y-%m-%d}"), day)
+                again = floor_to(until, interval_length(interval)) - RECHECKED_BARS * interval_length(interval)
+                starts[symbol, interval] = max(day, again)
+        return starts
+
+    def _ask(self, starts: dict[tuple[str, str], datetime], day: datetime, end: datetime, as_of: datetime) -> Ingested:
+        frames = {
+            (symbol, interval): self.source.candles(symbol, interval, start, end, as_of)
+            for (symbol, interval), start in starts.items()
+        }
+        first = min(starts.values(), default=day)
+        funding = [self.source.funding_rates(symbol, first, end, as_of) for symbol in self.symbols]
+        result = Ingested()
+        bars = pl.concat(list(frames.values()))
+        written = candle_store.append_candles(self.store, bars, as_of)
+        result.inserted, result.unchanged, result.revised = written.inserted, written.unchanged, written.revised
+        rates = pl.concat(funding)
+        result.funding = rates.height
+        candle_store.append_funding(self.store, rates, as_of)
+        result.first, result.last = (bars["ts"].min(), bars["ts"].max()) if bars.height else (None, None)  # type: ignore[assignment]
+        result.by_symbol = dict(bars.group_by("symbol").len().sort("symbol").iter_rows())
+        self._cover(frames, day, end, as_of)
+        return result
+
+    def _cover(
+        self, frames: dict[tuple[str, str], pl.DataFrame], day: datetime, end: datetime, as_of: datetime
+    ) -> None:
+        rows = []
+        for (symbol, interval), bars in frames.items():
+            newest = bars["ts"].max()
+            closed = newest + interval_length(interval) if isinstance(newest, datetime) else day
+            until = min(end, max(closed, min(as_of - self.publish_lag, end)))
+            rows.append(
+                {
+                    "source": self.source.name,
+                    "symbol": symbol,
+                    "interval": interval,
+                    "day": f"{day:%Y-%m-%d}",
+                    "covered_until": max(until, day),
+                }
+            )
+        _keep_latest(self.store, TABLES["candle_coverage"].frame(rows))
+
+
+def _keep_latest(store: Store, rows: pl.DataFrame) -> None:
+    """Move the stored coverage forward, never back."""
+    key = "source, symbol, interval, day"
+    with store.write("market") as con, registered(con, rows) as view:
+        con.execute(
+            f"MERGE INTO candle_coverage USING {view} AS new USING ({key}) "
+            "WHEN MATCHED AND new.covered_until > candle_coverage.covered_until "
+            "THEN UPDATE SET covered_until = new.covered_until WHEN NOT MATCHED THEN INSERT BY NAME"
+        )
+
+
+def coverage(store: Store, source: str, days: Iterable[str]) -> dict[tuple[str, str, str], datetime]:
+    """Until when a source was asked, by symbol, interval and day."""
+    wanted = list(days)
+    rows = store.query(
+        "market",
+        "SELECT symbol, interval, day, covered_until FROM candle_coverage WHERE source = ? "
+        f"AND day IN ({', '.join('?' for _ in wanted)})",
+        [source, *wanted],
+    )
+    return {(symbol, interval, day): until for symbol, interval, day, until in rows.iter_rows()}

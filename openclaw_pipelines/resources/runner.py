@@ -1,0 +1,336 @@
+"""Walks a strategy through its ticks: reads what each one may depend on, takes it, and commits whole ticks.
+
+One walk serves a live tick, a backfilled day and the catch-up after an outage. The rules of a tick are in
+`domain.cycle`, comparing recorded ticks with their replay in `verification`.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from openclaw_pipelines.contracts.enums import KillSwitch
+from openclaw_pipelines.contracts.errors import LedgerError, MarketError
+from openclaw_pipelines.contracts.time import DAY, day_start
+from openclaw_pipelines.domain import cycle
+from openclaw_pipelines.domain.awaiting import verdicts
+from openclaw_pipelines.domain.cycle import Executor, Session
+from openclaw_pipelines.domain.deployment import Deployment, Policy
+from openclaw_pipelines.domain.governance import HALTS, Controls, control_codes
+from openclaw_pipelines.domain.inputs import TickInput
+from openclaw_pipelines.domain.instruments import instruments_of
+from openclaw_pipelines.domain.outcomes import due_outcomes, score_outcomes
+from openclaw_pipelines.domain.records import Row
+from openclaw_pipelines.domain.universe import rank_universe
+from openclaw_pipelines.resources import candle_store
+from openclaw_pipelines.resources.clock import Clock
+from openclaw_pipelines.resources.feed import Feed
+from openclaw_pipelines.resources.ledger import Head, StrategyLedger, opening_state
+from openclaw_pipelines.resources.locks import file_lock
+from openclaw_pipelines.resources.store import Store
+from openclaw_pipelines.resources.walk import Walk, ticks_between
+from openclaw_pipelines.settings import Settings, StrategySettings, effective_kill_switch
+
+STRATEGY_LOCK_SECONDS = 600.0
+"""How long a run waits for another run of the same strategy; it then finds the ticks recorded."""
+
+
+class HoleError(LedgerError):
+    """Ticks are missing between what is recorded and what was asked for."""
+
+    template = "{strategy}: {missing} is not recorded, so {day} cannot follow. Materialize the days from {first} on."
+    fields = ("strategy", "missing", "day", "first")
+
+
+class DeploymentChangedError(LedgerError):
+    """The configuration describes another deployment than the recorded ticks."""
+
+    template = (
+        "{strategy} recorded ticks until {recorded} under {old}; the configuration now describes {new}. "
+        "Set its start_day after that, or give it a new name."
+    )
+    fields = ("strategy", "recorded", "old", "new")
+
+
+class MarketNotReadyError(MarketError):
+    """Candles that a tick needs were never asked for."""
+
+    template = (
+        "{strategy}: {symbol} {interval} candles are stored until {until}, the tick {tick} needs more. "
+        "Materialize `candles` for {day}."
+    )
+    fields = ("strategy", "symbol", "interval", "until", "tick", "day")
+
+
+class WarmUpError(MarketError):
+    """No candle at all before the inception of a strategy."""
+
+    template = (
+        "{strategy} warms its indicators on {bars} bars of {interval} before {inception}, the store has none of them. "
+        "Materialize `candles` for the days from {first} on, or set a later start_day."
+    )
+    fields = ("strategy", "bars", "interval", "inception", "first")
+
+
+@dataclass
+class DayReport:
+    """What a walk did with one day of one strategy."""
+
+    strategy: str
+    day: str
+    taken: int = 0
+    settled_only: int = 0
+    rows: dict[str, int] = field(default_factory=dict)
+    waiting_for: str | None = None
+
+
+def policy_of(strategy: StrategySettings) -> Policy:
+    """Limits, costs and controls as configured now."""
+    own = strategy.own
+    return Policy(
+        risk=strategy.account_limits,
+        symbol_risk=dict(strategy.symbol_limits),
+        sources={symbol: dict(layers) for symbol, layers in strategy.limit_layers.items()},
+        costs=strategy.costs,
+        mode=own.mode,
+        shadow=own.shadow,
+        paused=own.paused,
+        canary_bps=own.canary_bps,
+        approval_ticks=own.approval_ticks,
+    )
+
+
+class Runner:
+    """Takes the ticks of strategies.
+
+    Args:
+        store: where market data and ledger are.
+        clock: tells what has closed.
+        executor: fills orders.
+        settings: read again at every tick, so that a change of limits or controls counts from the next tick on.
+        source: name of the market source, as in the `source` column.
+    """
+
+    def __init__(
+        self, store: Store, clock: Clock, executor: Executor, settings: Callable[[], Settings], source: str
+    ) -> None:
+        self.store, self.clock, self.executor, self.settings, self.source = store, clock, executor, settings, source
+
+    def ledger(self, strategy: str) -> StrategyLedger:
+        """The strategy's rows."""
+        return StrategyLedger(self.store, self.settings().config.account, strategy)
+
+    def run_day(self, strategy: str, day: str, *, live: bool) -> DayReport:
+        """Take every tick of a day that is due and not recorded yet, and commit them in one transaction.
+
+        Args:
+            strategy: name.
+            day: partition key; its ticks close after 00:00Z of the day, the last one at the next 00:00Z.
+            live: whether the ticks are due now. Live ticks wait for late bars, and ones that are too old settle only.
+
+        Raises:
+            HoleError, DeploymentChangedError, MarketNotReadyError, WarmUpError: nothing is written.
+        """
+        settings = self.settings()
+        locks = settings.data_dir / "locks"
+        locks.mkdir(parents=True, exist_ok=True)
+        lock = locks / f"{settings.config.account}.{strategy}"
+        with file_lock(lock, exclusive=True, timeout_seconds=STRATEGY_LOCK_SECONDS):
+            return self._run_day(settings, settings.strategy(strategy), day, live=live)
+
+    def _run_day(self, settings: Settings, strategy: StrategySettings, day: str, *, live: bool) -> DayReport:
+        report = DayReport(strategy.name, day)
+        walk = self._open(settings, strategy, day)
+        if walk is None:
+            return report
+        until = min(day_start(day) + DAY, self.clock.now())
+        ticks = ticks_between(max(walk.at, day_start(day)), until, strategy.interval)
+        feed = self._feed(strategy, walk.session.deployment, ticks)
+        for tick_at in ticks:
+            late = feed.not_covered(tick_at)
+            if late and not self._deadline_passed(strategy, tick_at, live=live):
+                self._refuse_unknown_bars(strategy, late, tick_at, day, taken=walk.taken, live=live)
+                report.waiting_for = f"{late[0]} bar that closes at {tick_at.isoformat()}"
+                break
+            self._take(walk, feed, tick_at, live=live)
+        if walk.taken:
+            walk.ledger.commit(walk.rows, self.clock.now(), walk.states)
+            report.taken, report.settled_only = walk.taken, walk.settled_only
+            report.rows = {table: len(rows) for table, rows in walk.rows.items()}
+        return report
+
+    def _deadline_passed(self, strategy: StrategySettings, tick_at: datetime, *, live: bool) -> bool:
+        """A live tick waits for its bars until the deadline; a bar that is still absent then stays missing."""
+        deadline = timedelta(seconds=strategy.own.bar_deadline_seconds)
+        return live and self.clock.now() >= tick_at + deadline
+
+    def _refuse_unknown_bars(
+        self,
+        strategy: StrategySettings,
+        late: tuple[str, datetime | None],
+        tick_at: datetime,
+        day: str,
+        *,
+        taken: int,
+        live: bool,
+    ) -> None:
+        """A backfill of a day that the market layer never asked for is a mistake, not a day of missing bars."""
+        if not live and not taken:
+            until = late[1].isoformat() if late[1] else "no time"
+            raise MarketNotReadyError(strategy.name, late[0], strategy.own.interval, until, tick_at.isoformat(), day)
+
+    # ---- opening
+
+    def _open(self, settings: Settings, strategy: StrategySettings, day: str) -> Walk | None:
+        """The walk to go on with, or None when nothing of the day is left to take."""
+        ledger = self.ledger(strategy.name)
+        head = ledger.head()
+        inception = day_start(strategy.own.start_day.isoformat())
+        if head is None:
+            return self._start(settings, strategy, ledger, day, inception)
+        if _differs(head, strategy, inception):
+            if inception < head.tick_at:
+                new = f"{strategy.name}@{strategy.deployment_fingerprint[:12]}@{inception:%Y%m%d}"
+                raise DeploymentChangedError(strategy.name, head.tick_at.isoformat(), head.deployment_id, new)
+            return self._start(settings, strategy, ledger, day, inception)
+        if head.tick_at >= day_start(day) + DAY:
+            return None
+        if head.tick_at < day_start(day):
+            missing = f"the tick of {(head.tick_at + strategy.interval).isoformat()}"
+            raise HoleError(strategy.name, missing, day, f"{head.tick_at:%Y-%m-%d}")
+        return Walk(ledger, ledger.session_at(head.tick_at), head.tick_at)
+
+    def _start(
+        self, settings: Settings, strategy: StrategySettings, ledger: StrategyLedger, day: str, inception: datetime
+    ) -> Walk | None:
+        """A new deployment: flat, its indicators warmed on the bars before inception."""
+        if day_start(day) + DAY <= inception:
+            return None
+        if day_start(day) > inception:
+            raise HoleError(strategy.name, f"the day {inception:%Y-%m-%d}", day, f"{inception:%Y-%m-%d}")
+        deployment, policy = self._new_deployment(settings, strategy, inception), policy_of(strategy)
+        bars = self._warm_up_bars(deployment, strategy)
+        state = opening_state(deployment, policy, bars)
+        session = cycle.new_session(deployment, policy, state, ledger.chain(), settings.config_fingerprint)
+        walk = Walk(ledger, session, inception)
+        walk.begin(bars)
+        return walk
+
+    def _new_deployment(self, settings: Settings, strategy: StrategySettings, inception: datetime) -> Deployment:
+        rows = self.store.query("market", "SELECT * FROM instruments WHERE source = ?", [self.source]).to_dicts()
+        return Deployment(
+            account_id=settings.config.account,
+            strategy_config_id=strategy.name,
+            family=strategy.own.family,
+            params=dict(strategy.params),
+            interval=strategy.own.interval,
+            capital=strategy.own.capital,
+            inception=inception,
+            instruments=instruments_of(self.source, list(strategy.symbols), rows),
+            fingerprint=strategy.deployment_fingerprint,
+        )
+
+    def _warm_up_bars(self, deployment: Deployment, strategy: StrategySettings) -> dict[datetime, dict[str, Any]]:
+        """Bars of the fixed number before inception, by close time."""
+        start = deployment.inception - deployment.warmup_bars * strategy.interval
+        feed = Feed.load(self.store, self.source, deployment, start, deployment.inception, strategy.costs)
+        bars = {at: own for at, own in sorted(feed.bars.items()) if at <= deployment.inception}
+        if not bars:
+            until, first = deployment.inception.isoformat(), f"{start:%Y-%m-%d}"
+            raise WarmUpError(strategy.name, deployment.warmup_bars, deployment.interval, until, first)
+        return bars
+
+    # ---- one tick
+
+    def _feed(self, strategy: StrategySettings, deployment: Deployment, ticks: list[datetime]) -> Feed:
+        if not ticks:
+            return Feed()
+        start = ticks[0] - strategy.interval
+        feed = Feed.load(self.store, self.source, deployment, start, ticks[-1], strategy.costs)
+        quality = self.settings().config.quality
+        feed.load_masks(self.store, self.source, deployment, ticks[0], ticks[-1], quality)
+        return feed
+
+    def _take(self, walk: Walk, feed: Feed, tick_at: datetime, *, live: bool) -> None:
+        settings = self.settings()
+        strategy = settings.strategy(walk.session.deployment.strategy_config_id)
+        day = (tick_at - strategy.interval).strftime("%Y-%m-%d")
+        universe = walk.universe(day) or self._build_universe(walk, strategy, settings, day)
+        settle_only = self._too_old(strategy, tick_at) if live else None
+        switch = effective_kill_switch(settings)[0]
+        while True:
+            session = walk.session.copy()
+            session.config_fingerprint = settings.config_fingerprint
+            if (policy := policy_of(strategy)) != session.policy:
+                session.use_policy(policy)
+            tick_input = self._input(walk, session, feed, strategy, tick_at, universe, settle_only, switch)
+            result = cycle.run_tick(session, tick_input, self.executor)
+            asked = effective_kill_switch(settings)[0]  # once more, just before an order counts
+            if HALTS[asked] <= HALTS[switch]:
+                break
+            switch = asked
+        walk.add(session, result)
+
+    def _input(
+        self, walk: Walk, session: Session, feed: Feed, strategy: StrategySettings, tick_at: datetime, universe: Row,
+        settle_only: str | None, switch: KillSwitch,
+    ) -> TickInput:  # fmt: skip
+        own = strategy.own
+        controls = Controls(
+            kill_switch=switch,
+            allow=frozenset(own.allow),
+            deny=frozenset(own.deny),
+            disabled=frozenset(strategy.symbols) - strategy.enabled_symbols,
+            masks=feed.masks.get(tick_at, {}),
+            settle_only=settle_only is not None,
+            uncertain=session.uncertain,
+        )
+        wait_seconds = own.approval_ticks * session.deployment.interval_seconds
+        requests = walk.requests() if session.awaiting else {}
+        return TickInput(
+            at=tick_at,
+            bars=feed.bars.get(tick_at, {}),
+            controls=control_codes(session.deployment.instruments, session.policy, controls),
+            universe=tuple(json.loads(universe["selected"])),
+            universe_key=universe["universe_key"],
+            halt=HALTS[switch],
+            settle_only=settle_only,
+            external=verdicts(session.awaiting, requests, int(tick_at.timestamp()), wait_seconds),
+        )
+
+    def _too_old(self, strategy: StrategySettings, tick_at: datetime) -> str | None:
+        behind = int((self.clock.now() - tick_at) / strategy.interval)
+        if behind <= strategy.own.max_catch_up_ticks:
+            return None
+        return f"more than max_catch_up_ticks {strategy.own.max_catch_up_ticks} behind: settled without entries"
+
+    def _build_universe(self, walk: Walk, strategy: StrategySettings, settings: Settings, day: str) -> Row:
+        """Rank the candidates as of 00:00Z of `day` on what was known then."""
+        as_of = day_start(day)
+        since = as_of - timedelta(days=strategy.universe.lookback_days + strategy.universe.min_age_days)
+        symbols = list(strategy.symbols)
+        args = (self.store, self.source, symbols)
+        candles = candle_store.candles(*args, strategy.own.interval, since, as_of)
+        horizons = settings.config.outcome_horizons_seconds
+        due = due_outcomes(walk.decisions(since, as_of), (), horizons, as_of)
+        outcomes = score_outcomes(due, candles, as_of, [strategy.own.interval])
+        instruments = self.store.query("market", "SELECT * FROM instruments WHERE source = ?", [self.source])
+        result = rank_universe(
+            candles,
+            symbols,
+            as_of=as_of,
+            interval=strategy.own.interval,
+            settings=strategy.universe,
+            allow=strategy.own.allow,
+            deny=strategy.own.deny,
+            outcomes=outcomes.select("symbol", "matured_at", "return_signed"),
+            previous=walk.previous_universe(day),
+            instruments=instruments,
+        )
+        return walk.add_universe(day, result.columns())
+
+
+def _differs(head: Head, strategy: StrategySettings, inception: datetime) -> bool:
+    recorded = head.deployment
+    return (recorded.fingerprint, recorded.inception) != (strategy.deployment_fingerprint, inception)

@@ -1,0 +1,156 @@
+"""A walk in progress: the session, the rows of the ticks taken so far, and the universes it looked up or built."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+
+from openclaw_pipelines.contracts.canonical import canonical_json
+from openclaw_pipelines.contracts.enums import TickStatus
+from openclaw_pipelines.contracts.schema import TABLES
+from openclaw_pipelines.contracts.time import day_start
+from openclaw_pipelines.domain import cycle
+from openclaw_pipelines.domain.cycle import Session, TickResult
+from openclaw_pipelines.domain.inputs import TickInput, chained_hash
+from openclaw_pipelines.domain.records import Row
+from openclaw_pipelines.kernel import layout
+from openclaw_pipelines.resources.ledger import StrategyLedger
+
+
+@dataclass
+class Walk:
+    """What a run of ticks has to commit.
+
+    at: newest tick, recorded or taken.
+    """
+
+    ledger: StrategyLedger
+    session: Session
+    at: datetime
+    rows: dict[str, list[Row]] = field(default_factory=dict)
+    states: list[Row] = field(default_factory=list)
+    """Kernel states to keep: inception, days' ends and the newest tick."""
+    universes: dict[str, Row] = field(default_factory=dict)
+    taken: int = 0
+    settled_only: int = 0
+    _requests: dict[str, str] | None = None
+    _contexts: set[str] = field(default_factory=set)
+
+    def begin(self, warm_up: dict[datetime, Any]) -> None:
+        """Record the inception: the capital, and the bars on which the indicators were warmed."""
+        session = self.session
+        bars = canonical_json({at.isoformat(): own for at, own in warm_up.items()})
+        session.bars_hash = chained_hash(session.bars_hash, bars)
+        recorded = TickInput(session.deployment.inception, {}, {}, (), None)
+        state_hash = layout.state_hash(session.state)
+        tick = {**cycle.tick_row(session, recorded, {"WARM_UP": {"bars": len(warm_up)}}, state_hash)}
+        rows = {
+            "autopilot_ticks": [{**tick, "status": TickStatus.INCEPTION.value}],
+            "tick_inputs": [{**cycle.input_row(session, recorded), "bars": bars}],
+            "autopilot_equity": [cycle.equity_row(session)],
+        }
+        self._append(TickResult(recorded.at, cycle.stamped(session, recorded.at, rows), state_hash))
+
+    def add(self, session: Session, result: TickResult) -> None:
+        """Go on from `session`, which took the tick."""
+        self.session, self.at = session, result.at
+        self.taken += 1
+        self.settled_only += result.rows["autopilot_ticks"][0]["status"] == TickStatus.SETTLED_ONLY.value
+        self._append(result)
+
+    def universe(self, day: str) -> Row | None:
+        """Universe of a day, recorded or built in this walk."""
+        if day not in self.universes:
+            recorded = self.ledger.universe(day)
+            if recorded is None:
+                return None
+            self.universes[day] = recorded
+        return self.universes[day]
+
+    def add_universe(self, day: str, columns: dict[str, Any]) -> Row:
+        """Record the universe built for a day."""
+        deployment = self.session.deployment
+        key = f"universe:{deployment.account_id}:{deployment.strategy_config_id}:{day}"
+        row = {**columns, "universe_key": key, "as_of": day_start(day)}
+        table = "autopilot_universe_snapshots"
+        stamped = cycle.stamped(self.session, day_start(day), {table: [row]})[table][0]
+        self.rows.setdefault(table, []).append(stamped)
+        self.universes[day] = stamped
+        return stamped
+
+    def previous_universe(self, day: str) -> list[str] | None:
+        """Selection of the universe before a day's."""
+        built = [row for row in self.universes.values() if row["as_of"] < day_start(day)]
+        if built:
+            return list(json.loads(max(built, key=lambda row: row["as_of"])["selected"]))
+        return self.ledger.previous_universe(day_start(day))
+
+    def decisions(self, since: datetime, until: datetime) -> pl.DataFrame:
+        """Decisions with `since < tick_at <= until`, recorded or taken in this walk."""
+        sql = "SELECT * FROM autopilot_decisions"
+        recorded = self.ledger.query(sql, "tick_at > ? AND tick_at <= ?", [since, until])
+        taken = [row for row in self.rows.get("autopilot_decisions", []) if since < row["tick_at"] <= until]
+        if not taken:
+            return recorded
+        stamp = [{**row, "recorded_at": row["tick_at"]} for row in taken]
+        return pl.concat([recorded, TABLES["autopilot_decisions"].frame(stamp)])
+
+    def requests(self) -> dict[str, str]:
+        """What operators said, read once per walk."""
+        if self._requests is None:
+            self._requests = self.ledger.operator_requests()
+        return self._requests
+
+    def _append(self, result: TickResult) -> None:
+        """Keep the rows; contexts and policies once per walk; the state of the newest tick and of each day's end."""
+        for table, own in result.rows.items():
+            self.rows.setdefault(table, []).extend(own)
+        session = self.session
+        if session.context_hash not in self._contexts:
+            self._contexts.add(session.context_hash)
+            self._add_context(session, result.at)
+        if self.states and not _day_end(self.states[-1]["tick_at"]):
+            self.states.pop()
+        self.states += cycle.stamped(session, result.at, {"kernel_states": [cycle.kernel_state_row(session)]})[
+            "kernel_states"
+        ]
+
+    def _add_context(self, session: Session, at: datetime) -> None:
+        context = {"context_hash": session.context_hash, "payload": canonical_json(session.payload)}
+        self.rows.setdefault("tick_contexts", []).append(context)
+        policy = {
+            "policy_version_id": session.policy_version_id,
+            "limits": canonical_json(session.policy.payload()),
+            "first_tick_at": at,
+        }
+        versions = self.rows.setdefault("policy_versions", [])
+        if all(row["policy_version_id"] != policy["policy_version_id"] for row in versions):
+            versions += cycle.stamped(session, at, {"policy_versions": [policy]})["policy_versions"]
+
+
+def _day_end(at: datetime) -> bool:
+    return at == at.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def ticks_between(after: datetime, until: datetime, length: Any) -> list[datetime]:
+    """Ticks with `after < tick <= until` on the grid of `length`.
+
+    >>> from datetime import timedelta
+    >>> len(ticks_between(day_start("2025-05-10"), day_start("2025-05-11"), timedelta(hours=1)))
+    24
+    """
+    first = after - (after - day_start("1970-01-01")) % length + length
+    count = max(0, (until - first) // length + 1)
+    return [first + n * length for n in range(count)]
+
+
+def joined(tables: Iterable[dict[str, list[Row]]]) -> dict[str, list[Row]]:
+    """Rows of several ticks by table."""
+    rows: dict[str, list[Row]] = {}
+    for own in tables:
+        for table, more in own.items():
+            rows.setdefault(table, []).extend(more)
+    return rows
