@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 INK, MUTED, GRID = "#1f2933", "#5f6c7b", "#e4e8ed"
 BLUE, GREEN, RED, AMBER = "#2b5f9e", "#15795a", "#b3372c", "#b7791f"
 MAX_POINTS = 480  # more cannot be told apart at the width of the page
-_WIDTH_INCHES = 8.0
-_PNG_DPI = 90
+_WIDTH_INCHES = 9.6
+_PNG_DPI = 80
 _STYLE: dict[str, Any] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
@@ -190,10 +190,12 @@ def svg(draw: Draw, *, prefix: str, label: str, height_inches: float = 2.9) -> s
     label: text alternative; escaped.
     """
     from markupsafe import escape
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
 
     buffer = io.StringIO()
     with _figure(draw, height_inches, {"svg.hashsalt": prefix}) as figure:
-        figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+        # straight to the canvas: savefig would lay out and draw everything twice
+        FigureCanvasSVG(figure).print_svg(buffer, metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
     body = buffer.getvalue()
     body = body[body.index("<svg") :]
     opening, rest = body.split(">", 1)
@@ -208,9 +210,12 @@ def svg(draw: Draw, *, prefix: str, label: str, height_inches: float = 2.9) -> s
 
 def png(draw: Draw, *, height_inches: float = 2.9) -> bytes:
     """The plot as a PNG of well under 80 KB."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     buffer = io.BytesIO()
     with _figure(draw, height_inches, {}) as figure:
-        figure.savefig(buffer, format="png", dpi=_PNG_DPI, metadata={"Software": None})
+        figure.set_dpi(_PNG_DPI)
+        FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})
     return buffer.getvalue()
 
 
@@ -269,13 +274,11 @@ def bars_height(rows: int, inches_per_row: float = 0.32) -> float:
 @contextmanager
 def _figure(draw: Draw, height_inches: float, style: dict[str, Any]) -> Iterator["Figure"]:
     import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     settings: Any = {**_STYLE, **style}
     with mpl.rc_context(settings):
         figure = Figure(figsize=(_WIDTH_INCHES, height_inches), layout="constrained")
-        FigureCanvasAgg(figure)
         draw(figure)
         yield figure
 
@@ -322,7 +325,7 @@ def _time_axis(axes: "Axes") -> None:
 
     locator = AutoDateLocator(minticks=4, maxticks=9)  # type: ignore[no-untyped-call] # matplotlib leaves it untyped
     axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call] # likewise
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))  # type: ignore[no-untyped-call] # likewise
     axes.margins(x=0.01)
     axes.set_xlabel("Time (UTC)")
 

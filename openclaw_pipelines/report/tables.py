@@ -13,16 +13,16 @@ from openclaw_pipelines.report import text
 from openclaw_pipelines.report.data import Day, ReportData
 from openclaw_pipelines.report.text import Cell
 
-_SIDES = {"buy": "Buy", "sell": "Sell", "flat": "Flat"}
 _POSITIONS = {"buy": "Long", "sell": "Short"}
 
 
 @dataclass(frozen=True)
 class Column:
-    """Head of a column; numbers stand right."""
+    """Head of a column; numbers stand right, prose gets room."""
 
     title: str
     numeric: bool = False
+    prose: bool = False
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def trades_table(day: Day) -> Table:
         "Trades closed on the day",
         _columns(
             "Symbol", "Side", "Entered", "Exited", "#Held", "#Quantity", "#Entry price", "#Exit price", "#Gross PnL",
-            "#Fees", "#Net PnL", "#Net return", "Why closed",
+            "#Fees", "#Net PnL", "#Net return", "*Why closed",
         ),
         tuple(_trade(trade) for trade in inside.to_dicts()),
         "No trade was closed on this day.",
@@ -54,8 +54,8 @@ def _trade(trade: dict[str, Any]) -> tuple[Cell, ...]:
     return (
         Cell(trade["symbol"]),
         Cell(_POSITIONS.get(trade["side"], trade["side"])),
-        text.stamp(trade["entry_at"]),
-        text.stamp(trade["exit_at"]),
+        text.day_and_clock(trade["entry_at"]),
+        text.day_and_clock(trade["exit_at"]),
         text.duration(trade["holding_seconds"]),
         text.exact(trade["qty"]),
         text.exact(trade["entry_price"]),
@@ -73,8 +73,8 @@ def decisions_table(day: Day) -> Table:
     return Table(
         "Decisions",
         _columns(
-            "Time", "Symbol", "Action", "Side", "Verdict", "Code", "#Proposed", "#Approved", "#Price", "#Confidence",
-            "Reason", "Why it was proposed",
+            "Time", "Symbol", "Action", "Verdict", "*Reason", "#Proposed", "#Approved", "#Price", "#Confidence",
+            "*Why it was proposed",
         ),
         tuple(_decision(decision) for decision in day.decisions.to_dicts()),
         "No decision was recorded on this day.",
@@ -82,18 +82,19 @@ def decisions_table(day: Day) -> Table:
 
 
 def _decision(decision: dict[str, Any]) -> tuple[Cell, ...]:
+    code, reason = decision["reason_code"], decision["reason"]
+    prefix = "" if code == "NONE" or reason.startswith(code) else f"{code}: "
+    side = "" if decision["side"] == "flat" else f" ({decision['side']})"
     return (
         text.clock(decision["tick_at"]),
         Cell(decision["symbol"]),
-        Cell(decision["action"].capitalize()),
-        Cell(_SIDES.get(decision["side"], decision["side"])),
+        Cell(decision["action"].capitalize() + side),
         _verdict(decision["status"]),
-        Cell("" if decision["reason_code"] == "NONE" else decision["reason_code"]),
+        Cell(prefix + reason),
         text.exact(decision["proposed_qty"]),
         text.exact(decision["approved_qty"]),
         text.exact(decision["intended_price"]),
         Cell(f"{decision['confidence']:.2f}"),
-        Cell(decision["reason"]),
         Cell(decision["rationale"], "muted"),
     )
 
@@ -134,10 +135,12 @@ def outcomes_table(day: Day) -> Table:
     by_decision: dict[str, list[dict[str, Any]]] = {}
     for outcome in [] if day.outcomes.is_empty() else day.outcomes.sort("decided_at", "outcome_key").to_dicts():
         by_decision.setdefault(outcome["decision_key"], []).append(outcome)
+    noted = any(row["reason"] for rows in by_decision.values() for row in rows)
+    titles = ["Time", "Symbol", "Verdict", *after, "#PnL at the longest", *(["*Note"] if noted else [])]
     return Table(
         "Outcomes of decisions, accepted and refused",
-        _columns("Time", "Symbol", "Verdict", *after, "#Estimated PnL at the longest", "Note"),
-        tuple(_outcome(rows, horizons) for rows in by_decision.values()),
+        _columns(*titles),
+        tuple(_outcome(rows, horizons)[: len(titles)] for rows in by_decision.values()),
         "No outcome of this day's decisions has matured.",
     )
 
@@ -195,7 +198,7 @@ def glossary_table(data: ReportData, days: Sequence[Day]) -> Table:
     used = {name for rows in rows_of.values() for _, name in rows}
     return Table(
         f"Definitions and sample sizes, {data.day}",
-        _columns("Metric", "Group", "Definition", "Unit", "Sample size, day / to date"),
+        _columns("Metric", "Group", "*Definition", "Unit", "Sample size, day / to date"),
         tuple(
             (
                 Cell(text.words(name)),
@@ -223,7 +226,7 @@ def checks_table(data: ReportData) -> Table:
     checks = [] if data.checks.is_empty() else data.checks.sort("passed", "asset", "name", "partition").to_dicts()
     return Table(
         "Asset checks",
-        _columns("Result", "Asset", "Check", "Partition", "Message"),
+        _columns("Result", "Asset", "Check", "Partition", "*Message"),
         tuple(
             (
                 Cell("Passed", "gain")
@@ -257,5 +260,6 @@ def _verdict(status: str) -> Cell:
     return Cell(text.words(status), tones.get(status, ""))
 
 
+# a title starts with # for numbers and with * for prose
 def _columns(*titles: str) -> tuple[Column, ...]:
-    return tuple(Column(title.removeprefix("#"), title.startswith("#")) for title in titles)
+    return tuple(Column(title.lstrip("#*"), title.startswith("#"), title.startswith("*")) for title in titles)

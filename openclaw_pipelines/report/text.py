@@ -60,8 +60,13 @@ def count(value: float | None) -> Cell:
 
 
 def clock(value: datetime | None) -> Cell:
-    """Time of day in UTC; the date too where a table spans days, see `stamp`."""
+    """Time of day in UTC."""
     return Cell(NONE, "muted") if value is None else Cell(f"{value.astimezone(UTC):%H:%M}")
+
+
+def day_and_clock(value: datetime | None) -> Cell:
+    """Month, day and time in UTC, where the year is plain."""
+    return Cell(NONE, "muted") if value is None else Cell(f"{value.astimezone(UTC):%m-%d\u00a0%H:%M}")
 
 
 def stamp(value: datetime | None) -> Cell:
@@ -70,18 +75,16 @@ def stamp(value: datetime | None) -> Cell:
 
 
 def duration(seconds: float | None) -> Cell:
-    """Length of time.
+    """Length of time, without breaks inside.
 
-    >>> duration(5400).text, duration(60).text, duration(180_000).text
-    ('1 h 30 min', '1 min', '2 d 2 h')
+    >>> [duration(seconds).text.split() for seconds in (5400, 3600, 180_000, 0)]
+    [['1', 'h', '30', 'min'], ['1', 'h'], ['2', 'd', '2', 'h'], ['0', 'min']]
     """
     if seconds is None:
         return Cell(NONE, "muted")
     minutes = int(seconds) // 60
-    days, hours = minutes // 1440, minutes // 60 % 24
-    if days:
-        return Cell(f"{days} d {hours} h")
-    return Cell(f"{hours} h {minutes % 60} min" if hours else f"{minutes} min")
+    parts = ((minutes // 1440, "d"), (minutes // 60 % 24, "h"), (0 if minutes >= 1440 else minutes % 60, "min"))
+    return Cell("\u00a0".join(f"{n}\u00a0{unit}" for n, unit in parts if n) or "0\u00a0min")
 
 
 def metric(name: str, value: float | None, unit: str, reason: str | None) -> Cell:

@@ -44,7 +44,7 @@ def closes() -> pl.DataFrame:
 
 
 def decision(strategy: str, symbol: str, at: datetime, n: int) -> dict[str, Any]:
-    code = CODES[n % len(CODES)] if n % 3 else "NONE"
+    code = CODES[n % len(CODES)] if n % 4 else "NONE"
     approved = code == "NONE"
     price = Decimal(str(close_at(symbol, at)))
     qty = (Decimal(2_000) / price).quantize(Decimal("0.001"))
@@ -53,7 +53,7 @@ def decision(strategy: str, symbol: str, at: datetime, n: int) -> dict[str, Any]
         **OWNER, "strategy_config_id": strategy, "tick_at": at, "symbol": symbol,
         "decision_key": f"autopilot:paper:{strategy}:{symbol}:{at:%Y%m%dT%H%MZ}",
         "status": "approved" if approved else "rejected", "reason_code": code, "reason": text,
-        "action": "enter", "side": "buy" if n % 4 else "sell", "proposed_qty": qty,
+        "action": "enter", "side": "buy" if n % 8 else "sell", "proposed_qty": qty,
         "approved_qty": qty if approved else Decimal(0), "intended_price": price, "measured": None, "limit_value": None,
         "confidence": 0.4 + (n * 7 % 50) / 100, "planner": "heuristic", "policy_source": "binding",
         "policy_version_id": "p" * 64, "base_limits": "{}", "effective_limits": "{}", "features": "{}",
