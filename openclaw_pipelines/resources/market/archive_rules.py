@@ -43,6 +43,8 @@ def checked_bars(rows: pl.DataFrame, file: str, interval: str) -> pl.DataFrame:
 
 def once_each(rows: pl.DataFrame, file: str) -> pl.DataFrame:
     """Rows ascending by `ts`, equal duplicates dropped; differing ones are an error. Drops `row`."""
+    if rows["ts"].is_sorted() and not rows["ts"].is_duplicated().any():
+        return rows.drop("row")
     values = [column for column in rows.columns if column != "row"]
     kept = rows.sort("ts", "row").unique(subset=values, keep="first", maintain_order=True)
     again = kept.filter(pl.col("ts").is_duplicated())

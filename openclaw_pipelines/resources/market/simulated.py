@@ -34,6 +34,7 @@ from openclaw_pipelines.resources.market.simulated_path import (
     volatility,
 )
 from openclaw_pipelines.resources.market.simulated_profiles import PROFILES, Profile
+from openclaw_pipelines.resources.market.simulated_silence import absent_minutes, quiet_minutes
 
 VENUE = "simulated"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -62,9 +63,9 @@ class SimulatedMarket:
     def __init__(self, seed: int, symbols: Sequence[str] = ()) -> None:
         self.name = VENUE
         self.seed = seed
+        for symbol in symbols:
+            require(venue_instruments(VENUE), symbol, VENUE)
         self.symbols = tuple(symbols)
-        for symbol in self.symbols:
-            self._instrument(symbol)
 
     def candles(self, symbol: str, interval: str, start: datetime, end: datetime, as_of: datetime) -> pl.DataFrame:
         """Bars with `start <= ts < end` that are closed at `as_of`. See `MarketSource.candles`."""
@@ -119,7 +120,7 @@ class SimulatedMarket:
         hour_start = int(minute[0]) // 60 * 60  # a run of quiet minutes starts in the hour it ends in
         whole = np.arange(hour_start, int(minute[-1]) + 1, dtype=np.int64)
         bars = _bars(self.seed, instrument, profile, whole)
-        keep = ~_absent(self.seed, instrument.symbol, profile, whole) & (whole >= minute[0])
+        keep = ~absent_minutes(self.seed, instrument.symbol, profile, whole) & (whole >= minute[0])
         ts = pl.Series("ts", whole[keep] * 60_000_000).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
         return pl.DataFrame({"ts": ts, **{name: values[keep] for name, values in bars.items()}}).select(
             pl.lit(self.name).alias("source"),
@@ -145,7 +146,7 @@ def _bars(seed: int, instrument: Instrument, profile: Profile, minute: Ints) -> 
     opens, closes = edges[:-1] + slip, edges[1:]
     above = stream.uniform(minute * 8 + 2) * stream.uniform(minute * 8 + 3) * restless
     below = stream.uniform(minute * 8 + 4) * stream.uniform(minute * 8 + 5) * restless
-    quiet, since = _quiet(stream, profile, minute)
+    quiet, since = quiet_minutes(seed, instrument.symbol, profile, minute)
     unit = instrument.price_unit
     logs = {
         "open": opens,
@@ -184,33 +185,6 @@ def _traded(stream: Stream, profile: Profile, minute: Ints, moved: Floats) -> Fl
     return (
         profile.minute_notional * exponential(np.clip(tide + swing, -4.0, 4.0)) * (0.4 + 0.6 * np.minimum(moved, 6.0))
     )
-
-
-def _quiet(stream: Stream, profile: Profile, minute: Ints) -> tuple[np.ndarray[tuple[int], np.dtype[np.bool_]], Ints]:
-    """Whether each minute has no trade, and the place of the minute whose opening price then rests."""
-    hour = minute // 60
-    draws = Stream(stream.seed, f"{stream.name}/quiet")
-    some = draws.uniform(hour * 4) < profile.quiet
-    long = draws.uniform(hour * 4 + 1) < 0.1
-    share = draws.uniform(hour * 4 + 2)
-    length = np.where(long, 10 + (share * 5.0).astype(np.int64), 1 + (share * 6.0).astype(np.int64))
-    start = hour * 60 + (draws.uniform(hour * 4 + 3) * (60 - length)).astype(np.int64)
-    quiet = some & (minute >= start) & (minute < start + length)
-    return quiet, np.where(quiet, start - int(minute[0]), 0)
-
-
-def _absent(seed: int, symbol: str, profile: Profile, minute: Ints) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """Which minutes were never published: holes of the pair and outages of the venue, within a day each."""
-    day, within = minute // 1_440, minute % 1_440
-    hole = np.zeros(minute.size, dtype=np.bool_)
-    for stream, chance in ((Stream(seed, f"hole/{symbol}"), profile.outages), (Stream(seed, "outage"), 0.025)):
-        some = stream.uniform(day * 4) < chance
-        long = (stream.uniform(day * 4 + 1) < 0.4) | (stream.name == "outage")
-        share = stream.uniform(day * 4 + 2)
-        length = np.where(long, 5 + (share * 36.0).astype(np.int64), 1 + (share * 4.0).astype(np.int64))
-        start = (stream.uniform(day * 4 + 3) * 1_440.0).astype(np.int64)
-        hole |= some & (within >= start) & (within < start + length)
-    return hole
 
 
 def _on_grid(values: Floats, unit: Decimal) -> Floats:

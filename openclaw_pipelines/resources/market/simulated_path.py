@@ -86,9 +86,9 @@ def noise(stream: Stream, period: int, minute: Ints) -> Floats:
 def log_path(stream: Stream, minute: Ints, trend: float, ripple: float) -> Floats:
     """Log price at the start of each minute, in units of the standard deviation of a minute's move.
 
-    Octaves weighted by the square root of their period add up to a random walk that returns over months. Those of 8
-    hours to 3 days are scaled by `trend`, those of half an hour to 4 hours by `ripple`, both fading in and out over
-    days, and all below a day by a volatility that clusters.
+    Octaves weighted by the square root of their period add up to a random walk that returns over months. Those of 3 and
+    6 days are scaled by `trend`, those of 1 to 17 hours by `ripple`, both fading in and out over weeks, and all below a
+    day by a volatility that clusters.
     """
     mood = noise(stream_of(stream, "mood"), 8_192, minute)
     trending = 1.0 + (trend - 1.0) * np.clip(0.8 + 0.5 * mood, 0.0, 1.6)
@@ -97,9 +97,9 @@ def log_path(stream: Stream, minute: Ints, trend: float, ripple: float) -> Float
     total = np.zeros(minute.size)
     for exponent in range(_OCTAVES):
         part = octave(stream, 1 << exponent, minute) * float(np.sqrt(float(1 << exponent)) / 2.2)
-        if 9 <= exponent <= 12:
+        if 12 <= exponent <= 13:
             part = part * trending
-        elif 5 <= exponent <= 8:
+        elif 6 <= exponent <= 10:
             part = part * rippling
         total = total + (part * turbulence if exponent <= 10 else part)
     return total
