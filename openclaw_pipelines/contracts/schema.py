@@ -5,6 +5,7 @@ The models themselves are in `market` and `ledger`; the connection that creates 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import pandera.polars as pa
@@ -64,7 +65,7 @@ class Table:
     primary_key: bool
     model: type[pa.DataFrameModel]
 
-    @property
+    @cached_property
     def columns(self) -> tuple[Column, ...]:
         """Columns in the order of the model."""
         schema = self.model.to_schema()
@@ -73,7 +74,7 @@ class Table:
             for name, column in schema.columns.items()
         )
 
-    @property
+    @cached_property
     def names(self) -> list[str]:
         """Column names in order."""
         return list(self.model.to_schema().columns)
@@ -83,7 +84,7 @@ class Table:
         """Business columns, which `ledger_hash` covers."""
         return [name for name in self.names if name not in self.unhashed]
 
-    @property
+    @cached_property
     def polars_schema(self) -> dict[str, Any]:
         """Polars types of the columns, for building frames from rows."""
         return {name: column.dtype.type for name, column in self.model.to_schema().columns.items()}
@@ -97,9 +98,13 @@ class Table:
             lines.append("    PRIMARY KEY (" + ", ".join(f'"{name}"' for name in self.key) + ")")
         return f"CREATE TABLE IF NOT EXISTS {self.name} (\n" + ",\n".join(lines) + "\n)"
 
+    def unchecked(self, rows: list[dict[str, Any]]) -> pl.DataFrame:
+        """Rows as a frame in column order, for the store, which validates what it writes."""
+        return pl.DataFrame(rows, schema=self.polars_schema, orient="row")
+
     def frame(self, rows: list[dict[str, Any]]) -> pl.DataFrame:
-        """Rows as a validated frame in column order; an unknown column is an error of polars."""
-        return self.validate(pl.DataFrame(rows, schema=self.polars_schema, orient="row"))
+        """Rows as a validated frame in column order."""
+        return self.validate(self.unchecked(rows))
 
     def validate(self, frame: pl.DataFrame) -> pl.DataFrame:
         """`frame` in column order, or a `SchemaError` that names every broken rule."""

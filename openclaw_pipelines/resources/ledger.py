@@ -4,7 +4,8 @@ Walking ticks is in `runner`, comparing rows in `ledger_store`, files and locks 
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -23,7 +24,7 @@ from openclaw_pipelines.domain.inputs import NO_BAR
 from openclaw_pipelines.domain.records import Row
 from openclaw_pipelines.kernel import layout, money
 from openclaw_pipelines.kernel.signals import new_indicators, observe
-from openclaw_pipelines.resources.store import Connection, Store, insert, insert_new
+from openclaw_pipelines.resources.store import Connection, Store, fetch, insert, insert_new
 
 TICK_TABLES = (
     "autopilot_proposals",
@@ -61,11 +62,23 @@ class StrategyLedger:
 
     def __init__(self, store: Store, account_id: str, strategy: str) -> None:
         self.store, self.account_id, self.strategy = store, account_id, strategy
+        self._open: Connection | None = None
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """One connection for all queries of the block; nothing may be written inside it."""
+        with self.store.read("ledger") as connection:
+            self._open = connection
+            try:
+                yield
+            finally:
+                self._open = None
 
     def query(self, select: str, where: str = "true", params: Iterable[Any] = ()) -> pl.DataFrame:
         """Rows of this strategy: `select` up to FROM, `where` beyond account and strategy."""
         sql = f"{select} WHERE account_id = ? AND strategy_config_id = ? AND ({where})"
-        return self.store.query("ledger", sql, [self.account_id, self.strategy, *params])
+        bound = [self.account_id, self.strategy, *params]
+        return self.store.query("ledger", sql, bound) if self._open is None else fetch(self._open, sql, bound)
 
     def head(self) -> Head | None:
         """Newest recorded tick, None before the first."""
@@ -109,8 +122,6 @@ class StrategyLedger:
         """Newest recorded tick before a time."""
         rows = self.query("SELECT max(tick_at) AS at FROM autopilot_ticks", "tick_at < ?", [before])
         newest: datetime = rows["at"][0]
-            0
-        ]
         return newest
 
     def session_at(self, tick_at: datetime) -> Session:
@@ -183,12 +194,12 @@ class StrategyLedger:
         written = 0
         with self.store.write("ledger") as con:
             for table, own in rows.items():
-                frame = TABLES[table].frame([{**row, "recorded_at": now} for row in own])
+                frame = TABLES[table].unchecked([{**row, "recorded_at": now} for row in own])
                 shared = table in ("tick_contexts", "policy_versions")
                 written += (insert_new if shared else insert)(con, table, frame)
             if states:
                 self._prune_states(con)
-                frame = TABLES["kernel_states"].frame([{**row, "recorded_at": now} for row in states])
+                frame = TABLES["kernel_states"].unchecked([{**row, "recorded_at": now} for row in states])
                 written += insert(con, "kernel_states", frame)
         return written
 

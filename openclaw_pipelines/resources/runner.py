@@ -141,9 +141,18 @@ class Runner:
 
     def _run_day(self, settings: Settings, strategy: StrategySettings, day: str, *, live: bool) -> DayReport:
         report = DayReport(strategy.name, day)
-        walk = self._open(settings, strategy, day)
-        if walk is None:
-            return report
+        ledger = self.ledger(strategy.name)
+        with ledger.reading():
+            walk = self._open(settings, strategy, ledger, day)
+            if walk is not None:
+                self._take_due(walk, strategy, day, report, live=live)
+        if walk is not None and walk.taken:
+            ledger.commit(walk.rows, self.clock.now(), walk.states)
+            report.taken, report.settled_only = walk.taken, walk.settled_only
+            report.rows = {table: len(rows) for table, rows in walk.rows.items()}
+        return report
+
+    def _take_due(self, walk: Walk, strategy: StrategySettings, day: str, report: DayReport, *, live: bool) -> None:
         until = min(day_start(day) + DAY, self.clock.now())
         ticks = ticks_between(max(walk.at, day_start(day)), until, strategy.interval)
         feed = self._feed(strategy, walk.session.deployment, ticks)
@@ -154,11 +163,6 @@ class Runner:
                 report.waiting_for = f"{late[0]} bar that closes at {tick_at.isoformat()}"
                 break
             self._take(walk, feed, tick_at, live=live)
-        if walk.taken:
-            walk.ledger.commit(walk.rows, self.clock.now(), walk.states)
-            report.taken, report.settled_only = walk.taken, walk.settled_only
-            report.rows = {table: len(rows) for table, rows in walk.rows.items()}
-        return report
 
     def _deadline_passed(self, strategy: StrategySettings, tick_at: datetime, *, live: bool) -> bool:
         """A live tick waits for its bars until the deadline; a bar that is still absent then stays missing."""
@@ -182,9 +186,8 @@ class Runner:
 
     # ---- opening
 
-    def _open(self, settings: Settings, strategy: StrategySettings, day: str) -> Walk | None:
+    def _open(self, settings: Settings, strategy: StrategySettings, ledger: StrategyLedger, day: str) -> Walk | None:
         """The walk to go on with, or None when nothing of the day is left to take."""
-        ledger = self.ledger(strategy.name)
         head = ledger.head()
         inception = day_start(strategy.own.start_day.isoformat())
         if head is None:
