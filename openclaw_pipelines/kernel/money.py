@@ -237,8 +237,10 @@ def to_units(prices: NDArray[np.float64], unit: Decimal, symbol: str) -> NDArray
     power_of_ten = unit == Decimal(1).scaleb(exponent) and exponent <= 0
     scaled = prices * float(10**-exponent) if power_of_ten else prices / float(unit)
     whole = np.rint(scaled)
-    slack = np.minimum(1e-6 + 2 * np.spacing(np.abs(scaled)), 0.25)
-    wrong = np.flatnonzero(~(np.abs(scaled - whole) <= slack) | ~(whole >= 1) | ~(whole < 2**53))
+    with np.errstate(invalid="ignore"):  # of infinities; they are refused below
+        slack = np.minimum(1e-6 + 2 * np.spacing(np.abs(scaled)), 0.25)
+        fits = (np.abs(scaled - whole) <= slack) & (whole >= 1) & (whole < 2**53)
+    wrong = np.flatnonzero(~fits)
     if wrong.size:
         row = int(wrong[0])
         raise PriceUnitError(symbol, row, float(prices[row]), unit)

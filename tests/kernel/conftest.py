@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+
 from openclaw_pipelines.contracts.enums import Action, ExitReason, Leg
 from openclaw_pipelines.kernel import step as steps
 from openclaw_pipelines.kernel.layout import (

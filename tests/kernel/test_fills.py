@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from openclaw_pipelines.contracts.enums import ExitReason, RejectCode
 from openclaw_pipelines.kernel.layout import EventKind
 

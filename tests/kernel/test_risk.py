@@ -4,6 +4,7 @@ The order judged is 100 lots at 1,000: 1,000 quote, in an account of 10,000; its
 """
 
 import pytest
+
 from openclaw_pipelines.contracts.enums import ExitReason, RejectCode
 from openclaw_pipelines.kernel.layout import Halt
 
@@ -12,7 +13,7 @@ NOW = 100 * 3_600
 
 
 def judged(world, changes):
-    """The one proposal, after `changes`: ask.*, limits.*, account_limits.*, account.*, position.*, symbol.*, world.*."""
+    """The one proposal after `changes`, whose keys name the record and its field."""
     groups = {name: {} for name in ("ask", "limits", "account_limits", "account", "position", "symbol", "world")}
     for path, value in changes.items():
         group, field = path.split(".")
@@ -29,6 +30,8 @@ def judged(world, changes):
     return account.ask(groups["ask"], symbols=symbols)[0]
 
 
+BUFFERED = {"account_limits.price_buffer_bps": 100, "account_limits.slippage_rate": 10**7}
+ONE_A_MINUTE = {"account_limits.window_seconds": 60, "account_limits.max_orders_per_window": 1}
 CODES = [
     ("QTY_ZERO", {"ask.qty": 0}, {"ask.qty": 1}),
     ("QTY_ZERO", {"limits.size_bps": 99}, {"limits.size_bps": 100}),
@@ -47,8 +50,7 @@ CODES = [
     ("INSUFFICIENT_BALANCE", {"account.margin": 9 * E11}, {"account.margin": 9 * E11 - 10**8}),
     # 1 % buffer and 10 bps slippage: reserved at 1,011, so 1,011 quote and 1.011 fee
     ("INSUFFICIENT_BALANCE",
-     {"account_limits.price_buffer_bps": 100, "account_limits.slippage_rate": 10**7, "account.cash": 101_201_100_000 - 1},
-     {"account_limits.price_buffer_bps": 100, "account_limits.slippage_rate": 10**7, "account.cash": 101_201_100_000}),
+     {**BUFFERED, "account.cash": 101_201_100_000 - 1}, {**BUFFERED, "account.cash": 101_201_100_000}),
     # 4x: a quarter of it is margin
     ("INSUFFICIENT_BALANCE", {"limits.leverage_bps": 40_000, "account.cash": E11 // 4 + 10**8 - 1},
      {"limits.leverage_bps": 40_000, "account.cash": E11 // 4 + 10**8}),
@@ -60,8 +62,7 @@ CODES = [
     ("SHORT_NOT_ALLOWED", {"ask.side": -1, "account_limits.shorts_allowed": 0}, {"ask.side": -1}),
     ("SHORT_NOT_ALLOWED", {"ask.side": -1, "world.is_perp": 0}, {"ask.side": 1, "world.is_perp": 0}),
     ("RATE_LIMITED",
-     {"account.last_order_at": NOW - 59, "account_limits.window_seconds": 60, "account_limits.max_orders_per_window": 1},
-     {"account.last_order_at": NOW - 60, "account_limits.window_seconds": 60, "account_limits.max_orders_per_window": 1}),
+     {**ONE_A_MINUTE, "account.last_order_at": NOW - 59}, {**ONE_A_MINUTE, "account.last_order_at": NOW - 60}),
     ("ORDER_GAP", {"account.last_order_at": NOW - 59, "account_limits.order_gap_seconds": 60},
      {"account.last_order_at": NOW - 60, "account_limits.order_gap_seconds": 60}),
     ("COOLDOWN", {"position.last_exit_at": NOW - 59, "account_limits.cooldown_seconds": 60},
