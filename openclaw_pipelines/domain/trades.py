@@ -77,10 +77,10 @@ def closed_trades(fills: pl.DataFrame, funding: pl.DataFrame | None = None) -> p
     Raises:
         UnmatchedExitError: an exit without its entry.
     """
-    open_by_symbol: dict[tuple[str, str, str], _Open] = {}
+    open_by_symbol: dict[tuple[str, ...], _Open] = {}
     trades = []
     for fill in _in_order(fills):
-        where = (fill["account_id"], fill["strategy_config_id"], fill["symbol"])
+        where = tuple(fill[name] for name in ("account_id", "strategy_config_id", "deployment_id", "symbol"))
         if fill["leg"] == "entry":
             _enter(open_by_symbol.setdefault(where, _Open(fill)), fill)
         elif _exit(open_by_symbol.get(where), fill).qty == 0:

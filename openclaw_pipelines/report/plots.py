@@ -195,7 +195,8 @@ def svg(draw: Draw, *, prefix: str, label: str, height_inches: float = 2.9) -> s
     buffer = io.StringIO()
     with _figure(draw, height_inches, {"svg.hashsalt": prefix}) as figure:
         # straight to the canvas: savefig would lay out and draw everything twice
-        FigureCanvasSVG(figure).print_svg(buffer, metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+        canvas: Any = FigureCanvasSVG(figure)
+        canvas.print_svg(buffer, metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
     body = buffer.getvalue()
     body = body[body.index("<svg") :]
     opening, rest = body.split(">", 1)
@@ -215,7 +216,8 @@ def png(draw: Draw, *, height_inches: float = 2.9) -> bytes:
     buffer = io.BytesIO()
     with _figure(draw, height_inches, {}) as figure:
         figure.set_dpi(_PNG_DPI)
-        FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})
+        canvas: Any = FigureCanvasAgg(figure)
+        canvas.print_png(buffer, metadata={"Software": None})
     return buffer.getvalue()
 
 
