@@ -176,18 +176,20 @@ def _midnight(day: date | None, later: timedelta = timedelta(0)) -> datetime | N
 
 
 def _write(frame: pl.DataFrame, target: Path) -> None:
-    draft = target.with_name(f".{target.name}.{os.getpid()}.part")
+    """Write beside the target and move the whole file there."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        if target.suffix.lower() == ".csv":
-            _as_text(frame).write_csv(draft, datetime_format=_CSV_TIME)
-        else:
-            frame.write_parquet(draft)
-        draft.replace(target)
+        draft = target.with_name(f".{target.name}.{os.getpid()}.part")
+        try:
+            if target.suffix.lower() == ".csv":
+                _as_text(frame).write_csv(draft, datetime_format=_CSV_TIME)
+            else:
+                frame.write_parquet(draft)
+            draft.replace(target)
+        finally:
+            draft.unlink(missing_ok=True)
     except (OSError, pl.exceptions.ComputeError) as error:
         raise ExportFailedError(str(target), str(error)) from error
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _as_text(frame: pl.DataFrame) -> pl.DataFrame:

@@ -75,8 +75,8 @@ def file_lock(database_file: Path, *, exclusive: bool, timeout_seconds: float) -
     deadline = time.monotonic() + timeout_seconds
     lock = database_file.with_name(database_file.name + ".lock")
     gate = database_file.with_name(database_file.name + ".gate")
-    with _opened(lock) as descriptor:
-        with _opened(gate) as gate_descriptor:
+    with _opened(lock, writable=exclusive) as descriptor:
+        with _opened(gate, writable=False) as gate_descriptor:
             _acquire(gate_descriptor, fcntl.LOCK_EX, database_file, lock, deadline, timeout_seconds)
             kind = fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH
             _acquire(descriptor, kind, database_file, lock, deadline, timeout_seconds)
@@ -91,12 +91,12 @@ def file_lock(database_file: Path, *, exclusive: bool, timeout_seconds: float) -
 
 
 @contextmanager
-def _opened(lock: Path) -> Iterator[int]:
-    """Descriptor of a lock file; closing it releases the lock. A read-only folder will do where the file exists."""
+def _opened(lock: Path, *, writable: bool) -> Iterator[int]:
+    """Descriptor of a lock file; closing it releases the lock. Readers manage with files that are there already."""
     try:
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
-        if error.errno not in _FORBIDDEN or not lock.exists():
+        if writable or error.errno not in _FORBIDDEN or not lock.exists():
             raise os_failure(lock, error) from error
         descriptor = os.open(lock, os.O_RDONLY)
     try:
