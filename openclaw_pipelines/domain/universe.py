@@ -37,7 +37,7 @@ MODERATE_VOLATILITY = 0.7
 class WeightError(ConfigError):
     """Weights of the universe score that cannot be used."""
 
-    template = "universe.weights {problem}. Give non-negative weights, not all zero, for: " + ", ".join(PARTS) + "."
+    template = "universe.weights {problem}. Give a weight above zero to at least one of: " + ", ".join(PARTS) + "."
     fields = ("problem",)
 
 
@@ -198,10 +198,10 @@ def _weights(settings: Universe) -> dict[str, float]:
     unknown = sorted(set(settings.weights) - set(PARTS))
     if unknown:
         raise WeightError(f"name unknown parts {', '.join(unknown)}")
-    values = {part: float(settings.weights.get(part, 0.0)) for part in PARTS}
-    if any(not np.isfinite(value) or value < 0 for value in values.values()) or sum(values.values()) <= 0:
-        raise WeightError(f"are {json.dumps(settings.weights, sort_keys=True)}")
+    values = {part: settings.weights.get(part, 0.0) for part in PARTS}
     total = sum(values.values())
+    if total <= 0:
+        raise WeightError("are all zero")
     return {part: value / total for part, value in values.items()}
 
 

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from openclaw_pipelines.contracts.config import Quality
 from openclaw_pipelines.contracts.enums import RejectCode
-from openclaw_pipelines.contracts.schema import TABLES
+from openclaw_pipelines.contracts.market import Candles
 from openclaw_pipelines.domain.masks import OffGridTickError, entry_mask, entry_masks, window_bars
 
+CANDLES = {name: column.dtype.type for name, column in Candles.to_schema().columns.items()}
 START = datetime(2025, 5, 10, tzinfo=UTC)
 STEP = timedelta(minutes=15)
 SYMBOLS = ["BTC/USDT", "ETH/USDT"]
@@ -46,7 +47,7 @@ def candles(series: dict[str, str], interval: str = "15m") -> pl.DataFrame:
                     "ingested_at": START,
                 }
             )
-    return pl.DataFrame(rows, schema=TABLES["candles"].polars_schema, orient="row")
+    return pl.DataFrame(rows, schema=CANDLES, orient="row")
 
 
 def tick(i: int) -> datetime:
