@@ -90,8 +90,7 @@ def parse_name(file: str, quotes: Iterable[str], known: Iterable[str] = ()) -> F
     if match := _FREQTRADE.fullmatch(file):
         return _freqtrade_name(file, match)
     if match := _KRAKEN.fullmatch(file):
-        base, quote = split_pair(file, match[1], quotes, known)
-        base = _KRAKEN_NAMES.get(base, base)
+        base, quote = split_pair(file, _plain_kraken_pair(match[1]), quotes, known)
         if match[2] == "trades":
             return FileName(base, quote, Kind.OTHER, Format.KRAKEN)
         return _name(file, base, quote, _KRAKEN_MINUTES.get(match[2], match[2]), Format.KRAKEN)
@@ -144,6 +143,16 @@ def agreed_market_type(
     if len(set(stated.values())) > 1:
         raise UnknownMarketTypeError(file, ", ".join(f"{where} says {kind.value}" for where, kind in stated.items()))
     return next(iter(stated.values()))
+
+
+def _plain_kraken_pair(pair: str) -> str:
+    """Kraken's own names of two currencies replaced, before the pair is split: XBTUSD also reads as XB/TUSD."""
+    for own, usual in _KRAKEN_NAMES.items():
+        if pair.startswith(own):
+            pair = usual + pair.removeprefix(own)
+        if pair.endswith(own):
+            pair = pair.removesuffix(own) + usual
+    return pair
 
 
 def _freqtrade_name(file: str, match: re.Match[str]) -> FileName:
