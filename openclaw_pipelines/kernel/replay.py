@@ -268,9 +268,8 @@ def replay_loop(
 ) -> tuple[int, int, int]:  # fmt: skip
     """Take ticks from `row` on until the end or until the buffers may not hold another. Returns row and counts."""
     events, proposals, symbols = scratch
-    while row < len(times):
-        if not has_room(written, scratch, n_events, n_proposals):
-            break
+    last_event, last_proposal = len(written.events) - len(events), len(written.proposals) - len(proposals)
+    while row < len(times) and n_events <= last_event and n_proposals <= last_proposal:
         tick = load_tick(matrices, times, row, setup.context.interval_seconds, symbols)
         if row < start:
             observe_bars(state, tick, setup.context)
@@ -283,13 +282,6 @@ def replay_loop(
             keep_equity(written, state, setup.context, tick.at, row - start)
         row += 1
     return row, n_events, n_proposals
-
-
-@njit(cache=True, error_model="numpy")
-def has_room(written: Written, scratch: tuple[Records, Records, Records], n_events: int, n_proposals: int) -> bool:
-    """Whether the buffers hold all that one more tick can write."""
-    enough_events = n_events + len(scratch[0]) <= len(written.events)
-    return enough_events and n_proposals + len(scratch[1]) <= len(written.proposals)
 
 
 @njit(cache=True, error_model="numpy")

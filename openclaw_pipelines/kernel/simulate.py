@@ -21,7 +21,6 @@ from openclaw_pipelines.kernel.replay import (
     Costs,
     Setup,
     Written,
-    has_room,
     keep_equity,
     keep_events,
     keep_proposals,
@@ -127,9 +126,8 @@ def simulate_loop(
     """As `replay.replay_loop`, with signals in place of a strategy."""
     events, proposals, symbols = scratch
     context = setup.context
-    while row < len(times):
-        if not has_room(written, scratch, n_events, n_proposals):
-            break
+    last_event, last_proposal = len(written.events) - len(events), len(written.proposals) - len(proposals)
+    while row < len(times) and n_events <= last_event and n_proposals <= last_proposal:
         tick = load_tick(matrices, times, row, context.interval_seconds, symbols)
         new_events = settle(state, tick, setup.account_limits, context, events, 0)
         n = 0
