@@ -15,6 +15,7 @@ from openclaw_pipelines.resources.market.archive_errors import (
 from openclaw_pipelines.resources.market.readers import PRICES
 
 _LEAST_ROWS_TO_JUDGE_INTERVAL = 4
+_AGREE_WITHIN = 1e-9
 _BROKEN = {
     "a price is not above 0": pl.min_horizontal(*PRICES) <= 0,
     "volume is negative": pl.col("volume") < 0,
@@ -57,16 +58,23 @@ def once_each(rows: pl.DataFrame, file: str) -> pl.DataFrame:
 
 
 def merged(parts: list[tuple[str, pl.DataFrame]]) -> pl.DataFrame:
-    """One ascending frame of the rows of several files, by file name; where they overlap they must be equal."""
+    """One ascending frame of the rows of several files; where they overlap they must agree and the first file's stay.
+
+    Values agree within 1e-9 of their size: tools that resample or convert leave 1.0789600000000001 for 1.07896.
+    """
     if len(parts) == 1:
         return parts[0][1]
-    tagged = pl.concat([rows.with_columns(file=pl.lit(file)) for file, rows in parts])
-    values = [column for column in tagged.columns if column != "file"]
-    kept = tagged.sort("ts", maintain_order=True).unique(subset=values, keep="first", maintain_order=True)
-    again = kept.filter(pl.col("ts").is_duplicated())
-    if again.height:
-        raise ConflictingFilesError(again["file"][0], again["file"][1], again["ts"][0].isoformat())
-    return kept.drop("file")
+    tagged = pl.concat([rows.with_columns(file=pl.lit(file)) for file, rows in parts]).sort("ts", maintain_order=True)
+    numbers = [column for column, dtype in tagged.schema.items() if dtype == pl.Float64]
+    apart = [
+        pl.col(name).max().over("ts") - pl.col(name).min().over("ts")
+        > _AGREE_WITHIN * pl.col(name).abs().max().over("ts")
+        for name in numbers
+    ]
+    differing = tagged.filter(pl.any_horizontal(apart))
+    if differing.height:
+        raise ConflictingFilesError(differing["file"][0], differing["file"][1], differing["ts"][0].isoformat())
+    return tagged.unique(subset="ts", keep="first", maintain_order=True).drop("file")
 
 
 def _refuse_off_grid(rows: pl.DataFrame, file: str, interval: str, length: timedelta) -> None:

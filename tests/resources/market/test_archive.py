@@ -222,6 +222,14 @@ def test_files_that_overlap_are_merged_when_equal(tmp_path):
     assert ArchiveMarket(at).candles(PERP, "5m", T0, T0 + DAY, LATER)["ts"].to_list() == [row[0] for row in BARS]
 
 
+def test_files_that_differ_by_float_noise_are_merged_and_the_first_by_name_stays(tmp_path):
+    at = folder(tmp_path)
+    parquet(at / "BTC-USDT_5m.parquet", [(*BARS[1][:4], 98.50000000000001, 0.125)])
+    zipped(at / ZIPPED, ("any.csv", binance_text()))
+    bars = ArchiveMarket(at).candles(PERP, "5m", T0, T0 + DAY, LATER)
+    assert bars["close"].to_list() == [101.0, 98.50000000000001, 98.75, 109.5]
+
+
 def test_files_that_disagree_are_an_error_naming_both(tmp_path):
     at = folder(tmp_path)
     parquet(at / "BTC-USDT_5m.parquet", BARS[:3])
