@@ -110,9 +110,11 @@ def test_files_as_users_have_them_equal_the_parquet(shared_data: Path):
     for folder, kind, symbol, interval, published, published_kind in pairs:
         own = ArchiveMarket(folder, kind).candles(symbol, interval, *EVER)
         expected = ArchiveMarket(published, published_kind).candles(symbol, interval, *EVER)
-        # the recordings end at different times
-        last = min(own["ts"].max(), expected["ts"].max())
-        own, expected = (bars.filter(pl.col("ts") <= last).drop("source") for bars in (own, expected))
+        # the recordings begin and end at different times
+        shared = pl.col("ts").is_between(
+            max(own["ts"].min(), expected["ts"].min()), min(own["ts"].max(), expected["ts"].max())
+        )
+        own, expected = own.filter(shared).drop("source"), expected.filter(shared).drop("source")
         assert expected.height > 90
         assert_frame_equal(own, expected, rel_tol=1e-12)
 
