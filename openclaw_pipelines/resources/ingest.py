@@ -5,7 +5,7 @@ nobody asked for yet. Sources are in `market`, the tables in `candle_store`.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import polars as pl
@@ -20,17 +20,19 @@ RECHECKED_BARS = 3
 """Stored bars that a live refresh asks for again, to see whether the source changed its mind."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Ingested:
-    """What became of one request for candles. Counts are bars."""
+    """What became of one request for candles. Counts are bars.
 
-    inserted: int = 0
-    unchanged: int = 0
-    revised: int = 0
-    funding: int = 0
-    first: datetime | None = None
-    last: datetime | None = None
-    by_symbol: dict[str, int] = field(default_factory=dict)
+    series: bars per symbol and interval, as `BTC/USDT 1m`.
+    """
+
+    inserted: int
+    unchanged: int
+    revised: int
+    first: datetime | None
+    last: datetime | None
+    series: dict[str, int]
 
     @property
     def rows(self) -> int:
@@ -60,15 +62,21 @@ class Ingest:
         self.store, self.source, self.publish_lag = store, source, publish_lag
         self.symbols, self.intervals = tuple(symbols), tuple(intervals)
 
-    def day(self, day: str, as_of: datetime) -> Ingested:
-        """Ask for the whole of a day as far as it has closed."""
+    def candles_day(self, day: str, as_of: datetime) -> Ingested:
+        """Ask for the candles of a whole day as far as they have closed."""
         start = day_start(day)
-        return self._ask({(s, i): start for s in self.symbols for i in self.intervals}, start, start + DAY, as_of)
+        return self._ask({(s, i): start for s in self.symbols for i in self.intervals}, start, as_of)
 
-    def refresh(self, as_of: datetime) -> Ingested:
-        """Ask for what closed since the last time, from the start of the day where nothing is stored."""
-        day = floor_to(as_of - timedelta(microseconds=1), DAY)
-        return self._ask(self._continuing(day), day, day + DAY, as_of)
+    def candles_since(self, day: str, as_of: datetime) -> Ingested:
+        """Ask for the candles of a day that closed since the last time."""
+        start = day_start(day)
+        return self._ask(self._continuing(start), start, as_of)
+
+    def funding_day(self, day: str, as_of: datetime) -> candle_store.Written:
+        """Ask for the funding of a day."""
+        start, end = day_start(day), day_start(day) + DAY
+        rates = [self.source.funding_rates(symbol, start, end, as_of) for symbol in self.symbols]
+        return candle_store.append_funding(self.store, pl.concat(rates), as_of)
 
     def instruments(self, as_of: datetime) -> candle_store.Upserted:
         """Store the source's instruments of the configured symbols."""
@@ -85,24 +93,23 @@ class Ingest:
                 starts[symbol, interval] = max(day, again)
         return starts
 
-    def _ask(self, starts: dict[tuple[str, str], datetime], day: datetime, end: datetime, as_of: datetime) -> Ingested:
+    def _ask(self, starts: dict[tuple[str, str], datetime], day: datetime, as_of: datetime) -> Ingested:
         frames = {
-            (symbol, interval): self.source.candles(symbol, interval, start, end, as_of)
+            (symbol, interval): self.source.candles(symbol, interval, start, day + DAY, as_of)
             for (symbol, interval), start in starts.items()
         }
-        first = min(starts.values(), default=day)
-        funding = [self.source.funding_rates(symbol, first, end, as_of) for symbol in self.symbols]
-        result = Ingested()
         bars = pl.concat(list(frames.values()))
         written = candle_store.append_candles(self.store, bars, as_of)
-        result.inserted, result.unchanged, result.revised = written.inserted, written.unchanged, written.revised
-        rates = pl.concat(funding)
-        result.funding = rates.height
-        candle_store.append_funding(self.store, rates, as_of)
-        result.first, result.last = (bars["ts"].min(), bars["ts"].max()) if bars.height else (None, None)  # type: ignore[assignment]
-        result.by_symbol = dict(bars.group_by("symbol").len().sort("symbol").iter_rows())
-        self._cover(frames, day, end, as_of)
-        return result
+        self._cover(frames, day, day + DAY, as_of)
+        first, last = bars["ts"].min(), bars["ts"].max()
+        return Ingested(
+            written.inserted,
+            written.unchanged,
+            written.revised,
+            first if isinstance(first, datetime) else None,
+            last if isinstance(last, datetime) else None,
+            {f"{symbol} {interval}": frame.height for (symbol, interval), frame in frames.items()},
+        )
 
     def _cover(
         self, frames: dict[tuple[str, str], pl.DataFrame], day: datetime, end: datetime, as_of: datetime

@@ -5,7 +5,8 @@ One walk serves a live tick, a backfilled day and the catch-up after an outage. 
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -101,6 +102,16 @@ def policy_of(strategy: StrategySettings) -> Policy:
     )
 
 
+@contextmanager
+def strategy_lock(settings: Settings, strategy: str) -> Iterator[None]:
+    """Hold a strategy's lock: one run of a strategy at a time, in any process."""
+    locks = settings.data_dir / "locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    lock = locks / f"{settings.config.account}.{strategy}"
+    with file_lock(lock, exclusive=True, timeout_seconds=STRATEGY_LOCK_SECONDS):
+        yield
+
+
 class Runner:
     """Takes the ticks of strategies.
 
@@ -133,10 +144,7 @@ class Runner:
             HoleError, DeploymentChangedError, MarketNotReadyError, WarmUpError: nothing is written.
         """
         settings = self.settings()
-        locks = settings.data_dir / "locks"
-        locks.mkdir(parents=True, exist_ok=True)
-        lock = locks / f"{settings.config.account}.{strategy}"
-        with file_lock(lock, exclusive=True, timeout_seconds=STRATEGY_LOCK_SECONDS):
+        with strategy_lock(settings, strategy):
             return self._run_day(settings, settings.strategy(strategy), day, live=live)
 
     def _run_day(self, settings: Settings, strategy: StrategySettings, day: str, *, live: bool) -> DayReport:

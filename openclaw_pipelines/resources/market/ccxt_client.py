@@ -65,6 +65,7 @@ class CcxtClient:
     exchange: ccxt id, as `kraken`.
     options: configuration of the ccxt client, merged over `defaults`; credentials are refused.
     timeout_seconds: time-out of one request. max_retries: further attempts after the first.
+    envelope: key that every answer must hold its data under; empty where answers are bare.
     """
 
     def __init__(
@@ -76,9 +77,10 @@ class CcxtClient:
         timeout_seconds: float,
         max_retries: int,
         backoff: Backoff,
+        envelope: str | None = None,
     ) -> None:
         self.exchange = exchange
-        self.api = _create(exchange, defaults, options, timeout_seconds)
+        self.api = _create(exchange, defaults, options, timeout_seconds, envelope)
         self._max_retries = max_retries
         self._backoff = backoff
 
@@ -106,9 +108,9 @@ class CcxtClient:
 
     def _wait_seconds(self, state: tenacity.RetryCallState) -> float:
         asked = retry_after_seconds(self.api.last_response_headers or {})
-        jittered = tenacity.wait_exponential_jitter(
-            initial=self._backoff.first_seconds, max=self._backoff.longest_seconds, jitter=self._backoff.first_seconds
-        )(state)
+        first, longest = self._backoff.first_seconds, self._backoff.longest_seconds
+        growing = tenacity.wait_exponential(multiplier=first) + tenacity.wait_random(0, first)
+        jittered = min(growing(state), longest)
         return jittered if asked is None else max(asked, jittered)
 
     def _give_up(self, state: tenacity.RetryCallState) -> bool:
@@ -159,7 +161,13 @@ def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
     return max(0.0, (until - served_at).total_seconds())
 
 
-def _create(exchange: str, defaults: Mapping[str, Any], options: Mapping[str, Any], timeout_seconds: float) -> Any:
+def _create(
+    exchange: str,
+    defaults: Mapping[str, Any],
+    options: Mapping[str, Any],
+    timeout_seconds: float,
+    envelope: str | None,
+) -> Any:
     import ccxt
 
     for option in options:
@@ -168,13 +176,14 @@ def _create(exchange: str, defaults: Mapping[str, Any], options: Mapping[str, An
     if exchange not in ccxt.exchanges:
         raise UnknownExchangeError(exchange, nearest(exchange, ccxt.exchanges))
     config = ccxt.Exchange.deep_extend({"timeout": int(timeout_seconds * 1000)}, defaults, options)
-    return _guarded(getattr(ccxt, exchange))(config)
+    return _guarded(getattr(ccxt, exchange), envelope)(config)
 
 
-def _guarded(base: Any) -> Any:
-    """The exchange's class with decimal numbers, and with bodies that are no JSON made errors.
+def _guarded(base: Any, envelope: str | None) -> Any:
+    """The exchange's class with decimal numbers, and with answers that hold no data made errors.
 
-    ccxt turns such a body into a string, in which several of its parsers then find an empty list: lost bars.
+    ccxt turns a body that is no JSON into a string, in which several of its parsers then find an empty list, as they
+    do in an answer without its envelope: lost bars.
     """
     import ccxt
 
@@ -184,6 +193,8 @@ def _guarded(base: Any) -> Any:
         answer = base.fetch(self, url, method, headers, body)
         if not isinstance(answer, dict | list):
             raise ccxt.BadResponse(f"the body is no JSON: {str(answer)[:80]!r}")
+        if answer == {} or (envelope and (not isinstance(answer, dict) or answer.get(envelope) is None)):
+            raise ccxt.BadResponse(f"the body holds no data: {str(answer)[:80]!r}")
         return answer
 
     def on_rest_response(self: Any, code: int, *rest: Any) -> Any:

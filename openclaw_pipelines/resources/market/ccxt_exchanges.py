@@ -14,6 +14,7 @@ class Traits:
     """Facts of one exchange.
 
     defaults: configuration of the ccxt client, before the user's options.
+    envelope: key that every answer holds its data under; empty where answers are bare.
     candle_page: bars per request; empty for what ccxt states.
     honours_end: whether a request can be bounded above; without it one request returns everything it has.
     candle_horizon_bars: how many of the latest bars are served at all; empty for unlimited.
@@ -27,6 +28,7 @@ class Traits:
     """
 
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    envelope: str | None = None
     candle_page: int | None = None
     honours_end: bool = True
     candle_horizon_bars: int | None = None
@@ -54,8 +56,9 @@ EXCHANGES: Mapping[str, Traits] = {
         defaults={"options": {"fetchMarkets": {"types": ["linear"]}}}, candle_page=1000, funding_page=1000
     ),
     # the endpoint has no end and always gives the latest 720, https://docs.kraken.com/api/docs/rest-api/get-ohlc-data
-    "kraken": Traits(honours_end=False, candle_horizon_bars=720),
+    "kraken": Traits(envelope="result", honours_end=False, candle_horizon_bars=720),
     "okx": Traits(
+        envelope="data",
         defaults={"options": {"fetchMarkets": {"types": ["spot", "swap"]}}},
         candle_page=300,
         funding_end="after",

@@ -74,6 +74,7 @@ class CcxtMarket:
             timeout_seconds=timeout_seconds,
             max_retries=max_retries,
             backoff=backoff or Backoff(),
+            envelope=self._traits.envelope,
         )
 
     def candles(self, symbol: str, interval: str, start: datetime, end: datetime, as_of: datetime) -> pl.DataFrame:
@@ -85,9 +86,8 @@ class CcxtMarket:
         MarketKindNotSupportedError.
         """
         length = interval_length(interval)
-        market = self._market(symbol)
-        self._check_volume_unit(market)
         part = self._part_of(interval)
+        self._check_volume_unit(self._market(symbol))
         first, last = parts_window(interval, utc(start, "start"), utc(end, "end"))
         last = min(last, floor_to(utc(as_of, "as_of"), length))
         if first >= last:

@@ -121,7 +121,7 @@ def test_a_broken_bar_is_refused_and_nothing_is_written(store):
     with pytest.raises(SchemaError, match="high_is_highest"):
         append_candles(store, bars(10, 100), NOW)
     with pytest.raises(NaiveTimeError):
-        append_candles(store, bars(10), datetime(2025, 6, 1))
+        append_candles(store, bars(10), NOW.replace(tzinfo=None))
     assert stored(store) == {}
 
 

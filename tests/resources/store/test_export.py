@@ -70,9 +70,8 @@ def test_days_of_ticks_are_those_of_partitions(store, rows, tmp_path, first, las
 
 def test_days_of_bars_are_those_they_open_in_and_metrics_name_theirs(store, rows, tmp_path):
     put(store, "candles", *(rows.sample_row("candles", ts=AT + h * HOUR) for h in (-1, 0, 23, 24)))
-    put(store, "autopilot_metrics", *(
-        rows.sample_row("autopilot_metrics", metric_key=day, day=day) for day in ("2025-05-09", "2025-05-10", "2025-05-11")
-    ))  # fmt: skip
+    days = ("2025-05-09", "2025-05-10", "2025-05-11")
+    put(store, "autopilot_metrics", *(rows.sample_row("autopilot_metrics", metric_key=day, day=day) for day in days))
     day = {"first_day": date(2025, 5, 10), "last_day": date(2025, 5, 10)}
     bars = pl.read_parquet(export_table(store, "candles", tmp_path / "c.parquet", **day).path)
     assert [(at - AT) // HOUR for at in bars["ts"]] == [0, 23]

@@ -81,8 +81,10 @@ def test_a_hash_ignores_ingest_times_and_run_ids(rows, name, column):
 
 def filled(folder, rows, order, strategy="s"):
     store = Store(folder)
-    for number in order:
-        rows.write_tick(store, strategy, number)
+    with store.write("ledger") as con:
+        for number in order:
+            for name, frame in rows.tick_frames(strategy, number).items():
+                insert(con, name, frame, validated=True)
     return store
 
 
@@ -113,7 +115,10 @@ def test_a_ledger_hash_is_of_one_strategy_and_of_a_range_of_ticks(tmp_path, rows
     )
     assert ledger_hash(long, "text", "s") != ledger_hash(short, "text", "s")
     assert ledger_hash(long, "another account", "s") == ledger_hash(short, "text", "no such strategy")
-    assert table_hash(long, "autopilot_ticks", "strategy_config_id = ? AND tick_at IN (?, ?)", ["s", AT + MINUTE, AT + 2 * MINUTE]) == table_hash(short, "autopilot_ticks")  # fmt: skip
+    two_ticks = ["s", AT + MINUTE, AT + 2 * MINUTE]
+    assert table_hash(long, "autopilot_ticks", "strategy_config_id = ? AND tick_at IN (?, ?)", two_ticks) == table_hash(
+        short, "autopilot_ticks"
+    )
 
 
 def test_tables_that_all_strategies_share_are_refused(store):

@@ -1,7 +1,6 @@
 """The store under real processes: many at once, killed ones, full disks, forbidden folders."""
 
 import json
-import os
 import shutil
 import stat
 import subprocess
@@ -18,14 +17,14 @@ from openclaw_pipelines.resources.store import Store
 
 
 def test_six_writers_and_two_readers_lose_nothing_and_see_whole_ticks(tmp_path, worker, rows):
-    reports = worker("crowd", tmp_path / "store", 6, 6, 2)
-    assert sorted(report.get("wrote", 0) for report in reports) == [0, 0, 6, 6, 6, 6, 6, 6]
+    reports = worker("crowd", tmp_path / "store", 6, 5, 2)
+    assert sorted(report.get("wrote", 0) for report in reports) == [0, 0, 5, 5, 5, 5, 5, 5]
     readers = [report for report in reports if "reads" in report]
     assert [reader["broken"] for reader in readers] == [0, 0]
-    assert all(reader["reads"] > 3 for reader in readers)
+    assert all(reader["reads"] > 2 for reader in readers)
     store = Store(tmp_path / "store")
-    assert store.table("autopilot_ticks").height == 36
-    assert store.table("autopilot_positions").height == 72
+    assert store.table("autopilot_ticks").height == 30
+    assert store.table("autopilot_positions").height == 60
     assert rows.broken_ticks(store) == 0
 
 
@@ -38,15 +37,15 @@ def test_the_check_for_whole_ticks_can_fail(store, rows):
 
 
 def test_killed_writers_leave_whole_ticks_and_every_committed_one(tmp_path, worker, rows):
-    reports = worker("killed", tmp_path / "store", 8, 20250510)
+    reports = worker("killed", tmp_path / "store", 7, 20250510)
     committed = [report["committed"] for report in reports]
     store = Store(tmp_path / "store")
     stored = store.table("autopilot_ticks").height
     assert rows.broken_ticks(store) == 0
     assert committed == sorted(set(committed))
     # a writer may die after its commit and before its report, once per round at most
-    assert len(committed) <= stored <= len(committed) + 8
-    assert stored >= 8
+    assert len(committed) <= stored <= len(committed) + 7
+    assert stored >= 7
     undisturbed = Store(tmp_path / "undisturbed")
     for number in range(stored):
         rows.write_tick(undisturbed, "s", number)
@@ -152,4 +151,4 @@ def test_a_file_in_the_place_of_the_folder_is_named(tmp_path):
     with pytest.raises(Exception, match=r"store cannot be used: File exists") as caught:
         Store(tmp_path / "store").query("ledger", "SELECT 1")
     assert type(caught.value).__name__ == "StoreUnusableError"
-    assert os.listdir(tmp_path) == ["store"]
+    assert [path.name for path in tmp_path.iterdir()] == ["store"]

@@ -1,6 +1,7 @@
 """Real processes for the store's tests: run as a script, it imports once and forks what each scenario needs.
 
-The parent itself never touches the store or a frame, since their thread pools do not survive a fork. Children report lines of JSON on the standard output, one write each, so that lines never mix.
+The parent itself never touches the store or a frame, since their thread pools do not survive a fork. Children report
+lines of JSON on the standard output, one write each, so that lines never mix.
 """
 
 import json
@@ -79,7 +80,8 @@ def broken_ticks(store: Store) -> int:
             UNION ALL SELECT strategy_config_id, tick_at, 0, 1, 0 FROM autopilot_equity
             UNION ALL SELECT strategy_config_id, tick_at, 0, 0, 1 FROM autopilot_positions)
         SELECT count(*) AS n FROM (
-            SELECT sum(ticks) AS t, sum(equity) AS e, sum(positions) AS p FROM parts GROUP BY strategy_config_id, tick_at)
+            SELECT sum(ticks) AS t, sum(equity) AS e, sum(positions) AS p FROM parts
+            GROUP BY strategy_config_id, tick_at)
         WHERE (t, e, p) <> (1, 1, 2)
         """,
     )
@@ -99,7 +101,7 @@ def fork(work: Callable[[], None]) -> int:
         work()
     except OpenclawError as error:
         report(error=type(error).__name__, message=str(error))
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001  whatever it is, the test shall see it
         report(crash=repr(error), where=traceback.format_exc())
     finally:
         os._exit(0)
