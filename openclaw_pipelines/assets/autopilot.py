@@ -1,0 +1,88 @@
+"""`autopilot_cycle`: one multi-asset that walks the ticks of its partitions in order.
+
+Orders of one tick change the account that the next tick decides on, and the universe of a day reads what the days
+before earned, so these tables cannot be computed one after another. The walk is in `resources.runner`.
+"""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from openclaw_pipelines.assets.cycle_metadata import day_metadata
+from openclaw_pipelines.assets.market import is_live
+from openclaw_pipelines.assets.metadata import spec_metadata
+from openclaw_pipelines.assets.partitions import day_and_strategy, day_by_strategy, previous_day, same_day
+from openclaw_pipelines.resources.autopilot import Autopilot
+
+GROUP = "autopilot"
+TABLES_OF = {
+    "universe_snapshots": "autopilot_universe_snapshots",
+    "proposals": "autopilot_proposals",
+    "decisions": "autopilot_decisions",
+    "orders": "autopilot_orders",
+    "fills": "autopilot_fills",
+    "positions": "autopilot_positions",
+    "equity": "autopilot_equity",
+}
+DESCRIPTIONS = {
+    "universe_snapshots": "Candidates ranked as of 00:00Z, the selected symbols, scores and reasons.",
+    "proposals": "What the planner asked for at each tick.",
+    "decisions": "The governor's verdict on each proposal; refused ones are rows too.",
+    "orders": "Orders that carry out approved decisions, and protective orders that filled.",
+    "fills": "What the paper executor filled, at which price and cost, and what it could not fill.",
+    "positions": "Open positions after each tick.",
+    "equity": "The sub-account after each tick.",
+}
+UPSTREAM = {
+    "universe_snapshots": [],
+    "proposals": ["universe_snapshots"],
+    "decisions": ["proposals"],
+    "orders": ["decisions"],
+    "fills": ["orders"],
+    "positions": ["fills"],
+    "equity": ["fills"],
+}
+INPUTS = {"universe_snapshots": ["candles", "features"], "proposals": ["candles", "funding_rates"]}
+
+
+def autopilot_assets(days: dg.DailyPartitionsDefinition) -> list[dg.AssetsDefinition]:
+    """Assets of the autopilot layer."""
+    partitions = day_by_strategy(days)
+
+    @dg.multi_asset(
+        name="autopilot_cycle",
+        specs=[_spec(name) for name in TABLES_OF],
+        partitions_def=partitions,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        group_name=GROUP,
+        can_subset=False,
+    )
+    def autopilot_cycle(
+        context: dg.AssetExecutionContext, autopilot: dg.ResourceParam[Autopilot]
+    ) -> Iterator[dg.MaterializeResult]:
+        """Walk the ticks of the partitions in time order; what is recorded already stays as it is."""
+        taken = 0
+        keys = sorted(day_and_strategy(key) for key in context.partition_keys)
+        for n, (day, strategy) in enumerate(keys, start=1):
+            report = autopilot.runner.run_day(strategy, day, live=is_live(context))
+            taken += report.taken
+            context.log.info("%s %s: %d ticks (%d of %d partitions)", day, strategy, report.taken, n, len(keys))
+            for asset, metadata in day_metadata(autopilot, strategy, day, report, live=is_live(context)).items():
+                context.add_asset_metadata(metadata, asset_key=asset, partition_key=f"{day}|{strategy}")
+        for name in TABLES_OF:
+            yield dg.MaterializeResult(asset_key=name, metadata={"ticks_taken": taken, "partitions": len(keys)})
+
+    return [autopilot_cycle]
+
+
+def _spec(name: str) -> dg.AssetSpec:
+    own = dg.AssetDep(name, partition_mapping=previous_day())
+    market = [dg.AssetDep(asset, partition_mapping=same_day()) for asset in INPUTS.get(name, [])]
+    instruments = [dg.AssetDep("instruments")] if name == "universe_snapshots" else []
+    return dg.AssetSpec(
+        name,
+        description=DESCRIPTIONS[name],
+        deps=[own, *market, *instruments, *UPSTREAM[name]],
+        kinds={"duckdb", "numba"},
+        metadata=spec_metadata(TABLES_OF[name]),
+    )

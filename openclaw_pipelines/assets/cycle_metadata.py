@@ -1,0 +1,112 @@
+"""What the materialization pages of the cycle show for one day of one strategy."""
+
+import json
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from openclaw_pipelines.assets.metadata import markdown_table
+from openclaw_pipelines.contracts.time import DAY, day_start, interval_length
+from openclaw_pipelines.resources import candle_store
+from openclaw_pipelines.resources.autopilot import Autopilot
+from openclaw_pipelines.resources.ledger import StrategyLedger
+from openclaw_pipelines.resources.runner import DayReport
+
+Metadata = dict[str, Any]
+SHOWN = {
+    "proposals": ["tick_at", "symbol", "action", "side", "proposed_qty", "intended_price", "confidence", "state"],
+    "decisions": ["tick_at", "symbol", "action", "side", "status", "reason_code", "reason"],
+    "orders": ["tick_at", "symbol", "leg", "side", "qty", "intended_price", "reason"],
+    "fills": ["bar_at", "symbol", "leg", "side", "status", "qty", "price", "fee", "slippage_bps", "realized_pnl"],
+}
+
+
+def day_metadata(
+    autopilot: Autopilot, strategy: str, day: str, report: DayReport, *, live: bool
+) -> dict[str, Metadata]:
+    """Metadata per asset. A live tick shows its counts only; a day shows tables and plots."""
+    counted = {
+        "ticks_taken": report.taken,
+        "settled_only": report.settled_only,
+        **({"waiting_for": report.waiting_for} if report.waiting_for else {}),
+    }
+    names = ("universe_snapshots", "proposals", "decisions", "orders", "fills", "positions", "equity")
+    metadata = {name: {**counted, "rows_written": report.rows.get(f"autopilot_{name}", 0)} for name in names}
+    if not live:
+        _describe(metadata, autopilot, strategy, day)
+    return metadata
+
+
+def _describe(metadata: dict[str, Metadata], autopilot: Autopilot, strategy: str, day: str) -> None:
+    ledger = autopilot.runner.ledger(strategy)
+    within = ("tick_at > ? AND tick_at <= ?", [day_start(day), day_start(day) + DAY])
+    with ledger.reading():
+        rows = {
+            name: ledger.query(f"SELECT * FROM autopilot_{name}", *within) for name in (*SHOWN, "positions", "equity")
+        }
+        universe = ledger.universe(day)
+    for name, frame in rows.items():
+        metadata[name]["dagster/partition_row_count"] = frame.height
+    for name, columns in SHOWN.items():
+        metadata[name]["rows"] = markdown_table(rows[name].sort("tick_at").select(columns))
+    metadata["decisions"]["reject_codes"] = _codes(rows["decisions"])
+    if universe is not None:
+        metadata["universe_snapshots"] |= _universe(universe)
+    metadata["positions"]["at_the_last_tick"] = _open_positions(rows["positions"], rows["equity"])
+    metadata["equity"] |= _equity(rows["equity"])
+    if rows["fills"].height:
+        metadata["fills"]["trades_on_price"] = _price_plot(autopilot, ledger, strategy, day, rows["fills"])
+
+
+def _codes(decisions: pl.DataFrame) -> dg.MarkdownMetadataValue:
+    refused = decisions.filter(pl.col("status") == "rejected")
+    return markdown_table(refused.group_by("reason_code").len("decisions").sort("decisions", descending=True))
+
+
+def _universe(row: dict[str, Any]) -> Metadata:
+    columns = ("rank", "symbol", "score", "selected", "reason")
+    candidates = [{name: item.get(name) for name in columns} for item in json.loads(row["candidates"])]
+    return {
+        "as_of": dg.MetadataValue.timestamp(row["as_of"]),
+        "selected": ", ".join(json.loads(row["selected"])) or "none",
+        "picked_by": row["picked_by"],
+        **({"reason": row["reason"]} if row["reason"] else {}),
+        "candidates": markdown_table(pl.DataFrame(candidates, infer_schema_length=None)),
+    }
+
+
+def _open_positions(positions: pl.DataFrame, equity: pl.DataFrame) -> dg.MarkdownMetadataValue:
+    last = equity["tick_at"].max()
+    shown = ["symbol", "side", "qty", "entry_price", "mark_price", "unrealized_pnl", "stop_price", "target_price"]
+    return markdown_table(positions.filter(pl.col("tick_at") == last).select(shown))
+
+
+def _equity(equity: pl.DataFrame) -> Metadata:
+    if equity.is_empty():
+        return {}
+    from openclaw_pipelines.report.plots import equity_png, png_markdown
+
+    ordered = equity.sort("tick_at")
+    opened, closed = ordered["day_open_equity"][0], ordered["equity"][-1]
+    return {
+        "equity_at_open": float(opened),
+        "equity_at_close": float(closed),
+        "day_pnl": float(closed - opened),
+        "equity_and_drawdown": dg.MetadataValue.md(png_markdown(equity_png(ordered), "Equity and drawdown")),
+    }
+
+
+def _price_plot(
+    autopilot: Autopilot, ledger: StrategyLedger, strategy: str, day: str, fills: pl.DataFrame
+) -> dg.MarkdownMetadataValue:
+    """The symbol with the most fills of the day."""
+    from openclaw_pipelines.report.plots import png_markdown, price_png
+
+    busiest = fills.group_by("symbol").len().sort("len", "symbol", descending=[True, False])["symbol"][0]
+    interval = autopilot.settings().strategy(strategy).own.interval
+    start = day_start(day)
+    candles = candle_store.candles(ledger.store, autopilot.source, [busiest], interval, start, start + DAY)
+    closes = candles.select(closed_at=pl.col("ts") + interval_length(interval), close="close")
+    image = price_png(closes, fills.filter(pl.col("symbol") == busiest))
+    return dg.MetadataValue.md(f"{busiest}\n\n{png_markdown(image, f'Fills of {busiest} on its closes')}")

@@ -1,0 +1,77 @@
+"""Evaluation: outcomes of decisions, metrics, and the report a person reads."""
+
+import dagster as dg
+
+from openclaw_pipelines.assets.metadata import markdown_table, spec_metadata
+from openclaw_pipelines.assets.partitions import day_and_strategy, day_by_strategy, same_day
+from openclaw_pipelines.resources.autopilot import Autopilot
+
+GROUP = "evaluation"
+KINDS = {"duckdb", "polars"}
+
+
+def evaluation_assets(days: dg.DailyPartitionsDefinition) -> list[dg.AssetsDefinition]:
+    """Assets of the evaluation layer."""
+    by_strategy = {
+        "group_name": GROUP,
+        "kinds": KINDS,
+        "partitions_def": day_by_strategy(days),
+        "backfill_policy": dg.BackfillPolicy.single_run(),
+    }
+    next_day = dg.MultiToSingleDimensionPartitionMapping(partition_dimension_name="day")
+
+    @dg.asset(
+        deps=["decisions", dg.AssetDep("candles", partition_mapping=next_day)],
+        metadata=spec_metadata("autopilot_outcomes"),
+        **by_strategy,
+    )
+    def outcomes(context: dg.AssetExecutionContext, autopilot: dg.ResourceParam[Autopilot]) -> None:
+        """Each decision, accepted or refused, scored at every horizon once it has matured."""
+        from openclaw_pipelines.report.plots import outcomes_png, png_markdown
+
+        for key in context.partition_keys:
+            day, strategy = day_and_strategy(key)
+            rows = autopilot.evaluator.outcomes(strategy, day)
+            shown = ["decided_at", "symbol", "decision_status", "horizon_seconds", "return_signed", "win", "reason"]
+            metadata = {
+                "dagster/partition_row_count": rows.height,
+                "scored": rows["return_signed"].count(),
+                "wins": int(rows["win"].sum() or 0),
+                "outcomes": markdown_table(rows.select(shown)),
+            }
+            if rows["win"].count():
+                metadata["by_horizon_and_symbol"] = dg.MetadataValue.md(
+                    png_markdown(outcomes_png(rows), "Mean signed return by symbol and horizon")
+                )
+            context.add_asset_metadata(metadata, partition_key=key)
+
+    @dg.asset(
+        deps=[outcomes, "fills", "positions", "equity"], metadata=spec_metadata("autopilot_metrics"), **by_strategy
+    )
+    def metrics(context: dg.AssetExecutionContext, autopilot: dg.ResourceParam[Autopilot]) -> None:
+        """Decision, outcome, execution, risk and return quality, each with its definition and sample size."""
+        for key in context.partition_keys:
+            day, strategy = day_and_strategy(key)
+            rows = autopilot.evaluator.metrics(strategy, day)
+            shown = rows.select("scope", "name", "value", "unit", "sample_size", "below_minimum_sample", "reason")
+            context.add_asset_metadata(
+                {"dagster/partition_row_count": rows.height, "metrics": markdown_table(shown, rows=200)},
+                partition_key=key,
+            )
+
+    @dg.asset(
+        deps=[dg.AssetDep(metrics, partition_mapping=same_day())],
+        group_name=GROUP,
+        kinds={"html", "matplotlib"},
+        partitions_def=days,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+    )
+    def daily_report(context: dg.AssetExecutionContext, autopilot: dg.ResourceParam[Autopilot]) -> None:
+        """One self-contained HTML page per day: exceptions first, then equity, trades, rejects, outcomes and costs."""
+        for day in context.partition_keys:
+            path, html = autopilot.evaluator.report(day)
+            context.add_asset_metadata(
+                {"report": dg.MetadataValue.path(str(path)), "size_bytes": len(html.encode())}, partition_key=day
+            )
+
+    return [outcomes, metrics, daily_report]

@@ -1,0 +1,86 @@
+"""Market data: instruments, candles, funding rates and features."""
+
+import dagster as dg
+
+from openclaw_pipelines.assets.metadata import markdown_table, spec_metadata, time_range
+from openclaw_pipelines.resources.autopilot import Autopilot
+from openclaw_pipelines.resources.features import compute_features
+
+GROUP = "market"
+KINDS = {"duckdb", "polars"}
+LIVE_TAG = "openclaw/live"
+"""Tag of runs that follow the clock: they ask only for what is new and may wait for late bars."""
+
+
+def is_live(context: dg.AssetExecutionContext) -> bool:
+    """Whether the run follows the clock."""
+    return context.run_tags.get(LIVE_TAG) == "true"
+
+
+def market_assets(days: dg.DailyPartitionsDefinition) -> list[dg.AssetsDefinition]:
+    """Assets of the market layer."""
+    daily = {
+        "group_name": GROUP,
+        "kinds": KINDS,
+        "partitions_def": days,
+        "backfill_policy": dg.BackfillPolicy.single_run(),
+    }
+
+    @dg.asset(group_name=GROUP, kinds=KINDS, metadata=spec_metadata("instruments"))
+    def instruments(autopilot: dg.ResourceParam[Autopilot]) -> dg.MaterializeResult:
+        """Price units, lots, least orders, fees and lifecycle of the configured symbols, from the market source."""
+        result = autopilot.ingest.instruments(autopilot.clock.now())
+        rows = autopilot.store.query("market", "SELECT * FROM instruments WHERE source = ?", [autopilot.source])
+        shown = rows.select("symbol", "market_type", "tick", "lot", "min_notional", "taker_fee_rate", "state")
+        return dg.MaterializeResult(
+            metadata={**vars(result), "dagster/row_count": rows.height, "instruments": markdown_table(shown)}
+        )
+
+    @dg.asset(metadata=spec_metadata("candles"), **daily)
+    def candles(context: dg.AssetExecutionContext, autopilot: dg.ResourceParam[Autopilot]) -> None:
+        """Closed candles of every configured symbol and interval. The first value written for a bar stays."""
+        ask = autopilot.ingest.candles_since if is_live(context) else autopilot.ingest.candles_day
+        for n, day in enumerate(context.partition_keys, start=1):
+            result = ask(day, autopilot.clock.now())
+            context.log.info("%s: %d new bars (%d of %d days)", day, result.inserted, n, len(context.partition_keys))
+            context.add_asset_metadata(
+                {
+                    "source": autopilot.source,
+                    "inserted": result.inserted,
+                    "unchanged": result.unchanged,
+                    "revised": result.revised,
+                    "dagster/partition_row_count": result.rows,
+                    "bars": dg.MetadataValue.json(result.series),
+                    **time_range(result.first, result.last),
+                },
+                partition_key=day,
+            )
+
+    @dg.asset(metadata=spec_metadata("funding_rates"), **daily)
+    def funding_rates(context: dg.AssetExecutionContext, autopilot: dg.ResourceParam[Autopilot]) -> None:
+        """Funding of perpetuals, on the venue's grid."""
+        for day in context.partition_keys:
+            result = autopilot.ingest.funding_day(day, autopilot.clock.now())
+            context.add_asset_metadata({"source": autopilot.source, **vars(result)}, partition_key=day)
+
+    @dg.asset(
+        deps=[dg.AssetDep(candles, partition_mapping=dg.TimeWindowPartitionMapping(start_offset=-11))],
+        metadata=spec_metadata("features"),
+        **daily,
+    )
+    def features(context: dg.AssetExecutionContext, autopilot: dg.ResourceParam[Autopilot]) -> None:
+        """Indicators and regime per symbol and bar, with a fixed look-back, capped to stated ranges."""
+        for day in context.partition_keys:
+            result = compute_features(autopilot, day)
+            context.add_asset_metadata(
+                {
+                    "dagster/partition_row_count": result.rows.height,
+                    "capped": result.capped,
+                    "not_warm": result.not_warm,
+                    "regimes": markdown_table(result.regimes),
+                    "at_the_last_bar": markdown_table(result.latest),
+                },
+                partition_key=day,
+            )
+
+    return [instruments, candles, funding_rates, features]

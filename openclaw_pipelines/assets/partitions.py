@@ -1,0 +1,45 @@
+"""Partitions of the assets and how they map onto each other."""
+
+import dagster as dg
+
+from openclaw_pipelines.settings import Settings
+
+STRATEGIES = "strategies"
+strategies = dg.DynamicPartitionsDefinition(name=STRATEGIES)
+"""Names of strategies. Keys are added and never deleted, so that a retired strategy keeps its history."""
+
+
+def daily(settings: Settings) -> dg.DailyPartitionsDefinition:
+    """UTC days from the configured first one; the running day exists."""
+    return dg.DailyPartitionsDefinition(start_date=settings.market.first_day.isoformat(), timezone="UTC", end_offset=1)
+
+
+def day_by_strategy(days: dg.DailyPartitionsDefinition) -> dg.MultiPartitionsDefinition:
+    """A day of one strategy, as `2025-05-10|momentum_1h`."""
+    return dg.MultiPartitionsDefinition({"day": days, "strategy": strategies})
+
+
+def previous_day() -> dg.MultiPartitionMapping:
+    """The same strategy's day before."""
+    before = dg.TimeWindowPartitionMapping(start_offset=-1, end_offset=-1)
+    return dg.MultiPartitionMapping(
+        {
+            "day": dg.DimensionPartitionMapping("day", before),
+            "strategy": dg.DimensionPartitionMapping("strategy", dg.IdentityPartitionMapping()),
+        }
+    )
+
+
+def same_day() -> dg.MultiToSingleDimensionPartitionMapping:
+    """Between days and days by strategy."""
+    return dg.MultiToSingleDimensionPartitionMapping(partition_dimension_name="day")
+
+
+def day_and_strategy(key: str) -> tuple[str, str]:
+    """Both parts of a partition key.
+
+    >>> day_and_strategy("2025-05-10|momentum_1h")
+    ('2025-05-10', 'momentum_1h')
+    """
+    day, _, strategy = key.partition("|")
+    return day, strategy
