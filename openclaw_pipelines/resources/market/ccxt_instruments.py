@@ -21,12 +21,18 @@ _FINEST_UNIT = Decimal("1e-8")
 
 
 def instrument_row(
-    market: dict[str, Any], *, exchange: str, precision_mode: int, traits: Traits, as_of: datetime
+    market: dict[str, Any],
+    *,
+    exchange: str,
+    precision_mode: int,
+    traits: Traits,
+    as_of: datetime,
+    funding_hours: int | None = None,
 ) -> dict[str, Any]:
     """Row of one spot market or linear perpetual.
 
     market: ccxt market structure, its numbers `Decimal`. precision_mode: ccxt's 2 decimal places, 3 significant
-    digits, 4 tick size. Raises IncompleteInstrumentError where a unit is missing.
+    digits, 4 tick size. funding_hours: empty for the exchange's usual interval. Raises IncompleteInstrumentError where a unit is missing.
     """
     kind = MarketType.LINEAR if market["contract"] else MarketType.SPOT
     lot = _lot(market, exchange, precision_mode)
@@ -45,7 +51,7 @@ def instrument_row(
         "min_qty": _limit(market, "amount") * _contract_size(market),
         "min_notional": _limit(market, "cost"),
         "taker_fee_rate": DEFAULT_TAKER_FEE_RATE if market["taker"] is None else Decimal(market["taker"]),
-        **_margin(market, traits, kind),
+        **_margin(market, traits, kind, funding_hours),
         "state": (InstrumentState.DEPRECATED if market["active"] is False else InstrumentState.TRADABLE).value,
         "listed_at": None if not market["created"] else datetime.fromtimestamp(int(market["created"]) / 1000, UTC),
         "updated_at": as_of,
@@ -95,7 +101,7 @@ def _limit(market: dict[str, Any], name: str) -> Decimal:
     return Decimal(market["limits"][name]["min"] or 0)
 
 
-def _margin(market: dict[str, Any], traits: Traits, kind: MarketType) -> dict[str, Any]:
+def _margin(market: dict[str, Any], traits: Traits, kind: MarketType, funding_hours: int | None) -> dict[str, Any]:
     if kind is MarketType.SPOT:
         rates = {"maintenance_margin_rate": Decimal(0), "liquidation_fee_rate": Decimal(0)}
         return {"max_leverage": 1, "funding_interval_hours": None, **rates}
@@ -105,5 +111,5 @@ def _margin(market: dict[str, Any], traits: Traits, kind: MarketType) -> dict[st
         "max_leverage": leverage,
         "maintenance_margin_rate": (Decimal(1) / (2 * leverage)).quantize(_SCALE, rounding=ROUND_CEILING),
         "liquidation_fee_rate": DEFAULT_LIQUIDATION_FEE_RATE if fee is None else Decimal(str(fee)),
-        "funding_interval_hours": traits.funding_interval_hours,
+        "funding_interval_hours": funding_hours or traits.funding_interval_hours,
     }

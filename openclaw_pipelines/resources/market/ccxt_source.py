@@ -128,17 +128,28 @@ class CcxtMarket:
         Raises SymbolNotListedError, MarketKindNotSupportedError, IncompleteInstrumentError.
         """
         self._load_markets(reload=True)
+        markets = [self._market(symbol) for symbol in symbols]
+        hours = self._funding_hours() if any(market["contract"] for market in markets) else {}
         rows = [
             instrument_row(
-                self._market(symbol),
+                market,
                 exchange=self.exchange,
                 precision_mode=self._client.api.precisionMode,
                 traits=self._traits,
                 as_of=utc(as_of, "as_of"),
+                funding_hours=hours.get(market["symbol"]),
             )
-            for symbol in symbols
+            for market in markets
         ]
         return TABLES["instruments"].frame(rows)
+
+    def _funding_hours(self) -> dict[str, int]:
+        """Hours between fundings where the exchange lists them; Binance lists those that are not its usual."""
+        if self._client.api.has.get("fetchFundingIntervals") is not True:
+            return {}
+        listed = self._client.call("its funding intervals", "fetch_funding_intervals").value
+        hours = {symbol: str(one["interval"]).removesuffix("h") for symbol, one in listed.items()}
+        return {symbol: int(number) for symbol, number in hours.items() if number.isdigit()}
 
     def _load_markets(self, *, reload: bool) -> dict[str, Any]:
         markets: dict[str, Any] = self._client.call("its markets", "load_markets", reload).value

@@ -14,7 +14,7 @@ from openclaw_pipelines.resources.market.ccxt_source import CcxtMarket
 sys.path.insert(0, str(Path(__file__).parent))  # importlib mode has no packages of tests
 
 from exchange_server import ExchangeServer
-from wire_markets import recorded_markets, smallest_markets
+from wire_markets import recorded_markets, shortened, smallest_markets
 
 NOW = datetime(2025, 5, 10, 12, 0, 30, tzinfo=UTC)
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "data" / "ccxt_static"
@@ -23,7 +23,7 @@ SHARED = Path(__file__).resolve().parents[4] / "shared" / "data" / "ccxt_static"
 @pytest.fixture(scope="session")
 def market_lists() -> dict[str, Any]:
     """Recorded lists where they are, else the smallest ones: the suite runs on either."""
-    return recorded_markets(SHARED) if SHARED.is_dir() else smallest_markets()
+    return shortened(recorded_markets(SHARED)) if SHARED.is_dir() else smallest_markets()
 
 
 @pytest.fixture

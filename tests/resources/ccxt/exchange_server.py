@@ -100,7 +100,7 @@ class ExchangeServer:
         self.change_rates: Callable[[list[Rate]], list[Rate]] = list
         self.clock_header = True
         self.recorded: dict[tuple[str, ...], list[Any]] = {}
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"exchanges": self}))
         self._http.daemon_threads = True
         self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
 
@@ -165,60 +165,54 @@ def _api_paths(exchange: str) -> dict[str, str]:
     return {name: urlsplit(url).path for name, url in getattr(ccxt, exchange)().urls["api"].items()}
 
 
-def _handler(server: ExchangeServer) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True  # headers and body are two writes
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # headers and body are two writes
+    exchanges: ExchangeServer
 
-        def do_GET(self) -> None:
-            parts = urlsplit(self.path)
-            self._serve(parts.path, dict(parse_qsl(parts.query)), {})
+    def do_GET(self) -> None:
+        parts = urlsplit(self.path)
+        self._serve(parts.path, dict(parse_qsl(parts.query)), {})
 
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            self._serve(urlsplit(self.path).path, {}, body)
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self._serve(urlsplit(self.path).path, {}, body)
 
-        def date_time_string(self, timestamp: float | None = None) -> str:
-            return format_datetime(server.now.astimezone(UTC), usegmt=True)
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        return format_datetime(self.exchanges.now.astimezone(UTC), usegmt=True)
 
-        def log_message(self, *_: Any) -> None:
-            """Quiet."""
+    def log_message(self, *_: Any) -> None:
+        """Quiet."""
 
-        def _serve(self, path: str, query: dict[str, str], body: dict[str, Any]) -> None:
-            exchange, _, rest = path.lstrip("/").partition("/")
-            kind, answer = WIRES[exchange](server, rest, query, body)
-            server.requests.append(Request(exchange, rest, query, body, kind))
-            fault = server.take_fault(kind)
-            if fault is None:
-                self._send(200, json.dumps(answer()).encode(), {})
-            elif fault.status is None:
-                self._reset(fault.delay_seconds)
-            elif fault.cut_to is not None:
-                self._send(fault.status, json.dumps(answer()).encode()[: fault.cut_to], fault.headers)
-            else:
-                time.sleep(fault.delay_seconds)
-                self._send(fault.status, fault.body or json.dumps(answer()).encode(), fault.headers)
+    def _serve(self, path: str, query: dict[str, str], body: dict[str, Any]) -> None:
+        exchange, _, rest = path.lstrip("/").partition("/")
+        kind, answer = WIRES[exchange](self.exchanges, rest, query, body)
+        self.exchanges.requests.append(Request(exchange, rest, query, body, kind))
+        fault = self.exchanges.take_fault(kind) or Fault()
+        time.sleep(fault.delay_seconds)
+        if fault.status is None:
+            self._reset()
+        else:
+            whole = fault.body or json.dumps(answer()).encode()
+            self._send(fault.status, whole[: fault.cut_to], fault.headers)
 
-        def _send(self, status: int, body: bytes, headers: dict[str, str]) -> None:
-            self.send_response_only(status)
-            if server.clock_header:
-                self.send_header("Date", self.date_time_string())
-            for name, value in {"Content-Type": "application/json", **headers}.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(body)))
+    def _send(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+        self.send_response_only(status)
+        if self.exchanges.clock_header:
+            self.send_header("Date", self.date_time_string())
+        for name, value in {"Content-Type": "application/json", **headers}.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        try:
             self.end_headers()
-            try:
-                self.wfile.write(body)
-            except (BrokenPipeError, ConnectionResetError):
-                self.close_connection = True
-
-        def _reset(self, delay_seconds: float) -> None:
-            time.sleep(delay_seconds)
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.wfile.write(body)
+        except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
-            self.connection.close()
 
-    return Handler
+    def _reset(self) -> None:
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close_connection = True
+        self.connection.close()
 
 
 Answer = tuple[str, Callable[[], Any]]
@@ -229,6 +223,8 @@ def _binance(server: ExchangeServer, path: str, query: dict[str, str], body: dic
     name = path.rsplit("/", 1)[-1]
     if name == "exchangeInfo":
         return "markets", lambda: server.markets["binance:spot" if spot else "binance:linear"]
+    if name == "fundingInfo":
+        return "intervals", lambda: server.markets.get("binance:funding", [])
     low, high = int(query.get("startTime", 0)), int(query.get("endTime", ms(server.now)))
     limit = int(query.get("limit", 500 if name == "klines" else 100))
     if name == "fundingRate":

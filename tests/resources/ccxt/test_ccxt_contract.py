@@ -10,7 +10,7 @@ from exchange_server import HOUR_MS, Bar, ExchangeServer, Fault, Rate, bar, ms, 
 
 from openclaw_pipelines.contracts.errors import DataError, MarketError
 from openclaw_pipelines.contracts.schema import TABLES, SchemaError
-from openclaw_pipelines.contracts.time import interval_length
+from openclaw_pipelines.contracts.time import floor_to, interval_length
 from openclaw_pipelines.resources.market.base import CANDLE_COLUMNS, FUNDING_COLUMNS
 from openclaw_pipelines.resources.market.ccxt_errors import (
     ConflictingRowsError,
@@ -197,43 +197,75 @@ def test_kraken_listed_within_its_horizon_is_complete(open_market: Open, server:
 
 
 @pytest.mark.parametrize(
-    ("exchange", "symbol", "interval", "part"),
+    ("exchange", "symbol", "interval", "part", "wire_name"),
     [
-        pytest.param("kraken", "BTC/USD", "3m", "1", id="kraken 3m from 1m"),
-        pytest.param("kraken", "BTC/USD", "2h", "60", id="kraken 2h from 1h"),
-        pytest.param("okx", "BTC/USDT", "8h", "4H", id="okx 8h from 4h"),
-        pytest.param("hyperliquid", "BTC/USDC:USDC", "6h", "2h", id="hyperliquid 6h from 2h"),
+        pytest.param("kraken", "BTC/USD", "3m", "1m", "1", id="kraken 3m from 1m"),
+        pytest.param("kraken", "BTC/USD", "2h", "1h", "60", id="kraken 2h from 1h"),
+        pytest.param("okx", "BTC/USDT", "8h", "4h", "4H", id="okx 8h from 4h"),
+        pytest.param("hyperliquid", "BTC/USDC:USDC", "6h", "2h", "2h", id="hyperliquid 6h from 2h"),
     ],
 )
 def test_intervals_an_exchange_lacks_are_built(
-    open_market: Open, server: ExchangeServer, exchange: str, symbol: str, interval: str, part: str
+    open_market: Open,
+    server: ExchangeServer,
+    exchange: str,
+    symbol: str,
+    interval: str,
+    part: str,
+    wire_name: str,
 ) -> None:
-    length = interval_length(interval)
     frame = open_market(exchange).candles(symbol, interval, MIDNIGHT, at(23), NOW)
-    part_minutes = {"1": 1, "60": 60, "4H": 240, "2h": 120}[part]
+    step, part_step = (int(interval_length(one).total_seconds()) * 1000 for one in (interval, part))
     expected = []
-    for first in range(
-        ms(MIDNIGHT), ms(NOON) - int(length.total_seconds() * 1000) + 1, int(length.total_seconds()) * 1000
-    ):
-        parts = [bar(ts) for ts in range(first, first + int(length.total_seconds()) * 1000, part_minutes * 60_000)]
-        expected.append(
-            (
-                first,
-                float(parts[0].open),
-                max(float(one.high) for one in parts),
-                min(float(one.low) for one in parts),
-                float(parts[-1].close),
-                pytest.approx(sum(float(one.volume) for one in parts)),
-            )
-        )
+    for first in range(ms(MIDNIGHT), ms(NOON) - step + 1, step):
+        parts = [bar(ts) for ts in range(first, first + step, part_step)]
+        high, low = max(float(one.high) for one in parts), min(float(one.low) for one in parts)
+        volume = pytest.approx(sum(float(one.volume) for one in parts))
+        expected.append((first, float(parts[0].open), high, low, float(parts[-1].close), volume))
     assert rows(frame) == expected
     assert frame["interval"].unique().to_list() == [interval]
-    request = server.asked("candles")[0]
-    assert part in (
-        request.query.get("interval"),
-        request.query.get("bar"),
-        request.body.get("req", {}).get("interval"),
-    )
+    asked = server.asked("candles")[0]
+    assert wire_name in (asked.query.get("interval"), asked.query.get("bar"), asked.body.get("req", {}).get("interval"))
+
+
+@pytest.mark.parametrize(("exchange", "symbol"), [VENUES[3], VENUES[4]])
+def test_okx_latest_bars_come_from_its_other_endpoint(
+    open_market: Open, server: ExchangeServer, exchange: str, symbol: str
+) -> None:
+    server.now = floor_to(datetime.now(UTC), timedelta(minutes=1)) + timedelta(seconds=5)
+    end = floor_to(server.now, timedelta(minutes=1))
+    frame = open_market(exchange).candles(symbol, "1m", end - timedelta(minutes=10), server.now, server.now)
+    assert rows(frame) == generated(stamps(end - timedelta(minutes=10), end))
+    assert server.asked("candles")[0].path == "api/v5/market/candles"
+
+
+ASKED = {
+    "binance spot": ("api/v3/klines", {"symbol": "BTCUSDT", "startTime": "1746871200000", "endTime": "1746874799999"}),
+    "binance usdm": ("fapi/v1/klines", {"symbol": "BTCUSDT", "startTime": "1746871200000", "endTime": "1746874799999"}),
+    "kraken": ("0/public/OHLC", {"pair": "XXBTZUSD", "interval": "1", "since": "1746871140"}),
+    "okx spot": ("api/v5/market/history-candles", {"instId": "BTC-USDT", "before": "1746871199999"}),
+    "okx swap": ("api/v5/market/history-candles", {"instId": "BTC-USDT-SWAP", "after": "1746874799999"}),
+    "hyperliquid": ("info", {"coin": "BTC", "interval": "1m", "startTime": 1746871200000, "endTime": 1746874799999}),
+}
+
+
+@every_venue
+def test_what_goes_over_the_wire(open_market: Open, server: ExchangeServer, exchange: str, symbol: str) -> None:
+    open_market(exchange).candles(symbol, "1m", at(10), at(11), NOW)
+    [asked] = server.asked("candles")
+    venue = next(one.id for one in VENUES if one.values == (exchange, symbol))
+    path, parameters = ASKED[venue]
+    assert asked.path == path
+    assert parameters.items() <= (asked.query or asked.body["req"]).items()
+
+
+@every_venue
+def test_without_a_clock_of_the_exchange_as_of_decides(
+    open_market: Open, server: ExchangeServer, exchange: str, symbol: str
+) -> None:
+    server.clock_header = False
+    frame = open_market(exchange).candles(symbol, "1m", at(11, 50), at(13), at(11, 58))
+    assert rows(frame) == generated(stamps(at(11, 50), at(11, 58)))
 
 
 class TestBadPages:
@@ -306,7 +338,8 @@ PASSING = [
     pytest.param(Fault(200, delay_seconds=0.7), id="slower than the time-out"),
     pytest.param(Fault(200, cut_to=200), id="truncated JSON"),
     pytest.param(Fault(200, b"<html>one moment</html>", {"Content-Type": "text/html"}), id="HTML page"),
-    pytest.param(Fault(200, b'"maintenance"'), id="JSON of another shape"),
+    pytest.param(Fault(200, b'"maintenance"'), id="a JSON string"),
+    pytest.param(Fault(200, b"{}"), id="an empty object"),
 ]
 
 
@@ -507,7 +540,7 @@ class TestFunding:
 
     def test_okx_serves_three_months(self, open_market: Open) -> None:
         start = NOW - timedelta(days=120)
-        with pytest.raises(HistoryTooShortError, match="funding of BTC/USDT:USDT .* it serves the latest 90 days"):
+        with pytest.raises(HistoryTooShortError, match=r"funding of BTC/USDT:USDT .* it serves the latest 90 days"):
             open_market("okx").funding_rates("BTC/USDT:USDT", start, start + timedelta(days=1), NOW)
 
     @pytest.mark.parametrize(("exchange", "symbol"), [VENUES[0], VENUES[2], VENUES[3]])

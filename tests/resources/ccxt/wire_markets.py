@@ -7,6 +7,7 @@ from typing import Any
 RECORDED = {
     "binance:spot": "binance/api_v3_exchangeInfo.json",
     "binance:linear": "binance/fapi_v1_exchangeInfo.json",
+    "binance:funding": "binance/fapi_v1_fundingInfo.json",
     "kraken:pairs": "kraken/0_public_AssetPairs__cryptofeed.json",
     "okx:SPOT": "okx/api_v5_public_instruments__instType_SPOT__cryptofeed.json",
     "okx:SWAP": "okx/api_v5_public_instruments__instType_SWAP__cryptofeed.json",
@@ -24,6 +25,42 @@ def recorded_markets(folder: Path) -> dict[str, Any]:
     pairs = lists["kraken:pairs"]["result"]
     lists["kraken:pairs"]["result"] = {name: pair for name, pair in pairs.items() if not name.endswith(".d")}
     return lists
+
+
+def shortened(lists: dict[str, Any]) -> dict[str, Any]:
+    """The first markets of each list and those in bitcoin's main pairs: quick to load."""
+    kept = {
+        name: [one for at, one in enumerate(_entries(name, body)) if at < 5 or _main(one)]
+        for name, body in lists.items()
+        if name != "binance:funding"
+    }
+    names = {name for name, pair in lists["kraken:pairs"]["result"].items() if pair in kept["kraken:pairs"]}
+    universe, contexts = lists["hyperliquid:swap"]
+    places = [at for at, one in enumerate(universe["universe"]) if one in kept["hyperliquid:swap"]]
+    return {
+        "binance:spot": {"symbols": kept["binance:spot"]},
+        "binance:linear": {"symbols": kept["binance:linear"]},
+        "kraken:pairs": {
+            "error": [],
+            "result": {name: pair for name, pair in lists["kraken:pairs"]["result"].items() if name in names},
+        },
+        "okx:SPOT": {"code": "0", "msg": "", "data": kept["okx:SPOT"]},
+        "okx:SWAP": {"code": "0", "msg": "", "data": kept["okx:SWAP"]},
+        "hyperliquid:swap": [{"universe": kept["hyperliquid:swap"]}, [contexts[at] for at in places]],
+    }
+
+
+def _entries(name: str, body: Any) -> list[dict[str, Any]]:
+    if name.startswith("binance"):
+        return list(body["symbols"])
+    if name.startswith("kraken"):
+        return list(body["result"].values())
+    return list(body["data"] if name.startswith("okx") else body[0]["universe"])
+
+
+def _main(one: dict[str, Any]) -> bool:
+    named = one.get("symbol") or one.get("altname") or one.get("instId") or one.get("name")
+    return named in ("BTCUSDT", "XBTUSD", "BTC-USDT", "BTC-USDT-SWAP", "BTC-USD-SWAP", "BTC")
 
 
 def smallest_markets() -> dict[str, Any]:
@@ -52,6 +89,7 @@ _PERPETUAL = {
 _KRAKEN = {
     "altname": "XBTUSD",
     "wsname": "XBT/USD",
+    "status": "online",
     "base": "XXBT",
     "quote": "ZUSD",
     "pair_decimals": 1,
