@@ -229,6 +229,10 @@ def test_without_volatility_the_spread_estimate_is_exact():
     assert corwin_schultz_bps(ask, bid)[1:] == pytest.approx(20.0, rel=1e-9)
 
 
+def test_a_jump_between_bars_gives_no_negative_spread():
+    assert corwin_schultz_bps(np.array([101.0, 121.0]), np.array([100.0, 120.0]))[1] == 0.0
+
+
 def test_the_spread_estimate_finds_a_spread_within_a_random_walk():
     rng = np.random.default_rng(3)
     middle = 100 * np.exp(np.cumsum(rng.normal(0, 0.0002, (2_000 * 200)))).reshape(2_000, 200)

@@ -19,18 +19,16 @@ STEP = timedelta(minutes=15)
 SYMBOLS = ["BTC/USDT", "ETH/USDT"]
 SMALL = Quality(stale_flat_bars=3, recent_bars=4, gap_mask_bars=1)
 
-LETTERS = "mf.s"
-"""A bar that moves, a flat bar at the close before, an absent bar, a synthetic bar."""
-
 
 def candles(series: dict[str, str], interval: str = "15m") -> pl.DataFrame:
+    """A letter per slot: m moves, d ends where the bar before did, f is flat there, s is synthetic, . is absent."""
     rows = []
     for symbol, letters in series.items():
         price = 100.0
         for i, letter in enumerate(letters):
             if letter == ".":
                 continue
-            price += 0 if letter == "f" else 1
+            price += 0 if letter in "df" else 1
             spread = 0 if letter == "f" else 1
             rows.append(
                 {
@@ -66,6 +64,7 @@ def tick(i: int) -> datetime:
         pytest.param("mmmmm.", RejectCode.STALE_CANDLES, id="the bar of the tick is absent"),
         pytest.param("mmmmms", RejectCode.STALE_CANDLES, id="the bar of the tick is synthetic"),
         pytest.param("mmmfff", RejectCode.STALE_CANDLES, id="three still bars"),
+        pytest.param("mmmffd", RejectCode.NONE, id="a bar that came back has moved"),
         pytest.param("mmmmff", RejectCode.NONE, id="two still bars"),
         pytest.param("mmfffm", RejectCode.NONE, id="a still run that has ended"),
         pytest.param("mm.fff", RejectCode.NONE, id="the first flat bar has no close before it"),
@@ -108,7 +107,7 @@ def plain(letters: str, i: int, quality: Quality) -> RejectCode:
         return letters[n] if 0 <= n < len(letters) else "."
 
     def there(n: int) -> bool:
-        return at(n) in "mf"
+        return at(n) in "mdf"
 
     if not any(there(i - n) for n in range(window_bars(quality))):
         return RejectCode.NO_PRICE
@@ -119,7 +118,7 @@ def plain(letters: str, i: int, quality: Quality) -> RejectCode:
     return RejectCode.GAP if absent > quality.gap_mask_bars else RejectCode.NONE
 
 
-series = st.text(alphabet="mmmff.s", min_size=30, max_size=30)
+series = st.text(alphabet="mmdfff.s", min_size=30, max_size=30)
 qualities = st.builds(
     Quality, stale_flat_bars=st.integers(2, 6), recent_bars=st.integers(1, 8), gap_mask_bars=st.integers(0, 3)
 )

@@ -1,7 +1,8 @@
 """Each check on hand-made days, each with a twin that breaks one thing, and on what exchanges really published."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -175,11 +176,17 @@ def test_one_late_symbol_of_a_live_source_is_a_warning():
     assert results["freshness"].cases.select("symbol", "lag_seconds").rows() == [("BTC/USDT", 3 * 3600)]
 
 
-def test_bars_that_had_not_closed_are_errors():
-    results = run_all(window(day(), as_of=DAY + timedelta(hours=22, minutes=59)))
-    unclosed = next(result for result in results if result.name == "unclosed")
-    # the bars of 22:00 and 23:00 of both symbols
-    assert (unclosed.severity, unclosed.total_cases) == ("error", 4)
+@pytest.mark.parametrize(
+    ("as_of", "unclosed"),
+    [
+        pytest.param(NEXT, 0, id="the last bar closes right then"),
+        pytest.param(NEXT - timedelta(microseconds=1), 2, id="just before"),
+        pytest.param(DAY + timedelta(hours=22, minutes=59), 4, id="two bars of both symbols"),
+    ],
+)
+def test_bars_that_had_not_closed_are_errors(as_of, unclosed):
+    result = next(r for r in run_all(window(day(), as_of=as_of)) if r.name == "unclosed")
+    assert (result.passed, result.severity, result.total_cases) == (not unclosed, "error", unclosed)
 
 
 def test_an_outage_in_a_busy_symbol_is_found_though_it_is_short():
@@ -201,6 +208,15 @@ def shifted(candles: pl.DataFrame, days: int) -> pl.DataFrame:
     return candles.with_columns(pl.col("ts") + timedelta(days=days))
 
 
+@pytest.mark.parametrize(
+    ("close", "differing"), [pytest.param(100.2, 0, id="the same row"), pytest.param(100.19, 1, id="another value")]
+)
+def test_duplicates_say_whether_they_differ(close, differing):
+    candles = day(lambda rows: [*rows, {**rows[3], "close": close}])
+    result = next(r for r in run_all(window(candles)) if r.name == "duplicates")
+    assert (result.total_cases, result.facts["differing_keys"]) == (1, differing)
+
+
 def test_zero_volume_warns_above_its_share():
     def quiet(bars: int):
         return day(lambda rows: [{**row, "volume": 0.0 if n < bars else 1.0} for n, row in enumerate(rows)])
@@ -219,7 +235,10 @@ def test_an_outlier_is_measured_in_bps_and_deviations():
     assert first["ts"] == DAY + 12 * HOUR
     assert first["move_bps"] == round((90 / 100.10 - 1) * 10_000, 2)
     assert first["excursion_bps"] == round((1 - 89 / 100.10) * 10_000, 2)
-    assert first["robust_sigmas"] > 12
+    closes = [row["close"] for row in put(12, **CRASH)([bar("BTC/USDT", i) for i in range(24)])]
+    moves = np.diff(closes) / closes[:-1]
+    sigma = 1.4826 * np.median(np.abs(moves - np.median(moves)))
+    assert first["robust_sigmas"] == pytest.approx((1 - 89 / 100.10) / sigma, rel=1e-6)
 
 
 def test_outliers_need_both_the_floor_and_the_deviations():
@@ -336,4 +355,6 @@ def test_kraken_bars_without_trades_are_absent(shared_data):
     assert results["gaps"].facts["missing_bars"] == 20 * 1440 - candles.height
     assert results["zero_volume"].facts["zero_volume_bars"] == 0
     # the depeg of 11 March was no error of the feed: reported, not blocked
+    assert not results["outlier_moves"].passed
+    assert dict(results["outlier_moves"].cases.group_by(pl.col("ts").dt.date()).len().iter_rows())[date(2023, 3, 11)]
     assert "error" not in failing(results.values()).values()
