@@ -36,7 +36,11 @@ def close_at(symbol: str, at: datetime) -> float:
 
 def closes() -> pl.DataFrame:
     rows = [
-        {"symbol": symbol, "closed_at": START + timedelta(minutes=m), "close": close_at(symbol, START + timedelta(minutes=m))}
+        {
+            "symbol": symbol,
+            "closed_at": START + timedelta(minutes=m),
+            "close": close_at(symbol, START + timedelta(minutes=m)),
+        }
         for symbol in PRICES
         for m in range(-1440, 1441, 5)
     ]
@@ -76,7 +80,8 @@ def fill(decision_row: dict[str, Any], leg: str, at: datetime, reason: str) -> d
         **OWNER, "strategy_config_id": decision_row["strategy_config_id"], "tick_at": at + timedelta(minutes=15),
         "fill_key": f"{key}:1", "order_key": key, "decision_key": decision_row["decision_key"], "symbol": symbol,
         "leg": leg, "side": side, "status": "filled", "reason_code": "NONE", "reason": reason, "bar_at": at,
-        "qty": qty, "price": price, "intended_price": intended, "fee": (qty * price * Decimal("0.0005")).quantize(Decimal("1E-8")),
+        "qty": qty, "price": price, "intended_price": intended,
+        "fee": (qty * price * Decimal("0.0005")).quantize(Decimal("1E-8")),
         "slippage_bps": 2.0, "cash_change": Decimal(0), "realized_pnl": pnl,
     }  # fmt: skip
 
@@ -101,9 +106,10 @@ def equity_rows(strategy: str, step: timedelta) -> list[dict[str, Any]]:
 def position(strategy: str, symbol: str, side: str) -> dict[str, Any]:
     at = START + timedelta(days=1)
     return {
-        "account_id": "paper", "deployment_id": "d1", "strategy_config_id": strategy, "tick_at": at, "symbol": symbol, "side": side,
-        "qty": Decimal("0.75"), "entry_price": Decimal("2498.5"), "mark_price": Decimal("2513.25"), "stale": side == "sell",
-        "unrealized_pnl": Decimal("11.06"), "margin": Decimal("936.94"), "stop_price": Decimal("2450"),
+        "account_id": "paper", "deployment_id": "d1", "strategy_config_id": strategy, "tick_at": at, "symbol": symbol,
+        "side": side, "qty": Decimal("0.75"), "entry_price": Decimal("2498.5"), "mark_price": Decimal("2513.25"),
+        "stale": side == "sell",
+        "unrealized_pnl": Decimal("11.06"), "margin": Decimal("936.94"), "stop_price": Decimal(2450),
         "trailing_stop_price": None, "target_price": None, "liquidation_price": Decimal("1310.4"),
         "entry_decision_key": "k", "bars_held": 9,
     }  # fmt: skip
@@ -138,7 +144,8 @@ def strategy_report(name: str, interval: str) -> StrategyReport:
     ticks = [tick(name, START + n * step, n) for n in range(1, count + 1)]
     mismatch = {
         **OWNER, "strategy_config_id": name, "tick_at": START + 5 * step, "check_name": "cash", "passed": False,
-        "expected": Decimal(100), "measured": Decimal("99.5"), "message": "cash is 99.50, fills and funding add up to 100.00",
+        "expected": Decimal(100), "measured": Decimal("99.5"),
+        "message": "cash is 99.50, fills and funding add up to 100.00",
     }  # fmt: skip
     metrics = compute_metrics(
         account="paper", strategy=name, day="2025-05-12", decisions=decided, fills=filled, equity=equity,
@@ -146,7 +153,8 @@ def strategy_report(name: str, interval: str) -> StrategyReport:
     )  # fmt: skip
     return StrategyReport(
         name=name, interval=interval, decisions=decided, orders=pl.DataFrame(), fills=filled, equity=equity,
-        positions=frame("autopilot_positions", [position(name, "ETH/USDT:USDT", "buy")]), outcomes=outcomes, metrics=metrics,
+        positions=frame("autopilot_positions", [position(name, "ETH/USDT:USDT", "buy")]), outcomes=outcomes,
+        metrics=metrics,
         ticks=frame("autopilot_ticks", ticks), reconcile_events=frame("reconcile_events", [mismatch]),
     )  # fmt: skip
 
@@ -155,7 +163,8 @@ def checks() -> pl.DataFrame:
     return pl.DataFrame([
         {"name": "no_gaps", "asset": "candles", "partition": "2025-05-12", "passed": False, "severity": "WARN",
          "message": "SOL/USDT:USDT 1m: 3 bars missing from 10:02 to 10:04"},
-        {"name": "ohlc_rules", "asset": "candles", "partition": "2025-05-12", "passed": True, "severity": "ERROR", "message": ""},
+        {"name": "ohlc_rules", "asset": "candles", "partition": "2025-05-12", "passed": True, "severity": "ERROR",
+         "message": ""},
         {"name": "books_agree", "asset": "equity", "partition": "2025-05-12", "passed": False, "severity": "ERROR",
          "message": "1 mismatch in breakout_15m"},
     ])  # fmt: skip
