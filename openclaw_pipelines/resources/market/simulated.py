@@ -7,14 +7,15 @@ volumes are whole numbers of the instrument's units, so equal seeds give equal b
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 
 import numpy as np
 import polars as pl
 
 from openclaw_pipelines.contracts.enums import MarketType
 from openclaw_pipelines.contracts.symbols import base_and_quote, market_type
-from openclaw_pipelines.contracts.time import floor_to, interval_length, utc
-from openclaw_pipelines.resources.market.base import CANDLE_COLUMNS, FUNDING_COLUMNS
+from openclaw_pipelines.contracts.time import DAY, floor_to, interval_length, utc
+from openclaw_pipelines.resources.market.base import FUNDING_COLUMNS
 from openclaw_pipelines.resources.market.instruments_file import (
     Instrument,
     load_instruments,
@@ -40,9 +41,10 @@ VENUE = "simulated"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MINUTE = timedelta(minutes=1)
 _FUNDING = timedelta(hours=8)
-_CHUNK_MINUTES = 131_072
+_KEPT_DAYS = 512
+"""Days of one symbol kept in memory, about 35 MB. What is kept never changes an answer: a day has one content."""
 _TIME = pl.Datetime("us", "UTC")
-_CANDLE_TYPES = pl.Schema(zip(CANDLE_COLUMNS, [pl.String] * 3 + [_TIME] + [pl.Float64] * 5 + [pl.Boolean], strict=True))
+_DAY_TYPES = pl.Schema({"ts": _TIME, **dict.fromkeys(["open", "high", "low", "close", "volume"], pl.Float64())})
 _FUNDING_TYPES = pl.Schema(zip(FUNDING_COLUMNS, [pl.String, pl.String, _TIME, _TIME, pl.Float64], strict=True))
 
 
@@ -72,12 +74,7 @@ class SimulatedMarket:
         instrument = self._instrument(symbol)
         as_of = utc(as_of, "as_of")
         first, last = parts_window(interval, utc(start, "start"), utc(end, "end"))
-        last = min(last, floor_to(as_of, _MINUTE))
-        frames = [
-            self._minutes(instrument, np.arange(begin, min(begin + _CHUNK_MINUTES, _minute(last)), dtype=np.int64))
-            for begin in range(_minute(first), _minute(last), _CHUNK_MINUTES)
-        ]
-        minutes = pl.concat(frames) if frames else pl.DataFrame(schema=_CANDLE_TYPES)
+        minutes = self._minutes(instrument, first, min(last, floor_to(as_of, _MINUTE)))
         return minutes if interval_length(interval) == _MINUTE else resample(minutes, interval, as_of)
 
     def funding_rates(self, symbol: str, start: datetime, end: datetime, as_of: datetime) -> pl.DataFrame:
@@ -114,15 +111,12 @@ class SimulatedMarket:
             known = {name: rules for name, rules in known.items() if name in self.symbols}
         return require(known, symbol, VENUE)
 
-    def _minutes(self, instrument: Instrument, minute: Ints) -> pl.DataFrame:
-        """Bars of consecutive minutes since the epoch."""
-        profile = PROFILES[base_and_quote(instrument.symbol)[0]]
-        hour_start = int(minute[0]) // 60 * 60  # a run of quiet minutes starts in the hour it ends in
-        whole = np.arange(hour_start, int(minute[-1]) + 1, dtype=np.int64)
-        bars = _bars(self.seed, instrument, profile, whole)
-        keep = ~absent_minutes(self.seed, instrument.symbol, profile, whole) & (whole >= minute[0])
-        ts = pl.Series("ts", whole[keep] * 60_000_000).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
-        return pl.DataFrame({"ts": ts, **{name: values[keep] for name, values in bars.items()}}).select(
+    def _minutes(self, instrument: Instrument, first: datetime, last: datetime) -> pl.DataFrame:
+        """Minutes with `first <= ts < last`."""
+        days = range((first - _EPOCH) // DAY, max(0, -((_EPOCH - last) // DAY)))
+        parts = [_day(self.seed, instrument, day) for day in days] if first < last else []
+        bars = pl.concat(parts) if parts else pl.DataFrame(schema=_DAY_TYPES)
+        return bars.filter((pl.col("ts") >= first) & (pl.col("ts") < last)).select(
             pl.lit(self.name).alias("source"),
             pl.lit(instrument.symbol).alias("symbol"),
             pl.lit("1m").alias("interval"),
@@ -132,8 +126,15 @@ class SimulatedMarket:
         )
 
 
-def _minute(at: datetime) -> int:
-    return (at - _EPOCH) // _MINUTE
+@lru_cache(maxsize=_KEPT_DAYS)
+def _day(seed: int, instrument: Instrument, day: int) -> pl.DataFrame:
+    """Minutes of one UTC day since the epoch, kept because ticks ask for it again and again."""
+    profile = PROFILES[base_and_quote(instrument.symbol)[0]]
+    minute = np.arange(day * 1_440, (day + 1) * 1_440, dtype=np.int64)
+    keep = ~absent_minutes(seed, instrument.symbol, profile, minute)
+    ts = pl.Series("ts", minute[keep] * 60_000_000).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+    bars = _bars(seed, instrument, profile, minute)
+    return pl.DataFrame({"ts": ts, **{name: values[keep] for name, values in bars.items()}})
 
 
 def _bars(seed: int, instrument: Instrument, profile: Profile, minute: Ints) -> dict[str, Floats]:

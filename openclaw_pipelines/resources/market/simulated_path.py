@@ -6,6 +6,7 @@ results are equal to the last bit on every machine and with every numpy. Bars ar
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 
 import numpy as np
@@ -68,7 +69,7 @@ def exponential(values: Floats) -> Floats:
 
 def octave(stream: Stream, period: int, minute: Ints) -> Floats:
     """Straight lines between random knots that are `period` minutes apart. minute: consecutive, since the epoch."""
-    offset = int(Stream(stream.seed, f"{stream.name}/offset").words(np.array([period]))[0] % np.uint64(period))
+    offset = _offset(stream, period)
     first, last = (int(minute[0]) + offset) // period, (int(minute[-1]) + offset) // period
     knots = Stream(stream.seed, f"{stream.name}/{period}").normal(np.arange(first, last + 2))
     place = minute + offset
@@ -76,6 +77,12 @@ def octave(stream: Stream, period: int, minute: Ints) -> Floats:
     share = (place - (left + first) * period).astype(np.float64) / float(period)
     low = knots[left]
     return low + (knots[left + 1] - low) * share
+
+
+@lru_cache(maxsize=8_192)
+def _offset(stream: Stream, period: int) -> int:
+    """Where the knots lie, so that not all octaves bend at midnight."""
+    return int(Stream(stream.seed, f"{stream.name}/offset").words(np.array([period]))[0] % np.uint64(period))
 
 
 def noise(stream: Stream, period: int, minute: Ints) -> Floats:

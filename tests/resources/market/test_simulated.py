@@ -91,7 +91,7 @@ def test_a_bar_is_absent_until_it_closes():
     assert at["ts"].max() == noon - timedelta(hours=1)
 
 
-def test_a_window_past_the_chunk_length_equals_its_days():
+def test_a_long_window_equals_its_days():
     days = [MARKET.candles(PERP, "1h", DAY + timedelta(days=n), DAY + timedelta(days=n + 1), LATER) for n in range(100)]
     assert_frame_equal(day_of(PERP, "1h", days=100), pl.concat(days))
 
