@@ -11,7 +11,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from openclaw_pipelines.contracts.enums import KillSwitch
+import polars as pl
+
+from openclaw_pipelines.contracts.canonical import canonical_json
+from openclaw_pipelines.contracts.enums import KillSwitch, Regime
 from openclaw_pipelines.contracts.errors import LedgerError, MarketError
 from openclaw_pipelines.contracts.time import DAY, day_start
 from openclaw_pipelines.domain import cycle
@@ -32,6 +35,9 @@ from openclaw_pipelines.resources.locks import file_lock
 from openclaw_pipelines.resources.store import Store
 from openclaw_pipelines.resources.walk import Walk, ticks_between
 from openclaw_pipelines.settings import Settings, StrategySettings, effective_kill_switch
+
+REGIME_BARS = 8
+"""How many bars back the newest features of a symbol may lie to tell its regime at 00:00Z."""
 
 STRATEGY_LOCK_SECONDS = 600.0
 """How long a run waits for another run of the same strategy; it then finds the ticks recorded."""
@@ -62,6 +68,16 @@ class MarketNotReadyError(MarketError):
         "Materialize `candles` for {day}."
     )
     fields = ("strategy", "symbol", "interval", "until", "tick", "day")
+
+
+class FeaturesNotReadyError(MarketError):
+    """Features that the universe of a day reads were never computed."""
+
+    template = (
+        "{strategy}: the universe of {day} reads the {interval} features of the bar before it, which are not stored. "
+        "Materialize `features` for {before}."
+    )
+    fields = ("strategy", "day", "interval", "before")
 
 
 class WarmUpError(MarketError):
@@ -164,6 +180,9 @@ class Runner:
         until = min(day_start(day) + DAY, self.clock.now())
         ticks = ticks_between(max(walk.at, day_start(day)), until, strategy.interval)
         feed = self._feed(strategy, walk.session.deployment, ticks)
+        if ticks and walk.universe(day) is None and not self._universe_ready(strategy, day, live=live):
+            report.waiting_for = f"features before {day}"
+            return
         for tick_at in ticks:
             late = feed.not_covered(tick_at)
             if late and not self._deadline_passed(strategy, tick_at, live=live):
@@ -176,6 +195,22 @@ class Runner:
         """A live tick waits for its bars until the deadline; a bar that is still absent then stays missing."""
         deadline = timedelta(seconds=strategy.own.bar_deadline_seconds)
         return live and self.clock.now() >= tick_at + deadline
+
+    def _universe_ready(self, strategy: StrategySettings, day: str, *, live: bool) -> bool:
+        """Whether the features of the bar before the day are stored; a live tick waits for them."""
+        if self._regimes(strategy, day_start(day)).height:
+            return True
+        if not live:
+            before = f"{day_start(day) - DAY:%Y-%m-%d}"
+            raise FeaturesNotReadyError(strategy.name, day, strategy.own.interval, before)
+        return False
+
+    def _regimes(self, strategy: StrategySettings, as_of: datetime) -> pl.DataFrame:
+        """Features of the last bars that were closed at `as_of`."""
+        length, symbols = strategy.interval, list(strategy.symbols)
+        start = as_of - REGIME_BARS * length
+        rows = candle_store.features(self.store, self.source, symbols, strategy.own.interval, start, as_of)
+        return rows.sort("ts").group_by("symbol", maintain_order=True).last()
 
     def _refuse_unknown_bars(
         self,
@@ -339,7 +374,16 @@ class Runner:
             previous=walk.previous_universe(day),
             instruments=instruments,
         )
-        return walk.add_universe(day, result.columns())
+        regimes = dict(self._regimes(strategy, as_of).select("symbol", "regime").iter_rows())
+        return walk.add_universe(day, _with_regimes(result.columns(), regimes))
+
+
+def _with_regimes(columns: dict[str, str | None], regimes: dict[str, str]) -> dict[str, str | None]:
+    """The snapshot's columns, each candidate with the regime it was in as of the snapshot."""
+    candidates = json.loads(columns["candidates"] or "[]")
+    for candidate in candidates:
+        candidate["regime"] = regimes.get(candidate["symbol"], Regime.UNKNOWN.value)
+    return {**columns, "candidates": canonical_json(candidates)}
 
 
 def _differs(head: Head, strategy: StrategySettings, inception: datetime) -> bool:
