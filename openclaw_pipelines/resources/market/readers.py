@@ -7,11 +7,12 @@ import gzip
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
-from polars.exceptions import PolarsError
+from polars.exceptions import PanicException, PolarsError
 
 from openclaw_pipelines.resources.market.archive_errors import (
     BadStampError,
@@ -33,6 +34,9 @@ UNPACKED_LIMIT_BYTES = 512 * 1024 * 1024
 """A year of minutes is about 50 MB of text; a file that unpacks to more than this is refused."""
 
 TIME = pl.Datetime("us", "UTC")
+# what the parsers raise on damaged bytes. PanicException, which is no Exception: polars on broken metadata and offsets;
+# RuntimeError: encrypted zips, unknown compression, JSON nested too deep
+_DAMAGE = (PolarsError, PanicException, OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error)
 _LFS_START = b"version https://git-lfs"
 _BINANCE_COLUMNS = [
     "open_time", "open", "high", "low", "close", "volume", "close_time", "quote_volume", "count",
@@ -52,7 +56,7 @@ def read_rows(path: Path, name: FileName) -> pl.DataFrame:
     refuse_empty_and_pointers(path)
     try:
         rows = _READERS[name.format](path, name)
-    except (PolarsError, OSError, zipfile.BadZipFile, EOFError, UnicodeDecodeError, ValueError) as error:
+    except _DAMAGE as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UnreadableFileError(path.name, name.format.value, reason) from error
     if rows.is_empty():

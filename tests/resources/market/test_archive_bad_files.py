@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import random
 import zipfile
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -10,7 +11,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from openclaw_pipelines.contracts.errors import DataError
+from openclaw_pipelines.contracts.errors import DataError, OpenclawError
 from openclaw_pipelines.resources.market import archive_errors as errors
 from openclaw_pipelines.resources.market import readers
 from openclaw_pipelines.resources.market.archive import ArchiveMarket
@@ -266,3 +267,40 @@ def test_funding_that_contradicts_itself_is_refused(archive):
 def test_every_error_about_a_file_is_in_the_table():
     named = {case.values[1] for case in CASES} | {errors.ConflictingFilesError, errors.UnknownFileNameError}
     assert named == set(errors.ArchiveFileError.__subclasses__())
+
+
+WHOLE = "".join(f"{MS + n * FIVE},10,11,9,11,1,0,0,3,0,0,0\n" for n in range(4)).encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [
+        pytest.param("BTC-USDT_5m.parquet", parquet(), id="Parquet"),
+        pytest.param(
+            FEATHER,
+            lambda at: table(symbol=None).rename({"ts": "date"}).write_ipc(at / FEATHER, compression="lz4"),
+            id="feather",
+        ),
+        pytest.param("BTCUSDT-5m-2025-02.zip", zipped(WHOLE), id="zip"),
+        pytest.param("BTCUSDT-5m-2025-02.csv", text("BTCUSDT-5m-2025-02.csv", WHOLE), id="CSV"),
+    ],
+)
+def test_damaged_bytes_give_a_named_error_or_bars_that_keep_the_rules(archive, name, write):
+    write(archive)
+    path, chance = archive / name, random.Random(20_250_201)
+    good = path.read_bytes()
+    assert ArchiveMarket(archive).candles(PERP, "5m", T0, LATER, LATER).height == 4
+    refused = 0
+    for attempt in range(60):
+        damaged = bytearray(good[: chance.randrange(1, len(good))] if attempt % 3 == 0 else good)
+        for _ in range(3):
+            damaged[chance.randrange(len(damaged))] = chance.randrange(256)
+        path.write_bytes(damaged)
+        try:
+            bars = ArchiveMarket(archive).candles(PERP, "5m", T0, LATER, LATER)
+        except OpenclawError as error:
+            refused += 1
+            assert name in str(error)  # noqa: PT017, not every damage is found
+        else:
+            assert bars.filter(pl.col("high") < pl.col("low")).is_empty()
+    assert refused >= 30
