@@ -70,9 +70,13 @@ class ArchiveFile:
 
 @dataclass(frozen=True)
 class _Content:
-    """A file found good. `rows` is empty where it is read again by window, as Parquet is."""
+    """A file found good. `rows` is empty where it is read again by window, as Parquet is.
+
+    tidy: the file itself is ascending and has no row twice.
+    """
 
     height: int
+    tidy: bool
     first: datetime
     last: datetime
     rows: pl.DataFrame | None
@@ -239,7 +243,8 @@ class ArchiveMarket:
         if content.rows is not None:
             return content.rows.filter(inside)
         columns = ["ts", *(BAR_VALUES if file.name and file.name.kind is Kind.CANDLES else ["funding_rate"])]
-        return scan_parquet(file.path).filter(inside).select(columns).collect().unique(maintain_order=True).sort("ts")
+        rows = scan_parquet(file.path).filter(inside).select(columns).collect()
+        return rows if content.tidy else rows.unique(maintain_order=True).sort("ts")
 
     def _content(self, file: ArchiveFile) -> _Content:
         """The file read and checked as a whole, remembered until it changes."""
@@ -255,14 +260,15 @@ class ArchiveMarket:
 def _read(file: ArchiveFile) -> _Content:
     if file.name is None:
         raise ValueError(f"{file.path.name} has no name that can be read")
-    rows = read_rows(file.path, file.name)
+    raw = read_rows(file.path, file.name)
     if file.name.interval is not None:
-        rows = checked_bars(rows, file.path.name, file.name.interval)
+        rows = checked_bars(raw, file.path.name, file.name.interval)
     else:
-        rows = once_each(rows, file.path.name)
+        rows = once_each(raw, file.path.name)
+    tidy = rows.height == raw.height and raw["ts"].is_sorted()
     first, last = rows["ts"][0], rows["ts"][-1]
     by_window = file.name.format is Format.PARQUET and isinstance(pl.read_parquet_schema(file.path)["ts"], pl.Datetime)
-    return _Content(rows.height, first, last, None if by_window else rows)
+    return _Content(rows.height, tidy, first, last, None if by_window else rows)
 
 
 def _stamp(path: Path) -> Stamp:
