@@ -88,6 +88,7 @@ def _section(place: int, day: Day) -> Section:
             ("decisions", tables.decisions_table(day)),
             ("outcomes", tables.outcomes_table(day)),
             ("metrics", tables.metrics_table(day)),
+            ("scopes", tables.scopes_table(day)),
         ),
     )
 

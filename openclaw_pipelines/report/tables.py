@@ -198,14 +198,17 @@ def glossary_table(data: ReportData, days: Sequence[Day]) -> Table:
     used = {name for rows in rows_of.values() for _, name in rows}
     return Table(
         f"Definitions and sample sizes, {data.day}",
-        _columns("Metric", "Group", "*Definition", "Unit", "Sample size, day / to date"),
+        _columns("Metric", "Group", "*Definition", "Unit", "*Sample size, day / to date"),
         tuple(
             (
                 Cell(text.words(name)),
                 Cell(definition.group.capitalize()),
                 Cell(definition.definition),
                 Cell(definition.unit),
-                Cell("; ".join(_samples(strategy, rows, name) for strategy, rows in rows_of.items()), "muted"),
+                Cell(
+                    "; ".join(filter(None, (_samples(strategy, rows, name) for strategy, rows in rows_of.items()))),
+                    "muted",
+                ),
             )
             for name, definition in METRICS.items()
             if name in used
@@ -215,10 +218,50 @@ def glossary_table(data: ReportData, days: Sequence[Day]) -> Table:
 
 
 def _samples(strategy: str, rows: dict[tuple[str, str], dict[str, Any]], name: str) -> str:
-    pair = [rows.get((scope, name)) for scope in ("day", "to_date")]
-    if not any(pair):
-        return f"{strategy}: by symbol or horizon"
-    return f"{strategy}: " + " / ".join(text.count(row["sample_size"]).text if row else text.NONE for row in pair)
+    if ("day", name) in rows or ("to_date", name) in rows:
+        pair = [rows.get((scope, name)) for scope in ("day", "to_date")]
+        sizes = " / ".join(text.count(row["sample_size"]).text if row else text.NONE for row in pair)
+    else:
+        scopes = sorted((scope for scope, other in rows if other == name), key=_scope_order)
+        scopes = [scope for scope in scopes if scope.startswith("horizon:")] or scopes
+        sizes = ", ".join(f"{rows[(scope, name)]['sample_size']} ({_scope_words(scope)})" for scope in scopes)
+    return f"{strategy}: {sizes}" if sizes else ""
+
+
+def scopes_table(day: Day) -> Table:
+    """Outcome metrics by horizon, and by symbol at the longest horizon, with each symbol's share of exposure."""
+    values = metric_rows(day)
+    names = [name for name in _SCOPED if any(other == name for _, other in values)]
+    scopes = sorted({scope for scope, name in values if name in _SCOPED}, key=_scope_order)
+    return Table(
+        "Metrics by horizon and symbol",
+        _columns("Scope", "#Scored", *(f"#{text.words(name.removeprefix('outcome_'))}" for name in names)),
+        tuple(
+            (
+                Cell(text.words(_scope_words(scope))),
+                _metric(values.get((scope, "outcome_win_rate")))[1],
+                *(_metric(values.get((scope, name)))[0] for name in names),
+            )
+            for scope in scopes
+        ),
+        "No metric by horizon or symbol was computed for this day.",
+    )
+
+
+_SCOPED = (
+    "outcome_win_rate", "outcome_average_return", "accepted_average_return", "refused_average_return",
+    "outcome_expectancy", "outcome_total_pnl", "outcome_missing", "exposure_share",
+)  # fmt: skip
+
+
+def _scope_words(scope: str) -> str:
+    kind, _, member = scope.partition(":")
+    return f"after {text.duration(float(member)).text}" if kind == "horizon" else member
+
+
+def _scope_order(scope: str) -> tuple[int, int, str]:
+    kind, _, member = scope.partition(":")
+    return (0, int(member), "") if kind == "horizon" else (1, 0, member)
 
 
 def checks_table(data: ReportData) -> Table:

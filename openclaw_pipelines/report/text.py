@@ -6,6 +6,7 @@ from decimal import Decimal
 
 NONE = "\u2013"
 _MINUS = "\u2212"
+_ABBREVIATIONS = {"pnl": "PnL", "cagr": "CAGR"}
 _PLAIN_RATIOS = frozenset({"sharpe", "sortino", "calmar", "profit_factor", "leverage_max"})
 
 
@@ -104,18 +105,21 @@ def metric(name: str, value: float | None, unit: str, reason: str | None) -> Cel
 def words(name: str) -> str:
     """Name of a metric or column as words.
 
-    >>> words("max_drawdown"), words("rejects.MAX_LEVERAGE")
-    ('Max drawdown', 'Rejects: MAX_LEVERAGE')
+    >>> words("max_drawdown"), words("rejects.MAX_LEVERAGE"), words("outcome_total_pnl")
+    ('Max drawdown', 'Rejects: MAX_LEVERAGE', 'Outcome total PnL')
     """
     if "." in name:
         family, member = name.split(".", 1)
         return f"{words(family)}: {member}"
-    text = name.replace("_", " ")
+    text = " ".join(_ABBREVIATIONS.get(word, word) for word in name.split("_"))
     return text[:1].upper() + text[1:]
 
 
 def _number(value: Decimal | float | None, pattern: str, *, toned: bool) -> Cell:
     if value is None:
         return Cell(NONE, "muted")
-    tone = ("gain" if value > 0 else "loss" if value < 0 else "") if toned else ""
-    return Cell(pattern.format(value).replace("-", _MINUS), tone)
+    written = pattern.format(value)
+    if not any(digit in written for digit in "123456789"):
+        return Cell(written.lstrip("+-"))  # rounds to nothing, so it has no sign either
+    tone = ("gain" if value > 0 else "loss") if toned else ""
+    return Cell(written.replace("-", _MINUS), tone)
