@@ -32,7 +32,8 @@ def instrument_row(
     """Row of one spot market or linear perpetual.
 
     market: ccxt market structure, its numbers `Decimal`. precision_mode: ccxt's 2 decimal places, 3 significant
-    digits, 4 tick size. funding_hours: empty for the exchange's usual interval. Raises IncompleteInstrumentError where a unit is missing.
+    digits, 4 tick size. funding_hours: empty for the exchange's usual interval.
+    Raises IncompleteInstrumentError where a unit is missing.
     """
     kind = MarketType.LINEAR if market["contract"] else MarketType.SPOT
     lot = _lot(market, exchange, precision_mode)

@@ -335,12 +335,20 @@ PASSING = [
     pytest.param(Fault(504), id="504"),
     pytest.param(Fault(505), id="505, unknown to ccxt"),
     pytest.param(Fault(None), id="connection reset"),
-    pytest.param(Fault(200, delay_seconds=0.7), id="slower than the time-out"),
+    pytest.param(Fault(200, delay_seconds=0.8), id="slower than the time-out"),
     pytest.param(Fault(200, cut_to=200), id="truncated JSON"),
     pytest.param(Fault(200, b"<html>one moment</html>", {"Content-Type": "text/html"}), id="HTML page"),
     pytest.param(Fault(200, b'"maintenance"'), id="a JSON string"),
     pytest.param(Fault(200, b"{}"), id="an empty object"),
 ]
+
+
+def ready(market: CcxtMarket, symbol: str, fault: Fault, timeout_ms: int) -> CcxtMarket:
+    """Knowing its markets, and impatient from then on if the fault is a slow answer."""
+    market.candles(symbol, "1m", at(9), at(9, 1), NOW)
+    if fault.delay_seconds:
+        market._client.api.timeout = timeout_ms
+    return market
 
 
 @every_venue
@@ -353,8 +361,7 @@ def test_passing_faults_change_nothing(
     symbol: str,
     fault: Fault,
 ) -> None:
-    market = open_market(exchange, timeout_seconds=0.4 if fault.delay_seconds else 5)
-    market.candles(symbol, "1m", at(9), at(9, 1), NOW)
+    market = ready(open_market(exchange), symbol, fault, timeout_ms=500)
     server.requests.clear()
     server.fail(fault)
     assert rows(market.candles(symbol, "1m", at(10), at(11), NOW)) == generated(stamps(at(10), at(11)))
@@ -366,7 +373,7 @@ def test_passing_faults_change_nothing(
 LASTING = [
     pytest.param(Fault(503), ExchangeUnavailableError, "HTTP 503", id="5xx"),
     pytest.param(Fault(None), ExchangeUnavailableError, "NetworkError", id="resets"),
-    pytest.param(Fault(200, delay_seconds=0.5), ExchangeUnavailableError, "RequestTimeout", id="time-outs"),
+    pytest.param(Fault(200, delay_seconds=0.4), ExchangeUnavailableError, "RequestTimeout", id="time-outs"),
     pytest.param(Fault(429), ExchangeRateLimitedError, "retry after: not stated", id="429"),
     pytest.param(
         Fault(429, headers={"Retry-After": "3"}), ExchangeRateLimitedError, "retry after: 3 s", id="429 with a time"
@@ -389,8 +396,9 @@ def test_lasting_faults_have_names(
     error: type[MarketError],
     said: str,
 ) -> None:
+    market = ready(open_market(exchange, max_retries=2), symbol, fault, timeout_ms=150)
+    server.requests.clear()
     server.fail(*[fault] * 3)
-    market = open_market(exchange, max_retries=2, timeout_seconds=0.3 if fault.delay_seconds else 5)
     with pytest.raises(error, match=said) as caught:
         market.candles(symbol, "1m", at(10), at(11), NOW)
     assert caught.value.exchange == exchange
@@ -435,7 +443,7 @@ def test_other_client_errors_are_not_retried(
 def test_faults_while_reading_the_markets(
     open_market: Open, server: ExchangeServer, waits: list[float], exchange: str, symbol: str
 ) -> None:
-    server.fail(Fault(503), Fault(200, cut_to=300), kind="markets")
+    server.fail(Fault(503), Fault(200, cut_to=60), kind="markets")
     assert open_market(exchange).candles(symbol, "1m", at(10), at(11), NOW).height == 60
     assert len(waits) == 2
 
