@@ -10,11 +10,16 @@ from openclaw_pipelines.assets.autopilot import autopilot_assets
 from openclaw_pipelines.assets.evaluation import evaluation_assets
 from openclaw_pipelines.assets.market import market_assets
 from openclaw_pipelines.assets.partitions import daily
+from openclaw_pipelines.checks.autopilot import autopilot_checks
+from openclaw_pipelines.checks.market import market_checks
+from openclaw_pipelines.jobs import jobs
 from openclaw_pipelines.resources.shells import resources
 from openclaw_pipelines.settings import load_settings
 
-# Multi-dimensional partition mappings and single-run backfills are beta by name; both are pinned and tested here.
+# Partition mappings over two dimensions, single-run backfills and partitioned checks are beta or preview by name; the
+# version is pinned and the tests hold what is used of them.
 warnings.filterwarnings("ignore", category=dg.BetaWarning)
+warnings.filterwarnings("ignore", category=dg.PreviewWarning)
 
 
 def build_defs(*, resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
@@ -25,6 +30,8 @@ def build_defs(*, resource_overrides: Mapping[str, Any] | None = None) -> dg.Def
     days = daily(load_settings())
     return dg.Definitions(
         assets=[*market_assets(days), *autopilot_assets(days), *evaluation_assets(days)],
+        asset_checks=[*market_checks(days), *autopilot_checks(days)],
+        jobs=jobs(),
         resources={**resources(), **(resource_overrides or {})},
         executor=dg.in_process_executor,
     )

@@ -126,7 +126,7 @@ class Evaluator:
             minimum_sample=settings.config.minimum_sample,
             positions=rows["autopilot_positions"],
             reconcile_events=rows["reconcile_events"],
-            funding=rows["autopilot_funding_payments"],
+            funding=rows["autopilot_funding_payments"].rename({"bar_at": "funded_at"}),
             max_leverage_bps=own.account_limits.max_leverage_bps,
         )
         fingerprint = sha256_of([__version__, settings.config_fingerprint])

@@ -26,6 +26,7 @@ HASHED_TABLES = (
     "autopilot_decisions",
     "autopilot_orders",
     "autopilot_fills",
+    "autopilot_funding_payments",
     "autopilot_positions",
     "autopilot_equity",
     "reconcile_events",

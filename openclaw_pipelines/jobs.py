@@ -1,0 +1,51 @@
+"""Jobs: which assets run together. Market, autopilot, evaluation and report are layers of their own.
+
+A self-dependent asset runs alone, and partitions of different kinds do not mix in one run.
+"""
+
+from typing import Any
+
+import dagster as dg
+
+INSTRUMENTS = "instruments_refresh"
+MARKET_LIVE = "market_live"
+MARKET_DAY = "market_day"
+CYCLE = "autopilot_cycle_job"
+CYCLE_LIVE = "autopilot_live"
+EVALUATION = "evaluation"
+REPORT = "report"
+
+CYCLE_ASSETS = ("universe_snapshots", "proposals", "decisions", "orders", "fills", "positions", "equity")
+MAX_RUNTIME_SECONDS = "3600"
+
+
+def jobs() -> list[Any]:
+    """Jobs of the code location."""
+    cycle = dg.AssetSelection.assets(*CYCLE_ASSETS)
+    return [
+        _job(INSTRUMENTS, dg.AssetSelection.assets("instruments"), "Price units, lots and fees from the source."),
+        _job(
+            MARKET_LIVE,
+            dg.AssetSelection.assets("candles", "funding_rates").without_checks(),
+            "What the market source published since the last time.",
+        ),
+        _job(
+            MARKET_DAY,
+            dg.AssetSelection.assets("candles", "funding_rates", "features"),
+            "A whole day of market data, with its data-quality checks and features.",
+        ),
+        _job(CYCLE_LIVE, cycle.without_checks(), "The ticks that are due now."),
+        _job(CYCLE, cycle, "Every tick of the day, with the ledger checks."),
+        _job(EVALUATION, dg.AssetSelection.assets("outcomes", "metrics"), "Outcomes that have matured, and metrics."),
+        _job(REPORT, dg.AssetSelection.assets("daily_report"), "The page of the day."),
+    ]
+
+
+def _job(name: str, selection: dg.AssetSelection, description: str) -> Any:
+    return dg.define_asset_job(
+        name,
+        selection,
+        description=description,
+        tags={"dagster/max_runtime": MAX_RUNTIME_SECONDS},
+        executor_def=dg.in_process_executor,
+    )
