@@ -15,9 +15,8 @@ What was allowed to be ordered is decided in `risk`; valuation and the day's rol
 
 from typing import Any, NamedTuple
 
-from numba import njit
-
 from openclaw_pipelines.contracts.enums import Action, ExitReason, Leg, RejectCode
+from openclaw_pipelines.kernel.jit import compiled, inlined
 from openclaw_pipelines.kernel.layout import BarState, Context, EventKind, Records, State, Tick
 from openclaw_pipelines.kernel.money import (
     affordable,
@@ -59,7 +58,7 @@ class Order(NamedTuple):
     fee_rate: int
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def fill_bar(state: State, tick: Tick, account_limits: Records, context: Context, events: Records, n: int) -> int:
     """Apply rules 1 to 7 to all symbols; events are written from index `n` on. Returns the next free index."""
     bar_open = tick.at - context.interval_seconds
@@ -79,7 +78,7 @@ def fill_bar(state: State, tick: Tick, account_limits: Records, context: Context
     return n
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def charge_funding(state: State, tick: Tick, context: Context, s: int, bar_open: int, events: Records, n: int) -> int:
     """Rule 1. Longs pay a positive rate; what is paid rounds up, what is received rounds down."""
     position, symbol, instrument = state.positions[s], tick.symbols[s], context.instruments[s]
@@ -101,7 +100,7 @@ def charge_funding(state: State, tick: Tick, context: Context, s: int, bar_open:
     return n + 1
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def fill_exit(
     state: State, tick: Tick, slippage_rate: int, context: Context, s: int, bar_open: int, events: Records, n: int
 ) -> int:
@@ -119,7 +118,7 @@ def fill_exit(
     return close_position(state, tick, context, s, order, bar_open, events, n)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def fill_entries(
     state: State, tick: Tick, slippage_rate: int, context: Context, bar_open: int, events: Records, n: int
 ) -> int:
@@ -135,7 +134,7 @@ def fill_entries(
     return n
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _next_entry(positions: Records) -> int:
     """Column of the pending entry of lowest rank."""
     best = -1
@@ -147,7 +146,7 @@ def _next_entry(positions: Records) -> int:
     return best
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def fill_entry(
     state: State, tick: Tick, slippage_rate: int, context: Context, s: int, bar_open: int, events: Records, n: int
 ) -> int:
@@ -164,7 +163,7 @@ def fill_entry(
     return open_position(state, context, s, qty, price, bar_open, events, n)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def open_position(
     state: State, context: Context, s: int, qty: int, price: int, bar_open: int, events: Records, n: int
 ) -> int:
@@ -196,7 +195,7 @@ def open_position(
     return n + 1
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _level(price: int, offset: int, instrument: Any) -> int:
     """A protective price on the tick, rounded away from the market; 0 where there is no offset or no such price."""
     if offset == 0 or price + offset <= 0:
@@ -204,7 +203,7 @@ def _level(price: int, offset: int, instrument: Any) -> int:
     return round_price(price + offset, instrument, offset > 0)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def close_position(
     state: State, tick: Tick, context: Context, s: int, order: Order, bar_open: int, events: Records, n: int
 ) -> int:
@@ -233,7 +232,7 @@ def close_position(
     return n + 1
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _flatten(position: Any, tick_at: int) -> None:
     position.qty = position.entry_price = position.margin = 0
     position.stop = position.target = position.trail_stop = position.trail_distance = position.liquidation = 0
@@ -243,7 +242,7 @@ def _flatten(position: Any, tick_at: int) -> None:
     clear_pending(position)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def clear_pending(position: Any) -> None:
     """Forget the pending order."""
     position.pending_action = position.pending_side = position.pending_qty = position.pending_price = 0
@@ -252,7 +251,7 @@ def clear_pending(position: Any) -> None:
     position.pending_reserved = position.pending_leverage_bps = 0
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def protect(
     state: State, tick: Tick, slippage_rate: int, context: Context, s: int, bar_open: int, events: Records, n: int
 ) -> int:
@@ -282,7 +281,7 @@ def protect(
     return n
 
 
-@njit(inline="always", cache=True, error_model="numpy")
+@inlined
 def nearest_adverse(side: int, first: int, second: int, third: int) -> int:
     """The price of a losing move that comes first: the highest for a long, the lowest above 0 for a short.
 
@@ -297,7 +296,7 @@ def nearest_adverse(side: int, first: int, second: int, third: int) -> int:
     return level
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _drop_entry(position: Any, s: int, kind: int, code: int, bar_open: int, events: Records, n: int) -> int:
     """Record that an entry did not fill in full: expired, insufficient or reduced. `reason` holds the RejectCode."""
     event = _write(events, n, kind, s, bar_open, position.pending_decided_at)
@@ -307,7 +306,7 @@ def _drop_entry(position: Any, s: int, kind: int, code: int, bar_open: int, even
     return n + 1
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _write(events: Records, n: int, kind: int, s: int, at: int, decided_at: int) -> Any:
     """The n-th event with everything zeroed that its writer may leave out."""
     event = events[n]

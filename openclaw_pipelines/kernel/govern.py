@@ -5,9 +5,8 @@ The limit checks themselves are in `risk`; what a proposal wants comes from `ste
 
 from typing import Any
 
-from numba import njit
-
 from openclaw_pipelines.contracts.enums import Action, RejectCode
+from openclaw_pipelines.kernel.jit import compiled, inlined
 from openclaw_pipelines.kernel.layout import RING_SIZE, Context, Halt, Records, State, Tick
 from openclaw_pipelines.kernel.money import NOTIONAL_MAX, mul_div, notional_of
 from openclaw_pipelines.kernel.risk import Asked, Book, check_entry, required_cash
@@ -19,7 +18,7 @@ _KILL_SWITCH = int(RejectCode.KILL_SWITCH)
 _HALT_ALL, _HALT_CLOSE_ONLY = int(Halt.HALT_ALL), int(Halt.CLOSE_ONLY)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def decide(
     state: State, tick: Tick, limits: Records, account_limits: Records, context: Context, proposals: Records, n: int
 ) -> None:
@@ -30,7 +29,7 @@ def decide(
         order(state, tick, limits, account_limits, proposals, n)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def rank(proposals: Records, n: int) -> None:
     """Number proposals from 0: exits first, then entries by confidence, then holds; ties by symbol, then position."""
     for i in range(n):
@@ -44,7 +43,7 @@ def rank(proposals: Records, n: int) -> None:
         proposals[i].rank = place
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _before(a: Any, a_index: int, b: Any, b_index: int) -> bool:
     # HOLD 0, ENTER 1, EXIT 2: the higher action goes first
     if a.action != b.action:
@@ -56,7 +55,7 @@ def _before(a: Any, a_index: int, b: Any, b_index: int) -> bool:
     return a_index < b_index
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def govern(
     state: State, tick: Tick, limits: Records, account_limits: Records, context: Context, proposals: Records, n: int
 ) -> None:
@@ -90,7 +89,7 @@ def govern(
         orders += 1 if proposal.approved_qty > 0 else 0
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _at_rank(proposals: Records, n: int, place: int) -> int:
     for i in range(n):
         if proposals[i].rank == place:
@@ -98,7 +97,7 @@ def _at_rank(proposals: Records, n: int, place: int) -> int:
     return 0
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _judge_exit(state: State, account_limits: Records, proposals: Records, n: int, i: int) -> None:
     """An exit closes the whole position. Only a missing position, an exit already under way or halt_all refuses it."""
     proposal = proposals[i]
@@ -117,7 +116,7 @@ def _judge_exit(state: State, account_limits: Records, proposals: Records, n: in
         proposal.approved_qty = proposal.qty
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _judge_entry(
     state: State, tick: Tick, limits: Any, account_limits: Any, instrument: Any, proposal: Any, book: Book
 ) -> None:
@@ -139,7 +138,7 @@ def _judge_entry(
         proposal.approved_qty, proposal.reserved = qty, required
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def order(state: State, tick: Tick, limits: Records, account_limits: Records, proposals: Records, n: int) -> None:
     """Write approved proposals as pending orders and remember their times."""
     account = state.account[0]
@@ -161,7 +160,7 @@ def order(state: State, tick: Tick, limits: Records, account_limits: Records, pr
         account.last_order_at = tick.at
 
 
-@njit(inline="always", cache=True, error_model="numpy")
+@inlined
 def _becomes_order(proposal: Any, executes: int) -> bool:
     """Exits reduce risk and always go out; entries wait for an operator or stay in the shadow as configured."""
     return bool(proposal.action == _EXIT or executes == 2 or (executes == 1 and proposal.external == 1))

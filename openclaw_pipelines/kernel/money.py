@@ -8,10 +8,10 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from openclaw_pipelines.contracts.errors import KernelError
+from openclaw_pipelines.kernel.jit import compiled, inlined
 from openclaw_pipelines.kernel.layout import Records, State
 
 ATOM = Decimal("1e-8")
@@ -44,7 +44,7 @@ class PriceUnitError(KernelError):
     fields = ("symbol", "row", "value", "unit")
 
 
-@njit(inline="always", cache=True, error_model="numpy")
+@inlined
 def rate_up(amount: int, rate: int) -> int:
     """`amount * rate` rounded up, for what the account pays: fees, slippage, funding.
 
@@ -56,13 +56,13 @@ def rate_up(amount: int, rate: int) -> int:
     return (amount // 10_000_000_000) * rate + ((amount % 10_000_000_000) * rate + 9_999_999_999) // 10_000_000_000
 
 
-@njit(inline="always", cache=True, error_model="numpy")
+@inlined
 def rate_down(amount: int, rate: int) -> int:
     """`amount * rate` rounded down, for what the account receives."""
     return (amount // 10_000_000_000) * rate + (amount % 10_000_000_000) * rate // 10_000_000_000
 
 
-@njit(inline="always", cache=True, error_model="numpy")
+@inlined
 def mul_div(amount: int, times: int, by: int) -> int:
     """`amount * times / by` rounded down. Exact while the result and `by * times` fit int64.
 
@@ -72,19 +72,19 @@ def mul_div(amount: int, times: int, by: int) -> int:
     return (amount // by) * times + (amount % by) * times // by
 
 
-@njit(inline="always", cache=True, error_model="numpy")
+@inlined
 def mul_div_up(amount: int, times: int, by: int) -> int:
     """`amount * times / by` rounded up; range as `mul_div`."""
     return (amount // by) * times + ((amount % by) * times + by - 1) // by
 
 
-@njit(inline="always", cache=True, error_model="numpy")
+@inlined
 def share(equity: int, bps: int) -> int:
     """`bps` of the equity: 0 for a negative one, and never of more than EQUITY_MAX."""
     return mul_div(min(max(equity, 0), EQUITY_MAX), bps, 10_000)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def price_step(price: int, step_units: int, significant_digits: int, max_step_units: int) -> int:
     """Tick at `price`, in price units: fixed, or following the significant digits.
 
@@ -106,7 +106,7 @@ def price_step(price: int, step_units: int, significant_digits: int, max_step_un
     return max(step, step_units)
 
 
-@njit(inline="always", cache=True, error_model="numpy")
+@inlined
 def round_price(price: int, instrument: Any, up: bool) -> int:  # noqa: FBT001 - keywords cost inlining
     """`price` on the instrument's tick, `up` or down; a positive price stays positive."""
     if instrument.significant_digits == 0 and instrument.step_units == 1:
@@ -120,26 +120,26 @@ def round_price(price: int, instrument: Any, up: bool) -> int:  # noqa: FBT001 -
     return price - excess
 
 
-@njit(inline="always", cache=True, error_model="numpy")
+@inlined
 def slipped(price: int, side: int, rate: int, instrument: Any) -> int:
     """Price of a market order on `side` (1 buys, -1 sells), `rate` worse than `price` and on the tick."""
     return round_price(max(price + side * rate_up(price, rate), 1), instrument, side > 0)
 
 
-@njit(inline="always", cache=True, error_model="numpy")
+@inlined
 def notional_of(qty: int, price: int, instrument: Any) -> int:
     """Atoms that `qty` lots (0 or more) are worth at `price`."""
     notional: int = qty * price * instrument.mult
     return notional
 
 
-@njit(inline="always", cache=True, error_model="numpy")
+@inlined
 def margin_of(notional: int, leverage_bps: int) -> int:
     """Isolated margin of a perpetual."""
     return mul_div_up(notional, 10_000, leverage_bps)
 
 
-@njit(inline="always", cache=True, error_model="numpy")
+@inlined
 def entry_cost(notional: int, instrument: Any, leverage_bps: int) -> int:
     """Free cash that an entry takes: its margin (a perpetual's) or all of it (spot), and the fee."""
     cost: int = rate_up(notional, instrument.taker_rate)
@@ -147,7 +147,7 @@ def entry_cost(notional: int, instrument: Any, leverage_bps: int) -> int:
     return cost
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def affordable(free_cash: int, price: int, instrument: Any, leverage_bps: int) -> int:
     """Most lots whose `entry_cost` at `price` is within `free_cash`."""
     if free_cash <= 0:
@@ -166,7 +166,7 @@ def affordable(free_cash: int, price: int, instrument: Any, leverage_bps: int) -
     return low
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def liquidation_price(side: int, qty: int, entry_price: int, margin: int, instrument: Any) -> int:
     """Price at which margin and loss leave only the maintenance margin, rounded towards the market; 0 none.
 

@@ -10,11 +10,11 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from openclaw_pipelines.contracts.errors import KernelError
 from openclaw_pipelines.kernel.bars import Bars, Matrices
+from openclaw_pipelines.kernel.jit import compiled
 from openclaw_pipelines.kernel.layout import (
     EVENT,
     EVENTS_PER_SYMBOL,
@@ -261,7 +261,7 @@ def _doubled(written: Written) -> Written:
     return Written(grown(written.events), grown(written.proposals), grown(written.proposal_ticks), written.equity)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def replay_loop(
     state: State, matrices: Matrices, times: NDArray[np.int64], setup: Setup, written: Written,
     scratch: tuple[Records, Records, Records], row: int, start: int, n_events: int, n_proposals: int,
@@ -284,7 +284,7 @@ def replay_loop(
     return row, n_events, n_proposals
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def load_tick(matrices: Matrices, times: NDArray[np.int64], row: int, interval_seconds: int, symbols: Records) -> Tick:
     """Copy row `row` of the bars into `symbols`."""
     for s in range(len(symbols)):
@@ -297,7 +297,7 @@ def load_tick(matrices: Matrices, times: NDArray[np.int64], row: int, interval_s
     return Tick(times[row] + interval_seconds, symbols)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def keep_events(written: Written, events: Records, count: int, n: int) -> int:
     """Append the tick's events."""
     for i in range(count):
@@ -305,7 +305,7 @@ def keep_events(written: Written, events: Records, count: int, n: int) -> int:
     return n + count
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def keep_proposals(written: Written, proposals: Records, count: int, n: int, tick_at: int) -> int:
     """Append the tick's proposals."""
     for i in range(count):
@@ -314,7 +314,7 @@ def keep_proposals(written: Written, proposals: Records, count: int, n: int, tic
     return n + count
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def keep_equity(written: Written, state: State, context: Context, tick_at: int, index: int) -> None:
     """Write the account's value after the tick."""
     now, row = mark(state, context), written.equity[index]

@@ -7,9 +7,8 @@ the same order. Units of measured and limit follow the check: lots, atoms, basis
 
 from typing import Any, NamedTuple
 
-from numba import njit
-
 from openclaw_pipelines.contracts.enums import RejectCode
+from openclaw_pipelines.kernel.jit import compiled, inlined
 from openclaw_pipelines.kernel.layout import BarState, Halt
 from openclaw_pipelines.kernel.money import (
     EQUITY_MAX,
@@ -81,7 +80,7 @@ class Asked(NamedTuple):
     """Free cash that approval reserves."""
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def size_qty(equity: int, position_bps: int, size: float, price: int, instrument: Any) -> int:
     """Lots worth `size` (0 to 1) of `position_bps` of the equity, rounded down."""
     if price <= 0:
@@ -92,7 +91,7 @@ def size_qty(equity: int, position_bps: int, size: float, price: int, instrument
     return lots
 
 
-@njit(inline="always", cache=True, error_model="numpy")
+@inlined
 def distance_units(distance: float) -> int:
     """A float distance as whole price units, rounded up; 0 for none and for NaN.
 
@@ -105,7 +104,7 @@ def distance_units(distance: float) -> int:
     return whole
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def worst_price(price: int, instrument: Any, account_limits: Any) -> int:
     """Price up to which approval reserves cash: up by slippage and the price buffer, whatever the side."""
     worst = price + rate_up(price, account_limits.slippage_rate)
@@ -114,14 +113,14 @@ def worst_price(price: int, instrument: Any, account_limits: Any) -> int:
     return worst_on_tick
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def required_cash(qty: int, price: int, instrument: Any, leverage_bps: int, account_limits: Any) -> int:
     """Free cash reserved for an entry: margin and fee at the worst price."""
     worst = worst_price(price, instrument, account_limits)
     return entry_cost(notional_of(qty, worst, instrument), instrument, leverage_bps)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def check_entry(
     asked: Asked, book: Book, symbol: Any, position: Any, instrument: Any, limits: Any, account: Any,
     account_limits: Any, tick_at: int,
@@ -141,7 +140,7 @@ def check_entry(
     return check
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def check_order(asked: Asked, instrument: Any, limits: Any, equity: int) -> Check:
     """The order by itself. INVALID_QTY is also given where the account is beyond the kernel's exact range."""
     if asked.qty == 0:
@@ -160,7 +159,7 @@ def check_order(asked: Asked, instrument: Any, limits: Any, equity: int) -> Chec
     return Check(_NONE, 0, 0)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def check_position(asked: Asked, book: Book, limits: Any, account_limits: Any) -> Check:
     """The position the order would make."""
     if asked.qty > limits.max_position_qty:
@@ -178,7 +177,7 @@ def check_position(asked: Asked, book: Book, limits: Any, account_limits: Any) -
     return Check(_NONE, 0, 0)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def check_account(asked: Asked, book: Book, instrument: Any, account: Any, account_limits: Any) -> Check:
     """What the account can bear: cash, leverage, today's loss, drawdown, and whether it may be short."""
     if asked.required > book.free_cash:
@@ -200,7 +199,7 @@ def check_account(asked: Asked, book: Book, instrument: Any, account: Any, accou
     return Check(_NONE, 0, 0)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def check_flow(book: Book, position: Any, account_limits: Any, tick_at: int) -> Check:
     """How often orders are made, in tick time. Approved entries and exits count; entries are refused."""
     if book.recent_orders + 1 > account_limits.max_orders_per_window:
@@ -214,7 +213,7 @@ def check_flow(book: Book, position: Any, account_limits: Any, tick_at: int) -> 
     return Check(_NONE, 0, 0)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def check_market(asked: Asked, book: Book, symbol: Any, account_limits: Any) -> Check:
     """Duplicates, absent bars and prices, the universe and the kill switch."""
     if book.symbol_orders > 0:

@@ -7,12 +7,12 @@ from decimal import Decimal
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from openclaw_pipelines.contracts.enums import ExitReason
 from openclaw_pipelines.contracts.errors import KernelError
 from openclaw_pipelines.kernel.bars import Bars, Matrices
+from openclaw_pipelines.kernel.jit import compiled
 from openclaw_pipelines.kernel.layout import BarState, Context, Records, State, Tick
 from openclaw_pipelines.kernel.money import affordable, share
 from openclaw_pipelines.kernel.params import PARAMS
@@ -116,7 +116,7 @@ def _fraction(value: float | None, name: str) -> float:
     return float(value)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def simulate_loop(
     state: State, matrices: Matrices, times: NDArray[np.int64], setup: Setup, written: Written,
     scratch: tuple[Records, Records, Records], row: int, start: int, n_events: int, n_proposals: int,
@@ -144,7 +144,7 @@ def simulate_loop(
     return row, n_events, n_proposals
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def propose_signal(
     state: State, tick: Tick, setup: Any, s: int, wanted: int, leave: int, distances: NDArray[np.float64],
     position_bps: int, proposals: Records, n: int,
@@ -166,7 +166,7 @@ def propose_signal(
     return propose_entry(proposals, n, s, signal, qty, bar.close)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _affordable_now(
     state: State, context: Context, limits: Any, account_limits: Any, s: int, price: int, position_bps: int
 ) -> int:

@@ -8,11 +8,10 @@ judging in `govern`, worth in `valuation`.
 
 from typing import Any
 
-from numba import njit
-
 from openclaw_pipelines.contracts.enums import Action, ExitReason, RejectCode
 from openclaw_pipelines.kernel.fills import fill_bar
 from openclaw_pipelines.kernel.govern import decide, govern, order, rank
+from openclaw_pipelines.kernel.jit import compiled
 from openclaw_pipelines.kernel.layout import BarState, Context, Records, State, Tick
 from openclaw_pipelines.kernel.risk import distance_units, size_qty
 from openclaw_pipelines.kernel.signals import Signal, observe, signal
@@ -40,7 +39,7 @@ _SIGNAL = int(ExitReason.SIGNAL)
 _DUPLICATE = int(RejectCode.DUPLICATE)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def step(
     state: State, tick: Tick, limits: Records, account_limits: Records, context: Context, events: Records,
     proposals: Records, n_external: int,
@@ -57,7 +56,7 @@ def step(
     return n_proposals, n_events
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def settle(state: State, tick: Tick, account_limits: Records, context: Context, events: Records, n: int) -> int:
     """Fill what the closed bars fill, then value the account at their closes. Returns the next free event index."""
     n = fill_bar(state, tick, account_limits, context, events, n)
@@ -67,7 +66,7 @@ def settle(state: State, tick: Tick, account_limits: Records, context: Context, 
     return n
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _value_at_close(position: Any, symbol: Any) -> None:
     if symbol.bar_state == _TRADABLE:
         position.last_price = symbol.close
@@ -76,7 +75,7 @@ def _value_at_close(position: Any, symbol: Any) -> None:
         position.bars_held += 1
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _close_books(state: State, tick_at: int, equity: int) -> None:
     """The tick at 00:00 closes the old day: its equity is the new day's baseline."""
     account = state.account[0]
@@ -89,7 +88,7 @@ def _close_books(state: State, tick_at: int, equity: int) -> None:
         account.day_open_equity = equity
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def observe_bars(state: State, tick: Tick, context: Context) -> None:
     """Fold the closed bars into the indicators; missing bars are skipped, bars without volume are not."""
     for s in range(len(state.positions)):
@@ -106,7 +105,7 @@ def observe_bars(state: State, tick: Tick, context: Context) -> None:
             )
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def propose(state: State, tick: Tick, context: Context, proposals: Records, n: int) -> int:
     """Write what the strategy wants at this tick from index `n` on. Returns the next free index.
 
@@ -133,7 +132,7 @@ def propose(state: State, tick: Tick, context: Context, proposals: Records, n: i
     return n
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _propose_held(
     position: Any, price: int, wanted: Signal, leave: int, side: int, proposals: Records, n: int, s: int
 ) -> int:
@@ -151,7 +150,7 @@ def _propose_held(
     return n
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def propose_entry(proposals: Records, n: int, s: int, wanted: Signal, qty: int, price: int) -> int:
     """Write an entry of `qty` lots at the intended `price`."""
     proposal = _blank(proposals, n, s, _ENTER, price)
@@ -162,7 +161,7 @@ def propose_entry(proposals: Records, n: int, s: int, wanted: Signal, qty: int, 
     return n + 1
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def propose_exit(proposals: Records, n: int, s: int, position: Any, price: int, reason: int) -> int:
     """Write the exit of the whole position."""
     proposal = _blank(proposals, n, s, _EXIT, price)
@@ -171,7 +170,7 @@ def propose_exit(proposals: Records, n: int, s: int, position: Any, price: int, 
     return n + 1
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _blank(proposals: Records, n: int, s: int, action: int, price: int) -> Any:
     proposal = proposals[n]
     proposal.symbol, proposal.action, proposal.price = s, action, price

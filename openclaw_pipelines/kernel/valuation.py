@@ -2,9 +2,8 @@
 
 from typing import Any, NamedTuple
 
-from numba import njit
-
 from openclaw_pipelines.contracts.enums import Action
+from openclaw_pipelines.kernel.jit import compiled
 from openclaw_pipelines.kernel.layout import RING_SIZE, Context, Records, State
 from openclaw_pipelines.kernel.money import notional_of
 
@@ -24,7 +23,7 @@ class Mark(NamedTuple):
     gross_exposure: int
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def mark(state: State, context: Context) -> Mark:
     """Value the account at each position's last price. An isolated position is worth minus its margin at least."""
     value, unrealized, gross = 0, 0, 0
@@ -48,7 +47,7 @@ def mark(state: State, context: Context) -> Mark:
     )
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def open_positions(positions: Records) -> int:
     """Positions that are open now."""
     count = 0
@@ -57,7 +56,7 @@ def open_positions(positions: Records) -> int:
     return count
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def symbol_orders(position: Any, proposals: Records, n: int, s: int) -> int:
     """Position, pending order and approved proposals on symbol `s`, counted together."""
     count = (1 if position.qty != 0 else 0) + (1 if position.pending_action != 0 else 0)
@@ -66,7 +65,7 @@ def symbol_orders(position: Any, proposals: Records, n: int, s: int) -> int:
     return count
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def group_exposure(positions: Records, instruments: Records, proposals: Records, n: int, s: int) -> int:
     """Notional of positions and approved entries on the base asset of symbol `s`."""
     exposure, group = 0, instruments[s].group
@@ -80,7 +79,7 @@ def group_exposure(positions: Records, instruments: Records, proposals: Records,
     return exposure
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def recent_orders(state: State, tick_at: int, window_seconds: int, in_this_tick: int) -> int:
     """Approved orders of the last `window_seconds`, with those of this tick."""
     if window_seconds == 0:
