@@ -17,7 +17,6 @@ from openclaw_pipelines.contracts.config import Market
 from openclaw_pipelines.contracts.schema import TABLES
 from openclaw_pipelines.contracts.symbols import market_type
 from openclaw_pipelines.contracts.time import INTERVALS, floor_to, interval_length, utc
-from openclaw_pipelines.resources.market.base import FUNDING_COLUMNS
 from openclaw_pipelines.resources.market.ccxt_client import Backoff, CcxtClient, nearest
 from openclaw_pipelines.resources.market.ccxt_errors import (
     ConflictingRowsError,
@@ -31,6 +30,7 @@ from openclaw_pipelines.resources.market.ccxt_errors import (
     VolumeUnitUnknownError,
 )
 from openclaw_pipelines.resources.market.ccxt_exchanges import BASE_DEFAULTS, traits_of
+from openclaw_pipelines.resources.market.ccxt_frames import candle_frame, funding_frame
 from openclaw_pipelines.resources.market.ccxt_instruments import instrument_row
 from openclaw_pipelines.resources.market.ccxt_pages import Page, Walk, read_once, walk
 from openclaw_pipelines.resources.market.factory import MissingSourceSettingError
@@ -39,8 +39,6 @@ from openclaw_pipelines.resources.market.resample import divides, parts_window, 
 HOUR = timedelta(hours=1)
 MILLISECOND = timedelta(milliseconds=1)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_TIME = pl.Datetime("us", "UTC")
-_PRICES = ("open", "high", "low", "close", "volume")
 
 
 class CcxtMarket:
@@ -91,14 +89,14 @@ class CcxtMarket:
         first, last = parts_window(interval, utc(start, "start"), utc(end, "end"))
         last = min(last, floor_to(utc(as_of, "as_of"), length))
         if first >= last:
-            return _candle_frame(self.name, symbol, interval, [])
+            return candle_frame(self.name, symbol, interval, [])
         what = f"{symbol} {part} bars {first:%Y-%m-%dT%H:%MZ}..{last:%Y-%m-%dT%H:%MZ}"
         found = self._read_candles(what, symbol, part, first, last)
         closed_by = last if found.served_at is None else min(last, floor_to(found.served_at, length))
         rows = self._distinct((row for row in found.rows if row[0] < _ms(closed_by)), what)
         self._check_grid(rows, part, what)
         self._check_reach(rows, found, first, part, as_of, what)
-        frame = _candle_frame(self.name, symbol, part, rows)
+        frame = candle_frame(self.name, symbol, part, rows)
         return frame if part == interval else resample(frame, interval, closed_by)
 
     def funding_rates(self, symbol: str, start: datetime, end: datetime, as_of: datetime) -> pl.DataFrame:
@@ -111,7 +109,7 @@ class CcxtMarket:
         first, last = parts_window("1h", utc(start, "start"), utc(end, "end"))
         last = min(last, utc(as_of, "as_of") + MILLISECOND)
         if market["spot"] or first >= last:
-            return _funding_frame(self.name, symbol, [])
+            return funding_frame(self.name, symbol, [])
         if self._client.api.has.get("fetchFundingRateHistory") is not True:
             raise FundingNotOfferedError(self.exchange, symbol)
         what = f"funding of {symbol} {first:%Y-%m-%dT%H:%MZ}..{last:%Y-%m-%dT%H:%MZ}"
@@ -120,7 +118,7 @@ class CcxtMarket:
         stamps = {stamp // hour * hour: stamp for stamp, _ in sorted(found.rows, reverse=True)}
         rates = self._distinct(((stamp // hour * hour, rate) for stamp, rate in found.rows), what)
         self._check_funding_reach(rates, found, first, as_of, what)
-        return _funding_frame(self.name, symbol, [(ts, stamps[ts], float(rate)) for ts, rate in rates])
+        return funding_frame(self.name, symbol, [(ts, stamps[ts], float(rate)) for ts, rate in rates])
 
     def instruments(self, symbols: Sequence[str], as_of: datetime) -> pl.DataFrame:
         """Rows of `contracts.market.Instruments`, from a list of markets read anew.
@@ -307,32 +305,3 @@ def _ms(value: datetime | timedelta) -> int:
 
 def _time(stamp: int) -> datetime:
     return EPOCH + stamp * MILLISECOND
-
-
-def _candle_frame(source: str, symbol: str, interval: str, rows: Sequence[tuple[int, Sequence[float]]]) -> pl.DataFrame:
-    columns = {"ts": [stamp for stamp, _ in rows]} | {
-        name: [values[place] for _, values in rows] for place, name in enumerate(_PRICES)
-    }
-    schema = {"ts": pl.Int64} | dict.fromkeys(_PRICES, pl.Float64)
-    return pl.DataFrame(columns, schema=schema).select(
-        pl.lit(source).alias("source"),
-        pl.lit(symbol).alias("symbol"),
-        pl.lit(interval).alias("interval"),
-        pl.from_epoch("ts", time_unit="ms").dt.replace_time_zone("UTC").cast(_TIME),
-        *_PRICES,
-        pl.lit(value=False).alias("is_synthetic"),
-    )
-
-
-def _funding_frame(source: str, symbol: str, rows: Sequence[tuple[int, int, float]]) -> pl.DataFrame:
-    schema = {"ts": pl.Int64, "stamped_at": pl.Int64, "funding_rate": pl.Float64}
-    return (
-        pl.DataFrame(rows, schema=schema, orient="row")
-        .with_columns(
-            pl.lit(source).alias("source"),
-            pl.lit(symbol).alias("symbol"),
-            pl.from_epoch("ts", time_unit="ms").dt.replace_time_zone("UTC").cast(_TIME),
-            pl.from_epoch("stamped_at", time_unit="ms").dt.replace_time_zone("UTC").cast(_TIME),
-        )
-        .select(FUNDING_COLUMNS)
-    )

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,9 @@ from openclaw_pipelines.resources.market.ccxt_source import CcxtMarket
 
 sys.path.insert(0, str(Path(__file__).parent))  # importlib mode has no packages of tests
 
-from exchange_server import ExchangeServer
+from exchange_server import NOW, ExchangeServer
 from wire_markets import recorded_markets, shortened, smallest_markets
 
-NOW = datetime(2025, 5, 10, 12, 0, 30, tzinfo=UTC)
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "data" / "ccxt_static"
 
 

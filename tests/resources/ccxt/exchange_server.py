@@ -20,6 +20,8 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
 HOUR_MS = 3_600_000
+NOW = datetime(2025, 5, 10, 12, 0, 30, tzinfo=UTC)
+"""Clock of the server unless a test sets another."""
 MINUTES = {"1m": 1, "3m": 3, "5m": 5, "15m": 15, "30m": 30, "1h": 60, "2h": 120, "4h": 240, "8h": 480, "1d": 1440}
 
 

@@ -10,8 +10,7 @@ from email.utils import format_datetime
 from typing import Any
 
 import pytest
-from conftest import NOW
-from exchange_server import ExchangeServer, Fault
+from exchange_server import NOW, ExchangeServer, Fault
 
 from openclaw_pipelines.contracts.config import Market
 from openclaw_pipelines.contracts.enums import SourceKind

@@ -5,8 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 import pytest
-from conftest import NOW
-from exchange_server import HOUR_MS, Bar, ExchangeServer, Fault, Rate, bar, ms, rate
+from exchange_server import HOUR_MS, NOW, Bar, ExchangeServer, Fault, Rate, bar, ms, rate
 
 from openclaw_pipelines.contracts.errors import DataError, MarketError
 from openclaw_pipelines.contracts.schema import TABLES, SchemaError

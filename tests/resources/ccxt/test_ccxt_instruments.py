@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import NOW
-from exchange_server import ExchangeServer
+from exchange_server import NOW, ExchangeServer
 from wire_markets import recorded_markets, smallest_markets
 
 from openclaw_pipelines.contracts.symbols import UnknownSymbolError
