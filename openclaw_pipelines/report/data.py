@@ -17,6 +17,9 @@ class StrategyReport:
         of other days are passed over.
     interval: length of its bars, as `15m`.
     no_data_reason: why there is nothing for this day, where that is known.
+    funding: payments as in `domain.trades.closed_trades`, so that trades bear them.
+    starts_at: inception; ticks before it are not due.
+    enabled: whether it ticks at all.
     """
 
     name: str
@@ -31,6 +34,9 @@ class StrategyReport:
     ticks: pl.DataFrame
     reconcile_events: pl.DataFrame
     no_data_reason: str | None = None
+    funding: pl.DataFrame | None = None
+    starts_at: datetime | None = None
+    enabled: bool = True
 
 
 @dataclass(frozen=True)
@@ -120,9 +126,12 @@ class Day:
 
     @property
     def expected_ticks(self) -> int:
-        """Ticks of the day that were due by `as_of`."""
+        """Ticks of the day that were due by `as_of`, after inception."""
+        if not self.strategy.enabled:
+            return 0
+        since = max(self.data.start, self.strategy.starts_at or self.data.start)
         until = min(self.data.end, self.data.as_of)
-        return max(0, (until - self.data.start) // interval_length(self.strategy.interval))
+        return max(0, (until - since) // interval_length(self.strategy.interval))
 
     @property
     def is_empty(self) -> bool:

@@ -78,9 +78,8 @@ def _ticks(day: Day) -> Iterator[Finding]:
     if recorded < day.expected_ticks:
         missing = day.expected_ticks - recorded
         detail = f"{recorded} of {day.expected_ticks} ticks due by {day.data.as_of:%Y-%m-%d %H:%M} UTC are recorded."
-        severity = "warning" if day.strategy.no_data_reason else "error"
         detail += f" {day.strategy.no_data_reason}" if day.strategy.no_data_reason else ""
-        yield Finding(severity, day.strategy.name, f"{missing} tick{_s(missing)} missing", detail)
+        yield Finding("error", day.strategy.name, f"{missing} tick{_s(missing)} missing", detail)
     settled = pl.DataFrame() if day.ticks.is_empty() else day.ticks.filter(pl.col("status") == "settled_only")
     if settled.height:
         reasons = sorted({reason for reason in settled["reason"].to_list() if reason})

@@ -37,13 +37,13 @@ class Table:
 
 def trades_table(day: Day) -> Table:
     """Round trips that closed in the day."""
-    trades = closed_trades(day.strategy.fills)
+    trades = closed_trades(day.strategy.fills, day.strategy.funding)
     inside = trades.filter(pl.col("exit_tick_at") > day.data.start, pl.col("exit_tick_at") <= day.data.end)
     return Table(
         "Trades closed on the day",
         _columns(
             "Symbol", "Side", "Entered", "Exited", "#Held", "#Quantity", "#Entry price", "#Exit price", "#Gross PnL",
-            "#Fees", "#Net PnL", "#Net return", "*Why closed",
+            "#Fees", "#Funding", "#Net PnL", "#Net return", "*Why closed",
         ),
         tuple(_trade(trade) for trade in inside.to_dicts()),
         "No trade was closed on this day.",
@@ -62,9 +62,10 @@ def _trade(trade: dict[str, Any]) -> tuple[Cell, ...]:
         text.exact(trade["exit_price"]),
         text.money(trade["gross_pnl"], signed=True),
         text.money(trade["fees"]),
+        text.money(trade["funding"], signed=True),
         text.money(trade["net_pnl"], signed=True),
         text.percent(trade["net_return"], signed=True),
-        Cell(trade["exit_reason"] or trade["exit_leg"]),
+        _sentence(trade["exit_reason"] or trade["exit_leg"]),
     )
 
 
@@ -296,6 +297,11 @@ def costs_by_symbol(filled: pl.DataFrame) -> list[tuple[str, Decimal, Decimal]]:
         fees, before = costs.get(fill["symbol"], (Decimal(0), Decimal(0)))
         costs[fill["symbol"]] = (fees + fill["fee"], before + slippage)
     return [(symbol, *costs[symbol]) for symbol in sorted(costs)]
+
+
+def _sentence(reason: str) -> Cell:
+    """A reason in words as it stands, a name such as `trailing_stop` as words."""
+    return Cell(reason if " " in reason else text.words(reason))
 
 
 def _verdict(status: str) -> Cell:

@@ -51,7 +51,7 @@ CASES = [
     pytest.param(lambda s: {"equity": s.equity.head(-1)}, {("error", "1 tick missing")}, id="stalled"),
     pytest.param(
         lambda s: {"equity": s.equity.head(-2), "no_data_reason": "disabled at 22:00"},
-        {("warning", "2 ticks missing")}, id="missing for a stated reason",
+        {("error", "2 ticks missing")}, id="missing for a stated reason",
     ),
     pytest.param(
         lambda s: {
@@ -99,3 +99,14 @@ def test_ticks_not_yet_due_are_not_missed(full_day: ReportData, change: Callable
     cut = {name: getattr(first, name).filter(pl.col("tick_at") <= noon) for name in ("equity", "ticks")}
     assert ("error", "12 ticks missing") in found(change(day, **cut))
     assert found(dataclasses.replace(change(day, **cut), as_of=noon)) == []
+
+
+def test_ticks_before_inception_or_of_a_disabled_strategy_are_not_missed(
+    full_day: ReportData, change: Callable[..., ReportData]
+) -> None:
+    day = quiet(full_day)
+    nothing = {"equity": pl.DataFrame(), "ticks": pl.DataFrame(), "no_data_reason": "it starts on 2025-05-13"}
+    assert ("error", "24 ticks missing") in found(change(day, **nothing))
+    assert ("error", "6 ticks missing") in found(change(day, **nothing, starts_at=day.start.replace(hour=18)))
+    assert found(change(day, **nothing, starts_at=day.end)) == []
+    assert found(change(day, **nothing, enabled=False)) == []

@@ -24,7 +24,7 @@ def test_trade_row(day: Day) -> None:
     # sold 0.019 at 104,015.47 less 2 bps, bought back 2 bps above 103,179.54; fees 5 bps of each notional
     assert cells(tables.trades_table(day).rows[0]) == [
         "BTC/USDT:USDT", "Short", "05-12 00:15", "05-12 01:00", "45 min", "0.019", "103,994.67", "103,200.18",
-        "+15.49", "1.97", "+13.52", "+0.68 %", "trailing stop hit",
+        "+15.49", "1.97", "0.00", "+13.52", "+0.68 %", "trailing stop hit",
     ]  # fmt: skip
 
 
@@ -35,6 +35,25 @@ def test_a_trade_closed_on_another_day_is_not_listed(
     moved = day.strategy.fills.with_columns(tick_at=pl.col("tick_at") + later, bar_at=pl.col("bar_at") + later)
     other = change(full_day, fills=moved)
     assert tables.trades_table(Day(other, other.strategies[0])).rows == ()
+
+
+def test_trades_bear_their_funding(day: Day, full_day: ReportData, change: Callable[..., ReportData]) -> None:
+    paid = {
+        "symbol": ["BTC/USDT:USDT"],
+        "funded_at": [full_day.start + timedelta(minutes=30)],
+        "amount": [Decimal("-0.5")],
+    }
+    types = {"symbol": pl.String, "funded_at": pl.Datetime("us", "UTC"), "amount": pl.Decimal(38, 18)}
+    other = change(full_day, funding=pl.DataFrame(paid, schema=types))
+    row = cells(tables.trades_table(Day(other, other.strategies[0])).rows[0])
+    assert row[8:12] == ["+15.49", "1.97", "-0.50", "+13.02"]
+
+
+def test_a_name_as_reason_is_written_as_words(
+    day: Day, full_day: ReportData, change: Callable[..., ReportData]
+) -> None:
+    other = change(full_day, fills=day.strategy.fills.with_columns(reason=pl.lit("trailing_stop")))
+    assert tables.trades_table(Day(other, other.strategies[0])).rows[0][-1].text == "Trailing stop"
 
 
 def test_decision_row(day: Day) -> None:
