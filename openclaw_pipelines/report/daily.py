@@ -180,11 +180,12 @@ def _plots(anchor: str, day: Day) -> Iterator[Figure]:
 
 
 def _equity_plots(anchor: str, day: Day) -> Iterator[Figure]:
-    if day.equity.height:
-        caption = "Marked to market after each tick, fees and funding in; below, the fall from the day's peak."
-        yield _figure(f"{anchor}-equity", "Equity and drawdown of the day", caption, plots.equity_plot(day.equity), 3.4)
     history = day.strategy.equity
     history = history if history.is_empty() else history.filter(pl.col("tick_at") <= day.data.end).sort("tick_at")
+    if day.equity.height:
+        caption = "Marked to market after each tick, fees and funding in; below, the fall from the day's peak."
+        draw = plots.equity_plot(history.filter(pl.col("tick_at") >= day.data.start))
+        yield _figure(f"{anchor}-equity", "Equity and drawdown of the day", caption, draw, 3.4)
     if history.height > day.equity.height + 1:
         caption = f"From {history['tick_at'][0]:%Y-%m-%d} on; below, the fall from the highest equity before."
         yield _figure(f"{anchor}-history", "Equity and drawdown to date", caption, plots.equity_plot(history), 3.0)

@@ -235,13 +235,13 @@ def scopes_table(day: Day) -> Table:
     names = [name for name in _SCOPED if any(other == name for _, other in values)]
     scopes = sorted({scope for scope, name in values if name in _SCOPED}, key=_scope_order)
     return Table(
-        "Metrics by horizon and symbol",
+        "Metrics by horizon and symbol (a dash: nothing to measure)",
         _columns("Scope", "#Scored", *(f"#{text.words(name.removeprefix('outcome_'))}" for name in names)),
         tuple(
             (
                 Cell(text.words(_scope_words(scope))),
                 _metric(values.get((scope, "outcome_win_rate")))[1],
-                *(_metric(values.get((scope, name)))[0] for name in names),
+                *(_dashed(values.get((scope, name))) for name in names),
             )
             for scope in scopes
         ),
@@ -253,6 +253,10 @@ _SCOPED = (
     "outcome_win_rate", "outcome_average_return", "accepted_average_return", "refused_average_return",
     "outcome_expectancy", "outcome_total_pnl", "outcome_missing", "exposure_share",
 )  # fmt: skip
+
+
+def _dashed(row: dict[str, Any] | None) -> Cell:
+    return Cell(text.NONE, "muted") if row is None or row["value"] is None else _metric(row)[0]
 
 
 def _scope_words(scope: str) -> str:

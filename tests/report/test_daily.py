@@ -199,7 +199,7 @@ def test_a_day_without_data_says_so(full_day: ReportData, reason: str | None, sa
 
 def test_an_account_without_strategies_is_a_page_too(full_day: ReportData) -> None:
     page = Page(render_daily_report(dataclasses.replace(full_day, strategies=(), checks=pl.DataFrame())))
-    assert "No exceptions." in page.text
+    assert "No exceptions. No result of an asset check was given to this report," in page.text
     assert "0 strategies" in page.text
 
 

@@ -99,6 +99,13 @@ def test_metrics_by_scope_put_horizons_first(day: Day) -> None:
     assert scopes == ["After 5 min", "After 15 min", "After 1 h", "BTC/USDT:USDT", "ETH/USDT:USDT", "SOL/USDT:USDT"]
 
 
+def test_scopes_without_outcomes_have_a_dash(day: Day, full_day: ReportData, change: Callable[..., ReportData]) -> None:
+    only_held = day.strategy.metrics.with_columns(value=pl.lit(None, pl.Float64), reason=pl.lit("no scored outcomes"))
+    other = change(full_day, metrics=only_held)
+    row = tables.scopes_table(Day(other, other.strategies[0])).rows[0]
+    assert {cell.text for cell in row[2:]} == {"\u2013"}
+
+
 def test_stale_positions_say_so(day: Day, full_day: ReportData, change: Callable[..., ReportData]) -> None:
     assert tables.positions_table(day).rows[0][4].text == "2,513.25"
     other = change(full_day, positions=day.strategy.positions.with_columns(stale=pl.lit(True)))
