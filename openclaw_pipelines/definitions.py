@@ -14,6 +14,8 @@ from openclaw_pipelines.checks.autopilot import autopilot_checks
 from openclaw_pipelines.checks.market import market_checks
 from openclaw_pipelines.jobs import jobs
 from openclaw_pipelines.resources.shells import resources
+from openclaw_pipelines.sensors.schedules import SCHEDULES
+from openclaw_pipelines.sensors.strategies import SENSORS
 from openclaw_pipelines.settings import load_settings
 
 # Partition mappings over two dimensions, single-run backfills and partitioned checks are beta or preview by name; the
@@ -32,6 +34,8 @@ def build_defs(*, resource_overrides: Mapping[str, Any] | None = None) -> dg.Def
         assets=[*market_assets(days), *autopilot_assets(days), *evaluation_assets(days)],
         asset_checks=[*market_checks(days), *autopilot_checks(days)],
         jobs=jobs(),
+        schedules=SCHEDULES,
+        sensors=SENSORS,
         resources={**resources(), **(resource_overrides or {})},
         executor=dg.in_process_executor,
     )

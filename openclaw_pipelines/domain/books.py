@@ -42,7 +42,6 @@ def reconcile(books: Books, deployment: Deployment, state: layout.State) -> list
 def _result(name: str, expected: Decimal, measured: Decimal, currency: str) -> dict[str, Any]:
     passed = expected == measured
     verdict = "agrees with" if passed else "differs from"
-    message = (
-        f"{name}: the account holds {measured:f} {currency}, which {verdict} the {expected:f} of its recorded rows"
-    )
+    held, booked = decimal_text(measured), decimal_text(expected)
+    message = f"{name}: the account holds {held} {currency}, which {verdict} the {booked} of its recorded rows"
     return {"check_name": name, "passed": passed, "expected": expected, "measured": measured, "message": message}

@@ -16,6 +16,8 @@ from openclaw_pipelines.contracts.errors import ConfigError
 from openclaw_pipelines.contracts.time import interval_length
 from openclaw_pipelines.domain.instruments import Instrument
 from openclaw_pipelines.kernel import layout, money
+from openclaw_pipelines.kernel.instruments import Instrument as KernelInstrument
+from openclaw_pipelines.kernel.instruments import instrument_records
 from openclaw_pipelines.kernel.params import params_record, stack_params, warmup_bars
 
 EXECUTE = {"auto": 2, "assist": 1, "none": 0}
@@ -140,10 +142,7 @@ class Deployment:
     def context(self, policy: Policy) -> layout.Context:
         """The kernel's view of instruments and parameters; a configured fee replaces the instruments' own."""
         params = stack_params([params_record(self.family, self.params, self.interval_seconds)]).view(layout.Records)
-        bases = sorted({item.base for item in self.instruments})
-        instruments = layout.records(layout.INSTRUMENT, len(self.instruments))
-        for record, item in zip(instruments, self.instruments, strict=True):
-            _fill_instrument(record, item, policy.costs, bases.index(item.base))
+        instruments = instrument_records([_kernel_instrument(item, policy.costs) for item in self.instruments])
         return layout.Context(instruments, params, self.interval_seconds)
 
     def limits(self, policy: Policy) -> layout.Records:
@@ -176,19 +175,22 @@ class Deployment:
         return replace(self, inception=inception)
 
 
-def _fill_instrument(record: layout.Records, item: Instrument, costs: Costs, group: int) -> None:
-    lot, record.mult = money.kernel_lot(item.price_unit, item.lot)
-    record.step_units = 1 if item.significant_digits else int(item.tick / item.price_unit)
-    record.significant_digits = item.significant_digits or 0
-    record.min_qty = max(1, -int(-item.min_qty // lot))
-    record.min_notional = money.to_atoms(item.min_notional)
-    record.is_perp = int(item.is_perp)
+def _kernel_instrument(item: Instrument, costs: Costs) -> KernelInstrument:
+    """The kernel's instrument; a fee from the configuration replaces the instrument's own."""
     fee = item.taker_fee_rate if costs.taker_fee_bps is None else costs.taker_fee_bps / 10_000
-    record.taker_rate = money.to_rate(fee, f"taker fee of {item.symbol}")
-    record.liquidation_rate = money.to_rate(item.liquidation_fee_rate, f"liquidation fee of {item.symbol}")
-    record.maintenance_bps = int(item.maintenance_margin_rate * 10_000)
-    record.max_leverage_bps = item.max_leverage * 10_000
-    record.group = group
+    return KernelInstrument(
+        symbol=item.symbol,
+        price_unit=item.price_unit,
+        lot=item.lot,
+        tick=item.tick,
+        significant_digits=item.significant_digits or 0,
+        min_qty=item.min_qty,
+        min_notional=item.min_notional,
+        taker_fee_rate=fee,
+        liquidation_fee_rate=item.liquidation_fee_rate,
+        maintenance_margin_rate=item.maintenance_margin_rate,
+        max_leverage=item.max_leverage,
+    )
 
 
 def _fill_limits(record: layout.Records, item: Instrument, lot: Decimal, risk: Risk, canary_bps: int) -> None:

@@ -135,7 +135,9 @@ class Result:
                 "fee": _money(rows.fee, from_atoms),
                 "cash_change": _money(rows.cash_change, from_atoms),
                 "realized": _money(rows.realized, from_atoms),
-                "reason": _names(rows.reason, ExitReason),
+                "reason": [
+                    _reason(int(kind), int(reason)) for kind, reason in zip(rows.kind, rows.reason, strict=True)
+                ],
                 "decided_at": _times(rows.decided_at),
             },
             schema_overrides={"leg": pl.String},
@@ -198,6 +200,11 @@ def _time(seconds: int) -> datetime:
 
 def _times(seconds: NDArray[np.int64]) -> pl.Series:
     return pl.Series(np.asarray(seconds, np.int64) * 1_000_000).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+
+
+def _reason(kind: int, reason: int) -> str:
+    """Why a position was closed, or which check did not let an entry fill in full."""
+    return (ExitReason(reason) if kind in (EventKind.FILL, EventKind.FUNDING) else RejectCode(reason)).name.lower()
 
 
 def _names(values: Iterable[int], enum: type[IntEnum]) -> list[str]:

@@ -80,9 +80,14 @@ class StrategyLedger:
         bound = [self.account_id, self.strategy, *params]
         return self.store.query("ledger", sql, bound) if self._open is None else fetch(self._open, sql, bound)
 
+    def newest_tick(self) -> datetime | None:
+        """Time of the newest recorded tick, None before the first."""
+        newest: datetime | None = self.query("SELECT max(tick_at) AS tick_at FROM autopilot_ticks")["tick_at"][0]
+        return newest
+
     def head(self) -> Head | None:
-        """Newest recorded tick, None before the first."""
-        newest = self.query("SELECT max(tick_at) AS tick_at FROM autopilot_ticks")["tick_at"][0]
+        """Newest recorded tick with its deployment, None before the first."""
+        newest = self.newest_tick()
         if newest is None:
             return None
         payload = self.context_at(newest)

@@ -162,3 +162,12 @@ def test_costs_without_funding_ignore_it(walk) -> None:
     without = replay(charged, PARAMS, Costs(funding=False))
     assert without.events.tobytes() == replay(plain, PARAMS).events.tobytes()
     assert int(replay(charged, PARAMS).state.account.funding[0]) != 0
+
+
+def test_event_log_names_the_check_that_stopped_an_entry() -> None:
+    from openclaw_pipelines.contracts.enums import RejectCode
+    from openclaw_pipelines.kernel.layout import EventKind
+    from openclaw_pipelines.kernel.result import _reason
+
+    assert _reason(EventKind.INSUFFICIENT, RejectCode.INSUFFICIENT_AT_FILL) == "insufficient_at_fill"
+    assert _reason(EventKind.FILL, 3) == "trailing_stop"

@@ -1,0 +1,50 @@
+"""Alerts: written once to the outbox, then sent to the log. What deserves one is decided in `domain.timing`."""
+
+import logging
+from collections.abc import Iterable
+
+from openclaw_pipelines import __version__
+from openclaw_pipelines.contracts.canonical import sha256_of
+from openclaw_pipelines.contracts.schema import TABLES
+from openclaw_pipelines.domain.timing import Alert
+from openclaw_pipelines.resources.autopilot import Autopilot
+from openclaw_pipelines.resources.store import insert_new
+
+_LOG = logging.getLogger("openclaw.alerts")
+_LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+
+def notify(autopilot: Autopilot, alerts: Iterable[Alert]) -> list[Alert]:
+    """Raise alerts that were not raised before; returns those."""
+    wanted = list(alerts)
+    known = _raised(autopilot)
+    fresh = [alert for alert in wanted if alert.key not in known]
+    if not fresh:
+        return []
+    settings, now = autopilot.settings(), autopilot.clock.now()
+    shared = {
+        "account_id": settings.config.account,
+        "recorded_at": now,
+        "run_fingerprint": sha256_of([__version__, settings.config_fingerprint]),
+        "raised_at": now,
+        "dispatched": True,
+    }
+    rows = [
+        {
+            **shared,
+            "strategy_config_id": alert.subject,
+            "notification_key": alert.key,
+            **{name: getattr(alert, name) for name in ("kind", "severity", "subject", "message")},
+        }
+        for alert in fresh
+    ]
+    with autopilot.store.write("ledger") as con:
+        insert_new(con, "notifications_outbox", TABLES["notifications_outbox"].unchecked(rows))
+    for alert in fresh:
+        _LOG.log(_LEVELS[alert.severity], alert.message)
+    return fresh
+
+
+def _raised(autopilot: Autopilot) -> set[str]:
+    keys = autopilot.store.query("ledger", "SELECT notification_key FROM notifications_outbox")
+    return set(keys["notification_key"].to_list())
