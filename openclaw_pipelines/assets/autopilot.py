@@ -59,7 +59,7 @@ def autopilot_assets(days: dg.DailyPartitionsDefinition) -> list[dg.AssetsDefini
     )
     def autopilot_cycle(
         context: dg.AssetExecutionContext, autopilot: dg.ResourceParam[Autopilot]
-    ) -> Iterator[dg.MaterializeResult]:
+    ) -> Iterator[dg.MaterializeResult[None]]:
         """Walk the ticks of the partitions in time order; what is recorded already stays as it is."""
         taken = 0
         keys = sorted(day_and_strategy(key) for key in context.partition_keys)

@@ -1,10 +1,13 @@
 """Evaluation: outcomes of decisions, metrics, and the report a person reads."""
 
+from typing import Any
+
 import dagster as dg
 
 from openclaw_pipelines.assets.metadata import markdown_table, spec_metadata
 from openclaw_pipelines.assets.partitions import day_and_strategy, day_by_strategy, same_day
 from openclaw_pipelines.resources.autopilot import Autopilot
+from openclaw_pipelines.resources.examination import examine_day
 
 GROUP = "evaluation"
 KINDS = {"duckdb", "polars"}
@@ -12,7 +15,7 @@ KINDS = {"duckdb", "polars"}
 
 def evaluation_assets(days: dg.DailyPartitionsDefinition) -> list[dg.AssetsDefinition]:
     """Assets of the evaluation layer."""
-    by_strategy = {
+    by_strategy: dict[str, Any] = {
         "group_name": GROUP,
         "kinds": KINDS,
         "partitions_def": day_by_strategy(days),
@@ -69,7 +72,7 @@ def evaluation_assets(days: dg.DailyPartitionsDefinition) -> list[dg.AssetsDefin
     def daily_report(context: dg.AssetExecutionContext, autopilot: dg.ResourceParam[Autopilot]) -> None:
         """One self-contained HTML page per day: exceptions first, then equity, trades, rejects, outcomes and costs."""
         for day in context.partition_keys:
-            path, html = autopilot.evaluator.report(day)
+            path, html = autopilot.evaluator.report(day, examine_day(autopilot, day))
             context.add_asset_metadata(
                 {"report": dg.MetadataValue.path(str(path)), "size_bytes": len(html.encode())}, partition_key=day
             )

@@ -1,5 +1,7 @@
 """Market data: instruments, candles, funding rates and features."""
 
+from typing import Any
+
 import dagster as dg
 
 from openclaw_pipelines.assets.metadata import markdown_table, spec_metadata, time_range
@@ -14,12 +16,12 @@ LIVE_TAG = "openclaw/live"
 
 def is_live(context: dg.AssetExecutionContext) -> bool:
     """Whether the run follows the clock."""
-    return context.run_tags.get(LIVE_TAG) == "true"
+    return bool(context.run_tags.get(LIVE_TAG) == "true")
 
 
 def market_assets(days: dg.DailyPartitionsDefinition) -> list[dg.AssetsDefinition]:
     """Assets of the market layer."""
-    daily = {
+    daily: dict[str, Any] = {
         "group_name": GROUP,
         "kinds": KINDS,
         "partitions_def": days,
@@ -27,7 +29,7 @@ def market_assets(days: dg.DailyPartitionsDefinition) -> list[dg.AssetsDefinitio
     }
 
     @dg.asset(group_name=GROUP, kinds=KINDS, metadata=spec_metadata("instruments"))
-    def instruments(autopilot: dg.ResourceParam[Autopilot]) -> dg.MaterializeResult:
+    def instruments(autopilot: dg.ResourceParam[Autopilot]) -> dg.MaterializeResult[None]:
         """Price units, lots, least orders, fees and lifecycle of the configured symbols, from the market source."""
         result = autopilot.ingest.instruments(autopilot.clock.now())
         rows = autopilot.store.query("market", "SELECT * FROM instruments WHERE source = ?", [autopilot.source])

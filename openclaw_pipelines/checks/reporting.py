@@ -5,37 +5,43 @@ instance on its own, and the run gets the worst of them, which blocks what stand
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
 
+from openclaw_pipelines.assets.metadata import markdown_table
+from openclaw_pipelines.domain.quality import CheckResult
 
-@dataclass(frozen=True)
-class Evaluated:
-    """One check on one partition."""
 
-    name: str
-    passed: bool
-    severity: dg.AssetCheckSeverity
-    metadata: dict[str, Any]
+def severity_of(result: CheckResult) -> dg.AssetCheckSeverity:
+    """Dagster's severity."""
+    return dg.AssetCheckSeverity.ERROR if result.severity == "error" else dg.AssetCheckSeverity.WARN
 
-    @property
-    def badness(self) -> int:
-        """0 passed, 1 a warning, 2 an error."""
-        if self.passed:
-            return 0
-        return 2 if self.severity is dg.AssetCheckSeverity.ERROR else 1
+
+def metadata_of(result: CheckResult) -> dict[str, Any]:
+    """The sentence, the numbers and the rows to act on."""
+    metadata: dict[str, Any] = {"finding": result.sentence, **result.facts}
+    if result.total_cases:
+        metadata["cases"] = markdown_table(result.cases, rows=50)
+        metadata["total_cases"] = result.total_cases
+    return metadata
+
+
+def badness(result: CheckResult) -> int:
+    """0 passed, 1 a warning, 2 an error."""
+    if result.passed:
+        return 0
+    return 2 if result.severity == "error" else 1
 
 
 def evaluate_partitions(
-    context: dg.AssetCheckExecutionContext, asset: str, evaluate: Callable[[str], list[Evaluated]]
+    context: dg.AssetCheckExecutionContext, asset: str, evaluate: Callable[[str], list[CheckResult]]
 ) -> Iterator[dg.AssetCheckResult]:
     """Evaluate every partition of the run and report it; one result per check goes to the run."""
     keys = context.op_execution_context.partition_keys
     results = {key: evaluate(key) for key in keys}
     if len(keys) == 1:
-        yield from (_result(asset, item, item.metadata) for item in results[keys[0]])
+        yield from (_result(asset, item, metadata_of(item)) for item in results[keys[0]])
         return
     for key, items in results.items():
         for item in items:
@@ -44,22 +50,22 @@ def evaluate_partitions(
                     asset_key=dg.AssetKey(asset),
                     check_name=item.name,
                     passed=item.passed,
-                    severity=item.severity,
-                    metadata={name: _value(value) for name, value in item.metadata.items()},
+                    severity=severity_of(item),
+                    metadata={name: _value(value) for name, value in metadata_of(item).items()},
                     partition=key,
                 )
             )
     yield from _worst(asset, results)
 
 
-def _worst(asset: str, results: dict[str, list[Evaluated]]) -> Iterator[dg.AssetCheckResult]:
-    by_name: dict[str, list[tuple[str, Evaluated]]] = {}
+def _worst(asset: str, results: dict[str, list[CheckResult]]) -> Iterator[dg.AssetCheckResult]:
+    by_name: dict[str, list[tuple[str, CheckResult]]] = {}
     for key, items in results.items():
         for item in items:
             by_name.setdefault(item.name, []).append((key, item))
     for own in by_name.values():
-        key, worst = max(own, key=lambda one: one[1].badness)
-        failed = [f"{key}: {item.metadata.get('finding', 'failed')}" for key, item in own if not item.passed]
+        key, worst = max(own, key=lambda one: badness(one[1]))
+        failed = [f"{key}: {item.sentence}" for key, item in own if not item.passed]
         metadata = {"partitions": len(own), "failed": len(failed), "findings": dg.MetadataValue.md(_listed(failed))}
         yield _result(asset, worst, metadata if failed else {**metadata, "example_partition": key})
 
@@ -68,9 +74,9 @@ def _listed(lines: list[str]) -> str:
     return "\n".join(f"- {line}" for line in lines[:50]) or "every partition passed"
 
 
-def _result(asset: str, item: Evaluated, metadata: dict[str, Any]) -> dg.AssetCheckResult:
+def _result(asset: str, item: CheckResult, metadata: dict[str, Any]) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
-        asset_key=asset, check_name=item.name, passed=item.passed, severity=item.severity, metadata=metadata
+        asset_key=asset, check_name=item.name, passed=item.passed, severity=severity_of(item), metadata=metadata
     )
 
 

@@ -4,7 +4,7 @@ The rules are in `domain.outcomes` and `domain.metrics`, the page is made in `re
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from openclaw_pipelines.contracts.time import DAY, day_start, interval_length
 from openclaw_pipelines.domain.audit import proposal_moved
 from openclaw_pipelines.domain.metrics import compute_metrics
 from openclaw_pipelines.domain.outcomes import due_outcomes, score_outcomes
+from openclaw_pipelines.domain.quality import CheckResult
 from openclaw_pipelines.report.data import ReportData, StrategyReport
 from openclaw_pipelines.resources import candle_store
 from openclaw_pipelines.resources.clock import Clock
@@ -27,7 +28,8 @@ from openclaw_pipelines.resources.runner import strategy_lock
 from openclaw_pipelines.resources.store import Store, insert, insert_new
 from openclaw_pipelines.settings import Settings
 
-NO_CHECKS = {
+Examined = tuple[str, str, CheckResult]
+CHECK_COLUMNS = {
     "name": pl.String,
     "asset": pl.String,
     "partition": pl.String,
@@ -126,7 +128,7 @@ class Evaluator:
             minimum_sample=settings.config.minimum_sample,
             positions=rows["autopilot_positions"],
             reconcile_events=rows["reconcile_events"],
-            funding=rows["autopilot_funding_payments"].rename({"bar_at": "funded_at"}),
+            funding=_funding(rows),
             max_leverage_bps=own.account_limits.max_leverage_bps,
         )
         fingerprint = sha256_of([__version__, settings.config_fingerprint])
@@ -171,8 +173,11 @@ class Evaluator:
 
     # ---- report
 
-    def report(self, day: str, checks: pl.DataFrame | None = None) -> tuple[Path, str]:
-        """Render the report of a day into the data folder; returns its path and text."""
+    def report(self, day: str, checks: Sequence[Examined] = ()) -> tuple[Path, str]:
+        """Render the report of a day into the data folder; returns its path and text.
+
+        checks: what was examined for the day, as asset, partition and result.
+        """
         from openclaw_pipelines.report.daily import render_daily_report
 
         settings = self.settings()
@@ -190,7 +195,7 @@ class Evaluator:
             version=__version__,
             strategies=tuple(self._strategy_report(settings, name, day) for name in settings.strategies),
             candles=candles,
-            checks=pl.DataFrame(schema=NO_CHECKS) if checks is None else checks,
+            checks=_checks_frame(checks),
         )
         html = render_daily_report(data)
         return _written(settings.data_dir / "reports" / f"{day}.html", html), html
@@ -198,14 +203,9 @@ class Evaluator:
     def _strategy_report(self, settings: Settings, name: str, day: str) -> StrategyReport:
         rows = self._day_rows(self.ledger(name), day)
         own = settings.strategy(name).own
-        reason = None
-        if rows["autopilot_ticks"].is_empty():
-            early = day_start(day) < day_start(own.start_day.isoformat())
-            reason = f"it starts on {own.start_day}" if early else "none of its ticks is recorded for this day"
         return StrategyReport(
             name=name,
             interval=own.interval,
-            no_data_reason=reason,
             decisions=rows["autopilot_decisions"],
             orders=rows["autopilot_orders"],
             fills=rows["autopilot_fills"],
@@ -215,7 +215,22 @@ class Evaluator:
             metrics=rows["autopilot_metrics"],
             ticks=rows["autopilot_ticks"],
             reconcile_events=rows["reconcile_events"],
+            funding=_funding(rows),
+            starts_at=day_start(own.start_day.isoformat()),
+            enabled=own.enabled,
         )
+
+
+def _checks_frame(checks: Sequence[Examined]) -> pl.DataFrame:
+    rows = [
+        (result.name, asset, partition, result.passed, result.severity, result.sentence)
+        for asset, partition, result in checks
+    ]
+    return pl.DataFrame(rows, schema=CHECK_COLUMNS, orient="row")
+
+
+def _funding(rows: dict[str, pl.DataFrame]) -> pl.DataFrame:
+    return rows["autopilot_funding_payments"].rename({"bar_at": "funded_at"})
 
 
 def _written(path: Path, text: str) -> Path:

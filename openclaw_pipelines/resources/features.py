@@ -5,12 +5,21 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from openclaw_pipelines.contracts.errors import MarketError
 from openclaw_pipelines.contracts.time import DAY, day_start, interval_length
 from openclaw_pipelines.domain.features import features, lookback_bars
 from openclaw_pipelines.resources import candle_store
+from openclaw_pipelines.resources.history import days_between, uncovered_days
 
 if TYPE_CHECKING:
     from openclaw_pipelines.resources.autopilot import Autopilot
+
+
+class FeatureHistoryError(MarketError):
+    """Candles before the day, on which its features are warmed, were never asked for."""
+
+    template = "the features of {day} read candles from {first} on; {missing} was not asked for. Materialize `candles`."
+    fields = ("day", "first", "missing")
 
 
 @dataclass(frozen=True)
@@ -47,6 +56,7 @@ def compute_features(autopilot: "Autopilot", day: str) -> DayFeatures:
     """Compute the features of a day for every interval and replace the stored ones."""
     settings, start = autopilot.settings(), day_start(day)
     args = (autopilot.store, autopilot.source, settings.market.symbols)
+    _refuse_missing_history(autopilot, day)
     parts = []
     for interval in settings.intervals:
         since = start - lookback_bars(interval) * interval_length(interval)
@@ -63,3 +73,13 @@ def compute_features(autopilot: "Autopilot", day: str) -> DayFeatures:
         end=start + DAY,
     )
     return DayFeatures(rows)
+
+
+def _refuse_missing_history(autopilot: "Autopilot", day: str) -> None:
+    """Values warmed on what happens to be stored would depend on the order in which days were materialized."""
+    settings = autopilot.settings()
+    longest = max(lookback_bars(interval) * interval_length(interval) for interval in settings.intervals)
+    days = days_between(settings, day_start(day) - longest, day_start(day))
+    missing = uncovered_days(autopilot.store, autopilot.source, settings, days)
+    if missing:
+        raise FeatureHistoryError(day, days[0], missing[0])

@@ -82,6 +82,22 @@ class Ingest:
         """Store the source's instruments of the configured symbols."""
         return candle_store.upsert_instruments(self.store, self.source.instruments(self.symbols, as_of))
 
+    def unknown_instruments(self) -> list[str]:
+        """Configured symbols of which the store has no instrument."""
+        known = candle_store.instruments(self.store, self.source.name)["symbol"].to_list()
+        return [symbol for symbol in self.symbols if symbol not in known]
+
+    def behind(self, day: str, now: datetime) -> bool:
+        """Whether bars of the day have closed that the source was not asked for."""
+        covered = coverage(self.store, self.source.name, [day])
+        for interval in self.intervals:
+            closed = min(floor_to(now, interval_length(interval)), day_start(day) + DAY)
+            for symbol in self.symbols:
+                until = covered.get((symbol, interval, day))
+                if until is None or until < closed:
+                    return True
+        return False
+
     def _continuing(self, day: datetime) -> dict[tuple[str, str], datetime]:
         """Where each series of the running day goes on: some bars before the point up to which it was asked."""
         covered = coverage(self.store, self.source.name, [f"{day:%Y-%m-%d}"])

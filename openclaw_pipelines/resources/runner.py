@@ -30,6 +30,7 @@ from openclaw_pipelines.domain.universe import rank_universe
 from openclaw_pipelines.resources import candle_store
 from openclaw_pipelines.resources.clock import Clock
 from openclaw_pipelines.resources.feed import Feed
+from openclaw_pipelines.resources.history import history_days, uncovered_days
 from openclaw_pipelines.resources.ledger import Head, StrategyLedger, opening_state
 from openclaw_pipelines.resources.locks import file_lock
 from openclaw_pipelines.resources.store import Store
@@ -81,11 +82,11 @@ class FeaturesNotReadyError(MarketError):
 
 
 class WarmUpError(MarketError):
-    """No candle at all before the inception of a strategy."""
+    """Candles before the inception of a strategy were never asked for."""
 
     template = (
-        "{strategy} warms its indicators on {bars} bars of {interval} before {inception}, the store has none of them. "
-        "Materialize `candles` for the days from {first} on, or set a later start_day."
+        "{strategy} starts on {inception} and warms up on {bars} bars of {interval} and on the days its universe ranks; "
+        "candles from {first} on were not asked for. Materialize `candles` and `features` from {first} on."
     )
     fields = ("strategy", "bars", "interval", "inception", "first")
 
@@ -256,7 +257,7 @@ class Runner:
         if day_start(day) > inception:
             raise HoleError(strategy.name, f"the day {inception:%Y-%m-%d}", day, f"{inception:%Y-%m-%d}")
         deployment, policy = self._new_deployment(settings, strategy, inception), policy_of(strategy)
-        bars = self._warm_up_bars(deployment, strategy)
+        bars = self._warm_up_bars(settings, deployment, strategy)
         state = opening_state(deployment, policy, bars)
         session = cycle.new_session(deployment, policy, state, ledger.chain(), settings.config_fingerprint)
         walk = Walk(ledger, session, inception)
@@ -277,15 +278,21 @@ class Runner:
             fingerprint=strategy.deployment_fingerprint,
         )
 
-    def _warm_up_bars(self, deployment: Deployment, strategy: StrategySettings) -> dict[datetime, dict[str, Any]]:
-        """Bars of the fixed number before inception, by close time."""
+    def _warm_up_bars(
+        self, settings: Settings, deployment: Deployment, strategy: StrategySettings
+    ) -> dict[datetime, dict[str, Any]]:
+        """Bars of the fixed number before inception, by close time.
+
+        Every day that was not asked for is an error: a warm-up on what happens to be stored would depend on the order
+        in which days were materialized.
+        """
+        missing = uncovered_days(self.store, self.source, settings, history_days(settings, strategy))
+        if missing:
+            inception = f"{deployment.inception:%Y-%m-%d}"
+            raise WarmUpError(strategy.name, deployment.warmup_bars, deployment.interval, inception, missing[0])
         start = deployment.inception - deployment.warmup_bars * strategy.interval
         feed = Feed.load(self.store, self.source, deployment, start, deployment.inception, strategy.costs)
-        bars = {at: own for at, own in sorted(feed.bars.items()) if at <= deployment.inception}
-        if not bars:
-            until, first = deployment.inception.isoformat(), f"{start:%Y-%m-%d}"
-            raise WarmUpError(strategy.name, deployment.warmup_bars, deployment.interval, until, first)
-        return bars
+        return {at: own for at, own in sorted(feed.bars.items()) if at <= deployment.inception}
 
     # ---- one tick
 

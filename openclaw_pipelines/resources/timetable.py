@@ -1,11 +1,13 @@
 """What is due now, out of settings and ledger, for sensors, the ticker and `openclaw status`."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from openclaw_pipelines.contracts.time import DAY, day_start, floor_to
 from openclaw_pipelines.domain.timing import Alert, Due, due_ticks, stale_market_alert, stalled_alert
 from openclaw_pipelines.resources import candle_store
 from openclaw_pipelines.resources.autopilot import Autopilot
+from openclaw_pipelines.resources.history import history_days, uncovered_days
 from openclaw_pipelines.resources.ingest import coverage
 
 
@@ -45,6 +47,18 @@ def features_missing(autopilot: Autopilot, day: str) -> bool:
     )
     newest = rows["newest"][0]
     return newest is None or newest < start + DAY - timedelta(hours=1)
+
+
+def missing_history(autopilot: Autopilot, strategies: Iterable[str]) -> list[str]:
+    """Days before the inceptions that strategies read and whose candles or features are not stored, in order."""
+    settings = autopilot.settings()
+    wanted: set[str] = set()
+    for name in strategies:
+        wanted |= set(history_days(settings, settings.strategy(name)))
+    days = sorted(wanted)
+    missing = set(uncovered_days(autopilot.store, autopilot.source, settings, days))
+    missing |= {day for day in days[-1:] if features_missing(autopilot, day)}
+    return sorted(missing)
 
 
 def alerts_now(autopilot: Autopilot, now: datetime) -> list[Alert]:

@@ -29,7 +29,7 @@ Asked = dict[str, tuple[str, int, float]]
 def strategy_ticks(context: dg.SensorEvaluationContext, autopilot: dg.ResourceParam[Autopilot]) -> dg.SensorResult:
     """One run per strategy that is due, for the oldest day that is not recorded in full."""
     now, settings = autopilot.clock.now(), autopilot.settings()
-    asked: Asked = {name: tuple(last) for name, last in json.loads(context.cursor or "{}").items()}  # type: ignore[misc]
+    asked: Asked = {name: tuple(last) for name, last in json.loads(context.cursor or "{}").items()}
     due = [due_of(autopilot, name, now) for name in settings.strategies]
     ready = [item for item in due if item is not None and bars_ready(autopilot, item, now)]
     chosen, asked = choose(ready, asked, now)

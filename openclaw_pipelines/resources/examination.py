@@ -1,0 +1,130 @@
+"""Examines stored data: the quality rules on a day's candles, and the ledger's own rules on a day of a strategy.
+
+Candle rules are in `domain.quality`; comparing recorded ticks with their replay is in `verification`. Asset checks and
+the daily report show what is found here.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import polars as pl
+
+from openclaw_pipelines.contracts.time import DAY, day_start
+from openclaw_pipelines.domain.quality import CheckResult, Window, run_all
+from openclaw_pipelines.domain.quality_window import Fact, Severity
+from openclaw_pipelines.resources import candle_store
+from openclaw_pipelines.resources.autopilot import Autopilot
+from openclaw_pipelines.resources.verification import Verification, verify_day
+from openclaw_pipelines.resources.walk import ticks_between
+
+LEDGER_CHECKS = {
+    "recorded_ticks_replay": "Recorded ticks, taken again from their recorded inputs, give every row again.",
+    "books_reconcile": "Cash and quantities equal what the recorded fills and funding add up to.",
+    "day_complete": "Every tick of the day is recorded.",
+    "entries_possible": "The day's universe holds a symbol that may be entered.",
+}
+"""Checks of a day of one strategy. The first two are errors, the others warnings."""
+
+_NO_CASES = pl.DataFrame()
+
+
+def examine_day(autopilot: Autopilot, day: str) -> list[tuple[str, str, CheckResult]]:
+    """Everything that can be examined of a day, as asset, partition and result."""
+    found = [("candles", day, result) for result in examine_candles(autopilot, day)]
+    for name, strategy in autopilot.settings().strategies.items():
+        if strategy.own.enabled and strategy.own.start_day.isoformat() <= day:
+            found += [("equity", f"{day}|{name}", result) for result in examine_ledger(autopilot, name, day)]
+    return found
+
+
+def examine_candles(autopilot: Autopilot, day: str) -> list[CheckResult]:
+    """Every quality rule on the stored candles of a day, with their revisions."""
+    settings, start = autopilot.settings(), day_start(day)
+    args = (autopilot.store, autopilot.source, settings.market.symbols)
+    frames = [candle_store.candles(*args, interval, start, start + DAY) for interval in settings.intervals]
+    revisions = [candle_store.revisions(*args, interval, start, start + DAY) for interval in settings.intervals]
+    listed = autopilot.store.query(
+        "market",
+        "SELECT symbol, listed_at FROM instruments WHERE source = ? AND listed_at IS NOT NULL",
+        [autopilot.source],
+    )
+    listed_at: dict[str, datetime] = dict(listed.iter_rows())
+    return run_all(
+        Window(
+            candles=pl.concat(frames),
+            symbols=settings.market.symbols,
+            intervals=settings.intervals,
+            start=start,
+            end=start + DAY,
+            as_of=autopilot.clock.now(),
+            quality=settings.config.quality,
+            revisions=pl.concat(revisions),
+            listed_at=listed_at,
+        )
+    )
+
+
+def examine_ledger(autopilot: Autopilot, strategy: str, day: str) -> list[CheckResult]:
+    """Every check of `LEDGER_CHECKS` on one day of one strategy."""
+    ledger = autopilot.runner.ledger(strategy)
+    start, end = day_start(day), day_start(day) + DAY
+    with ledger.reading():
+        recorded = ledger.recorded_ticks(start, end)
+        universe = ledger.universe(day)
+        mismatches = ledger.query(
+            "SELECT * FROM reconcile_events", "tick_at > ? AND tick_at <= ? AND NOT passed", [start, end]
+        )
+    own = autopilot.settings().strategy(strategy)
+    first = max(start, day_start(own.own.start_day.isoformat()))
+    expected = ticks_between(first, min(end, autopilot.clock.now()), own.interval)
+    return [
+        replay_result(verify_day(ledger, autopilot.executor, day)),
+        _reconciled(mismatches),
+        _complete(len(recorded), len(expected)),
+        _enterable(universe),
+    ]
+
+
+def replay_result(verification: Verification) -> CheckResult:
+    """Verification as a check: which rows differ, under which program version."""
+    found = len(verification.differences)
+    sentence = (
+        f"{verification.ticks} ticks replay to exactly the recorded rows"
+        if verification.passed
+        else f"{found} value(s) differ; run `openclaw verify` and compare the program versions"
+    )
+    facts: dict[str, Fact] = {"ticks": verification.ticks, "program_version": verification.program_version}
+    cases = pl.DataFrame([vars(item) for item in verification.differences], infer_schema_length=None)
+    return _result("recorded_ticks_replay", verification.passed, sentence, facts, cases)
+
+
+def _reconciled(mismatches: pl.DataFrame) -> CheckResult:
+    sentence = "; ".join(mismatches["message"].head(5).to_list()) or "every tick of the day reconciles"
+    facts = {"mismatches": mismatches.height}
+    return _result("books_reconcile", mismatches.is_empty(), sentence, facts, mismatches)
+
+
+def _complete(recorded: int, expected: int) -> CheckResult:
+    sentence = f"{recorded} of {expected} ticks that have closed are recorded"
+    return _result("day_complete", recorded >= expected, sentence, {"recorded": recorded, "expected": expected})
+
+
+def _enterable(universe: dict[str, object] | None) -> CheckResult:
+    selected = str(universe["selected"]) if universe else "[]"
+    reason = universe["reason"] if universe else "no universe is recorded for the day"
+    sentence = f"selected: {selected}" + (f"; {reason}" if reason else "")
+    return _result("entries_possible", selected != "[]", sentence, {})
+
+
+def _result(
+    name: str,
+    passed: bool,  # noqa: FBT001 - as in the result it makes
+    sentence: str,
+    facts: Mapping[str, Fact],
+    cases: pl.DataFrame = _NO_CASES,
+) -> CheckResult:
+    severity: Severity = "error" if name in ("recorded_ticks_replay", "books_reconcile") else "warning"
+    shown = _NO_CASES if passed else cases.head(50)
+    return CheckResult(
+        name, passed, severity, LEDGER_CHECKS[name], sentence, dict(facts), shown, 0 if passed else cases.height
+    )
