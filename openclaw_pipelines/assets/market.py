@@ -79,6 +79,7 @@ def market_assets(days: dg.DailyPartitionsDefinition) -> list[dg.AssetsDefinitio
                     "dagster/partition_row_count": result.rows.height,
                     "capped": result.capped,
                     "not_warm": result.not_warm,
+                    "history_days_missing": ", ".join(result.history_missing) or "none",
                     "regimes": markdown_table(result.regimes),
                     "at_the_last_bar": markdown_table(result.latest),
                 },

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from openclaw_pipelines.contracts.errors import MarketError
 from openclaw_pipelines.contracts.time import DAY, day_start, interval_length
 from openclaw_pipelines.domain.features import features, lookback_bars
 from openclaw_pipelines.resources import candle_store
@@ -15,18 +14,15 @@ if TYPE_CHECKING:
     from openclaw_pipelines.resources.autopilot import Autopilot
 
 
-class FeatureHistoryError(MarketError):
-    """Candles before the day, on which its features are warmed, were never asked for."""
-
-    template = "the features of {day} read candles from {first} on; {missing} was not asked for. Materialize `candles`."
-    fields = ("day", "first", "missing")
-
-
 @dataclass(frozen=True)
 class DayFeatures:
-    """Features of a day, and what a person wants to know of them."""
+    """Features of a day, and what a person wants to know of them.
+
+    history_missing: days before it that were not asked for, so that values are empty or less warm.
+    """
 
     rows: pl.DataFrame
+    history_missing: list[str]
 
     @property
     def capped(self) -> int:
@@ -56,7 +52,6 @@ def compute_features(autopilot: "Autopilot", day: str) -> DayFeatures:
     """Compute the features of a day for every interval and replace the stored ones."""
     settings, start = autopilot.settings(), day_start(day)
     args = (autopilot.store, autopilot.source, settings.market.symbols)
-    _refuse_missing_history(autopilot, day)
     parts = []
     for interval in settings.intervals:
         since = start - lookback_bars(interval) * interval_length(interval)
@@ -72,14 +67,12 @@ def compute_features(autopilot: "Autopilot", day: str) -> DayFeatures:
         start=start,
         end=start + DAY,
     )
-    return DayFeatures(rows)
+    return DayFeatures(rows, _history_missing(autopilot, day))
 
 
-def _refuse_missing_history(autopilot: "Autopilot", day: str) -> None:
-    """Values warmed on what happens to be stored would depend on the order in which days were materialized."""
+def _history_missing(autopilot: "Autopilot", day: str) -> list[str]:
+    """Days before it, on which the values are warmed, that were not asked for; their values are empty or less warm."""
     settings = autopilot.settings()
     longest = max(lookback_bars(interval) * interval_length(interval) for interval in settings.intervals)
     days = days_between(settings, day_start(day) - longest, day_start(day))
-    missing = uncovered_days(autopilot.store, autopilot.source, settings, days)
-    if missing:
-        raise FeatureHistoryError(day, days[0], missing[0])
+    return uncovered_days(autopilot.store, autopilot.source, settings, days)

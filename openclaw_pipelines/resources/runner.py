@@ -85,8 +85,8 @@ class WarmUpError(MarketError):
     """Candles before the inception of a strategy were never asked for."""
 
     template = (
-        "{strategy} starts on {inception} and warms up on {bars} bars of {interval} and on the days its universe ranks; "
-        "candles from {first} on were not asked for. Materialize `candles` and `features` from {first} on."
+        "{strategy} starts on {inception} and reads {bars} bars of {interval} and the days its universe ranks before it; "
+        "candles of {first} were not asked for. Materialize `candles` and `features` from {first} on."
     )
     fields = ("strategy", "bars", "interval", "inception", "first")
 
