@@ -60,16 +60,22 @@ def autopilot_assets(days: dg.DailyPartitionsDefinition) -> list[dg.AssetsDefini
     def autopilot_cycle(
         context: dg.AssetExecutionContext, autopilot: dg.ResourceParam[Autopilot]
     ) -> Iterator[dg.MaterializeResult[None]]:
-        """Walk the ticks of the partitions in time order; what is recorded already stays as it is."""
-        taken = 0
+        """Walk the ticks of the partitions in time order; what is recorded already stays as it is.
+
+        A live tick materializes only the tables it wrote rows to, so that a quiet minute leaves few events.
+        """
+        taken, touched = 0, set[str]()
         keys = sorted(day_and_strategy(key) for key in context.partition_keys)
         for n, (day, strategy) in enumerate(keys, start=1):
             report = autopilot.runner.run_day(strategy, day, live=is_live(context))
             taken += report.taken
             context.log.info("%s %s: %d ticks (%d of %d partitions)", day, strategy, report.taken, n, len(keys))
+            written = [name for name, table in TABLES_OF.items() if report.rows.get(table)]
+            touched |= set(written if is_live(context) else TABLES_OF)
             for asset, metadata in day_metadata(autopilot, strategy, day, report, live=is_live(context)).items():
-                context.add_asset_metadata(metadata, asset_key=asset, partition_key=f"{day}|{strategy}")
-        for name in TABLES_OF:
+                if asset in touched:
+                    context.add_asset_metadata(metadata, asset_key=asset, partition_key=f"{day}|{strategy}")
+        for name in (name for name in TABLES_OF if name in touched):
             yield dg.MaterializeResult(asset_key=name, metadata={"ticks_taken": taken, "partitions": len(keys)})
 
     return [autopilot_cycle]
@@ -84,5 +90,6 @@ def _spec(name: str) -> dg.AssetSpec:
         description=DESCRIPTIONS[name],
         deps=[own, *market, *instruments, *UPSTREAM[name]],
         kinds={"duckdb", "numba"},
+        skippable=True,
         metadata=spec_metadata(TABLES_OF[name]),
     )

@@ -85,7 +85,7 @@ class WarmUpError(MarketError):
     """Candles before the inception of a strategy were never asked for."""
 
     template = (
-        "{strategy} starts on {inception} and reads {bars} bars of {interval} and the days its universe ranks before it; "
+        "{strategy} starts on {inception} and reads {bars} bars of {interval} and days before it; "
         "candles of {first} were not asked for. Materialize `candles` and `features` from {first} on."
     )
     fields = ("strategy", "bars", "interval", "inception", "first")
