@@ -1,0 +1,40 @@
+"""`openclaw`: what an operator does outside Dagster. Each command is in `commands`; this file only names them.
+
+Exit code 0 is fine, 1 a named failure (one message on stderr), 2 wrong usage.
+"""
+
+import click
+
+from openclaw_pipelines import __version__
+from openclaw_pipelines.commands.shared import LazyGroup
+
+_HOME = "openclaw_pipelines.commands"
+COMMANDS = {
+    "init": f"{_HOME}.init:init",
+    "demo": f"{_HOME}.run:demo",
+    "web": f"{_HOME}.run:web",
+    "ticker": f"{_HOME}.run:ticker",
+    "status": f"{_HOME}.status:status",
+    "explain": f"{_HOME}.explain:explain",
+    "verify": f"{_HOME}.verify:verify",
+    "report": f"{_HOME}.data:report",
+    "tables": f"{_HOME}.data:tables",
+    "export": f"{_HOME}.data:export",
+    "market": f"{_HOME}.data:market",
+    "approve": f"{_HOME}.approvals:approve",
+    "decline": f"{_HOME}.approvals:decline",
+}
+"""Command -> where it is; imported only when called, so that `openclaw --help` is quick."""
+
+
+@click.group(cls=LazyGroup, commands_at=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="openclaw")
+def main() -> None:
+    """A trading autopilot that can be audited.
+
+    Reads its configuration from OPENCLAW_CONFIG or config/autopilot.yaml.
+    """
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""Dagster's instance folder: where it is, what its dagster.yaml says, and which strategies it knows."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from openclaw_pipelines.commands.shared import CommandError
+from openclaw_pipelines.settings import Settings
+from openclaw_pipelines.settings.load import project_home
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+HOME_VARIABLE = "DAGSTER_HOME"
+TEMPLATE = "dagster.yaml"
+
+
+class HomeNotAbsoluteError(CommandError):
+    """Dagster takes only an absolute folder."""
+
+    template = "DAGSTER_HOME is {folder!r}; Dagster takes only an absolute path. Unset it or give it in full."
+    fields = ("folder",)
+
+
+class TemplateMissingError(CommandError):
+    """The project's dagster.yaml is not where it should be."""
+
+    template = "no {file}, which says how Dagster keeps its runs. Put the project's dagster.yaml back, or run from it."
+    fields = ("file",)
+
+
+class InstanceError(CommandError):
+    """Dagster cannot open its instance."""
+
+    template = (
+        "Dagster cannot use {folder}: {reason}. Mend its dagster.yaml, or move the folder away and `openclaw init`."
+    )
+    fields = ("folder", "reason")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """An instance folder that can be used.
+
+    config_state: `written`, `kept` (as in the project) or `kept, differs` (an operator changed one of them).
+    """
+
+    home: Path
+    config_state: str
+
+
+def dagster_home(settings: Settings) -> Path:
+    """DAGSTER_HOME, or `dagster` in the data folder when it is not set."""
+    given = os.environ.get(HOME_VARIABLE)
+    if not given:
+        return settings.data_dir / "dagster"
+    home = Path(given).expanduser()
+    if not home.is_absolute():
+        raise HomeNotAbsoluteError(given)
+    return home
+
+
+def prepare_home(settings: Settings) -> Prepared:
+    """Make the folder with its dagster.yaml and export DAGSTER_HOME to this process and its children."""
+    home = dagster_home(settings)
+    template = project_home(settings.config_path) / TEMPLATE
+    if not template.is_file():
+        template = Path(__file__).resolve().parents[2] / TEMPLATE
+    if not template.is_file():
+        raise TemplateMissingError(str(template))
+    os.environ[HOME_VARIABLE] = str(home)
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        return Prepared(home, _place(template, home / TEMPLATE))
+    except OSError as error:
+        raise InstanceError(str(home), error.strerror or type(error).__name__) from error
+
+
+def _place(template: Path, target: Path) -> str:
+    text = template.read_text(encoding="utf-8")
+    if target.exists():
+        return "kept" if target.read_text(encoding="utf-8") == text else "kept, differs"
+    draft = target.with_name(f".{target.name}.{os.getpid()}.part")
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(target)
+    return "written"
+
+
+@contextmanager
+def open_instance(settings: Settings) -> Iterator["dg.DagsterInstance"]:
+    """The instance with every configured strategy as a partition; made when it does not exist yet."""
+    import dagster as dg
+
+    prepared = prepare_home(settings)
+    try:
+        instance = dg.DagsterInstance.from_config(str(prepared.home))
+    except dg.DagsterError as error:
+        raise InstanceError(str(prepared.home), str(error).splitlines()[0]) from error
+    with instance:
+        add_strategies(instance, settings)
+        yield instance
+
+
+def add_strategies(instance: "dg.DagsterInstance", settings: Settings) -> list[str]:
+    """Add the configured strategies that the instance does not know; returns those. None is ever removed."""
+    from openclaw_pipelines.assets.partitions import STRATEGIES
+
+    missing = sorted(set(settings.strategies) - set(instance.get_dynamic_partitions(STRATEGIES)))
+    if missing:
+        instance.add_dynamic_partitions(STRATEGIES, missing)
+    return missing

@@ -1,0 +1,179 @@
+"""`openclaw verify`: replay what is recorded and compare, follow the audit trail, print the ledger's hash."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from openclaw_pipelines.commands.shared import (
+    CommandError,
+    chosen,
+    console,
+    json_option,
+    print_json,
+    range_options,
+    refuse_reversed,
+    strategy_option,
+    table,
+)
+
+if TYPE_CHECKING:
+    from openclaw_pipelines.resources.autopilot import Autopilot
+    from openclaw_pipelines.resources.ledger_store import Difference
+    from openclaw_pipelines.resources.verification import Verification
+
+DIFFERENCES_SHOWN = 50
+
+
+class LedgerDiffersError(CommandError):
+    """The replay of recorded ticks does not give the recorded rows."""
+
+    template = (
+        "{differences} difference(s) between the ledger and its replay by version {version}; the rows are as they were. "
+        "Find what changed: the stored rows, or the program since they were written."
+    )
+    fields = ("differences", "version")
+
+
+@dataclass
+class Verified:
+    """One strategy's result. days: one entry per verified day with its differences; audit_rows: length of the chain."""
+
+    strategy: str
+    ledger_hash: str
+    audit_rows: int
+    ticks: int = 0
+    rows: int = 0
+    days: list[dict[str, Any]] = field(default_factory=list)
+    differences: list[dict[str, Any]] = field(default_factory=list)
+
+
+def recorded_days(autopilot: "Autopilot", strategy: str, first: date | None, last: date | None) -> list[str]:
+    """Days of a strategy that hold recorded ticks, oldest first."""
+    from openclaw_pipelines.contracts.enums import TickStatus
+
+    # the tick at 00:00 closes the day before
+    rows = autopilot.runner.ledger(strategy).query(
+        "SELECT DISTINCT strftime(tick_at - INTERVAL 1 MICROSECOND, '%Y-%m-%d') AS day FROM autopilot_ticks",
+        "status <> ?",
+        [TickStatus.INCEPTION.value],
+    )
+    days = sorted(rows["day"].to_list())
+    low, high = first.isoformat() if first else "", last.isoformat() if last else "9999"
+    return [day for day in days if low <= day <= high]
+
+
+def verify_strategy(
+    autopilot: "Autopilot", strategy: str, days: Sequence[str], done: Callable[[], None] = lambda: None
+) -> Verified:
+    """Verify `days` of one strategy and its whole audit trail; `done` is called after each day.
+
+    Raises:
+        BrokenChainError: the audit trail was tampered with.
+        MissingStateError: the state from which a day starts is not recorded.
+    """
+    from openclaw_pipelines.domain.audit import verify_chain
+    from openclaw_pipelines.resources.ledger_store import ledger_hash
+    from openclaw_pipelines.resources.verification import verify_day
+
+    ledger = autopilot.runner.ledger(strategy)
+    trail = ledger.query("SELECT * FROM admin_actions").sort("sequence")
+    account = autopilot.settings().config.account
+    result = Verified(
+        strategy, ledger_hash(autopilot.store, account, strategy), verify_chain(trail.iter_rows(named=True))
+    )
+    for day in days:
+        verification = verify_day(ledger, autopilot.executor, day)
+        _add(result, verification, autopilot)
+        done()
+    return result
+
+
+def _add(result: Verified, verification: "Verification", autopilot: "Autopilot") -> None:
+    rows = sum(verification.compared.values())
+    result.ticks += verification.ticks
+    result.rows += rows
+    result.days.append(
+        {"day": verification.day, "ticks": verification.ticks, "rows": rows, "equal": verification.passed}
+    )
+    for difference in verification.differences:
+        recorded_by = recorded_fingerprint(autopilot, verification.strategy, difference)
+        shown = {"day": verification.day, **asdict(difference), "program_version": verification.program_version}
+        result.differences.append({**shown, "recorded_by": recorded_by})
+
+
+def recorded_fingerprint(autopilot: "Autopilot", strategy: str, difference: "Difference") -> str | None:
+    """Run fingerprint of the stored row: code version, configuration, policy and bars under one hash."""
+    from openclaw_pipelines.contracts.schema import TABLES
+
+    own = TABLES[difference.table]
+    rows = autopilot.runner.ledger(strategy).query(f"SELECT {', '.join(own.key)}, run_fingerprint FROM {own.name}")
+    return stored_fingerprint(rows.to_dicts(), difference.key)
+
+
+def stored_fingerprint(rows: list[dict[str, Any]], key: str) -> str | None:
+    """Fingerprint of the row with that key text, None where there is no such row."""
+    from openclaw_pipelines.resources.store import key_text
+
+    for row in rows:
+        fingerprint: str = row.pop("run_fingerprint")
+        if key_text(row) == key:
+            return fingerprint
+    return None
+
+
+@click.command()
+@strategy_option
+@range_options
+@json_option
+def verify(strategies: tuple[str, ...], first_day: date | None, last_day: date | None, *, as_json: bool) -> None:
+    """Replay recorded days and compare every row; check the audit trail; print each ledger hash."""
+    from openclaw_pipelines import __version__
+    from openclaw_pipelines.resources.autopilot import open_autopilot
+
+    refuse_reversed(first_day, last_day)
+    autopilot = open_autopilot()
+    names = chosen(strategies, list(autopilot.settings().strategies))
+    days = {name: recorded_days(autopilot, name, first_day, last_day) for name in names}
+    with _progress(sum(map(len, days.values())), quiet=as_json) as done:
+        results = [verify_strategy(autopilot, name, days[name], done) for name in names]
+    if as_json:
+        print_json({"program_version": __version__, "strategies": [asdict(result) for result in results]})
+    else:
+        _show(results)
+    found = sum(len(result.differences) for result in results)
+    if found:
+        raise LedgerDiffersError(found, __version__)
+
+
+@contextlib.contextmanager
+def _progress(days: int, *, quiet: bool) -> Iterator[Callable[[], None]]:
+    """A bar on stderr while days are verified, where that is a terminal."""
+    from rich.progress import Progress
+
+    with Progress(console=console(stderr=True), disable=quiet, transient=True) as progress:
+        task = progress.add_task("verifying days", total=days)
+        yield lambda: progress.advance(task)
+
+
+def _show(results: list[Verified]) -> None:
+    out = console()
+    made = table(
+        "Verified", "strategy", "days", "ticks", "rows", "differences", "audit rows", "ledger hash", right=("days",)
+    )
+    for own in results:
+        counts = (len(own.days), own.ticks, own.rows, len(own.differences), own.audit_rows)
+        made.add_row(own.strategy, *(f"{count:,}" for count in counts), own.ledger_hash)
+    out.print(made)
+    differences = [row for own in results for row in own.differences]
+    if differences:
+        columns = ("day", "table", "kind", "key", "column", "stored", "given", "recorded_by", "program_version")
+        wrong = table("Differences", *columns)
+        for row in differences[:DIFFERENCES_SHOWN]:
+            wrong.add_row(*("-" if row[column] is None else str(row[column]) for column in columns))
+        out.print(wrong)
+        if len(differences) > DIFFERENCES_SHOWN:
+            out.print(f"{len(differences) - DIFFERENCES_SHOWN:,} more; `--json` lists all.")

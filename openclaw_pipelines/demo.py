@@ -1,0 +1,214 @@
+"""`openclaw demo`: a week of the embedded market for every strategy, through the same assets as in service.
+
+The layers run one after another as jobs on the persistent instance, so every run, check and materialization is on the
+pages of the web UI afterwards. Recorded ticks stay as they are: doing it again verifies and adds nothing.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from openclaw_pipelines.commands.shared import CommandError
+from openclaw_pipelines.contracts.enums import SourceKind
+from openclaw_pipelines.contracts.time import DAY
+from openclaw_pipelines.settings import Settings
+
+if TYPE_CHECKING:
+    import dagster as dg
+    import polars as pl
+
+    from openclaw_pipelines.resources.autopilot import Autopilot
+
+DAYS = 7
+FEATURE_DAYS = 11
+"""Days before a day that its features look back on."""
+QUIET = {"loggers": {"console": {"config": {"log_level": "WARNING"}}}}
+"""Run configuration: every event is on the run's page; the terminal shows only what went wrong."""
+RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+
+
+class NotEmbeddedError(CommandError):
+    """The demonstration would write made-up prices beside real ones."""
+
+    template = (
+        "the demo lives through the embedded market, this configuration reads {source}. "
+        "Unset OPENCLAW_MARKET, or give the demo a configuration and data folder of its own."
+    )
+    fields = ("source",)
+
+
+class LayerFailedError(CommandError):
+    """A run of the demonstration failed."""
+
+    template = "{job} failed in {step}: {reason}. See run {run_id} in the web UI (`make up`)."
+    fields = ("job", "step", "reason", "run_id")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Days of each layer, as partition keys. First and last."""
+
+    candles: tuple[str, str]
+    features: tuple[str, str]
+    ticks: tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one strategy did in the week. Money in quote currency."""
+
+    strategy: str
+    ticks: int
+    decisions: int
+    orders: int
+    fills: int
+    rejects: dict[str, int]
+    fees: Decimal
+    funding: Decimal
+    pnl: Decimal
+    open_positions: int
+    ledger_hash: str
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One run: a job over a range of partitions."""
+
+    says: str
+    job: str
+    first: str | None
+    last: str | None
+
+
+def plan(settings: Settings) -> Plan:
+    """The week from the first inception on, and the market data that its first and last tick rest on."""
+    start = min(strategy.own.start_day for strategy in settings.strategies.values())
+    last = start + timedelta(days=DAYS - 1)
+    # decisions of the last hour mature in the next day
+    return Plan(
+        candles=_range(start - timedelta(days=FEATURE_DAYS + 1), last + DAY),
+        features=_range(start - DAY, last),
+        ticks=_range(start, last),
+    )
+
+
+def _range(first: date, last: date) -> tuple[str, str]:
+    return first.isoformat(), last.isoformat()
+
+
+def layers(settings: Settings, partitions: Sequence[str]) -> list[Layer]:
+    """The runs in order. partitions: strategies in the order in which the instance knows them."""
+    from openclaw_pipelines import jobs
+
+    days = plan(settings)
+    slices = list(_slices(partitions, settings.strategies))
+    by_strategy = [(first, last, (f"{days.ticks[0]}|{first}", f"{days.ticks[1]}|{last}")) for first, last in slices]
+    return [
+        Layer("instruments", jobs.INSTRUMENTS, None, None),
+        Layer("candles, funding and their checks", jobs.MARKET_DAY, *days.candles),
+        *(Layer(f"autopilot cycle, {first} to {last}", jobs.CYCLE, *keys) for first, last, keys in by_strategy),
+        *(
+            Layer(f"outcomes and metrics, {first} to {last}", jobs.EVALUATION, *keys)
+            for first, last, keys in by_strategy
+        ),
+        Layer("daily reports", jobs.REPORT, *days.ticks),
+    ]
+
+
+def _slices(partitions: Sequence[str], wanted: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Runs of wanted names without another one between them, as a range over partitions needs.
+
+    >>> list(_slices(["a", "b", "old", "c"], ["a", "b", "c"]))
+    [('a', 'b'), ('c', 'c')]
+    """
+    own = set(wanted)
+    run: list[str] = []
+    for name in [*partitions, ""]:
+        if name in own:
+            run.append(name)
+        elif run:
+            yield run[0], run[-1]
+            run = []
+
+
+def run_layer(defs: "dg.Definitions", instance: "dg.DagsterInstance", layer: Layer) -> None:
+    """Execute one layer in this process.
+
+    Raises:
+        LayerFailedError: a step of it failed.
+    """
+    tags = {} if layer.first is None else {RANGE_START: layer.first, RANGE_END: layer.last or layer.first}
+    result = defs.resolve_job_def(layer.job).execute_in_process(
+        instance=instance, tags=tags, raise_on_error=False, run_config=QUIET
+    )
+    if not result.success:
+        raise _failure(layer, result)
+
+
+def _failure(layer: Layer, result: "dg.ExecuteInProcessResult") -> LayerFailedError:
+    failed = next((event for event in result.all_events if event.is_step_failure), None)
+    if failed is None:
+        return LayerFailedError(layer.job, "the run itself", "see its log", result.run_id)
+    error = failed.step_failure_data.error
+    cause = error.cause or error if error else None
+    reason = cause.message.strip() if cause else "no error was recorded"
+    return LayerFailedError(layer.job, failed.step_key, reason, result.run_id)
+
+
+def run_demo(
+    autopilot: "Autopilot", instance: "dg.DagsterInstance", progress: Callable[[Layer], Any] = lambda _: None
+) -> list[Result]:
+    """Live through the week; returns one result per strategy.
+
+    Raises:
+        NotEmbeddedError: the configuration reads another market.
+        LayerFailedError: a run failed; what was recorded before it stays.
+    """
+    from openclaw_pipelines.assets.partitions import STRATEGIES
+    from openclaw_pipelines.definitions import build_defs
+
+    settings = autopilot.settings()
+    if settings.market.source is not SourceKind.SIMULATED:
+        raise NotEmbeddedError(settings.market.source.value)
+    defs = build_defs()
+    for layer in layers(settings, instance.get_dynamic_partitions(STRATEGIES)):
+        progress(layer)
+        run_layer(defs, instance, layer)
+    return [strategy_result(autopilot, name) for name in settings.strategies]
+
+
+def strategy_result(autopilot: "Autopilot", strategy: str) -> Result:
+    """Counts and sums of a strategy's ledger up to the end of the week."""
+    from openclaw_pipelines.contracts.time import day_start
+    from openclaw_pipelines.resources.ledger_store import ledger_hash
+
+    settings, ledger = autopilot.settings(), autopilot.runner.ledger(strategy)
+    end = day_start(plan(settings).ticks[1]) + DAY
+    rows: dict[str, pl.DataFrame] = {}
+    with ledger.reading():
+        for name in ("ticks", "decisions", "orders", "fills", "equity"):
+            rows[name] = ledger.query(f"SELECT * FROM autopilot_{name}", "tick_at <= ?", [end]).sort("tick_at")
+    equity = rows["equity"].row(-1, named=True)
+    refused = rows["decisions"].filter(rows["decisions"]["status"] == "rejected")["reason_code"]
+    codes = refused.value_counts(sort=True)
+    return Result(
+        strategy=strategy,
+        ticks=rows["ticks"].height - 1,  # the first row is the inception
+        decisions=rows["decisions"].height,
+        orders=rows["orders"].height,
+        fills=int((rows["fills"]["qty"] > 0).sum()),
+        rejects=dict(codes.iter_rows()),
+        fees=equity["fees"],
+        funding=equity["funding"],
+        pnl=equity["equity"] - settings.strategy(strategy).own.capital,
+        open_positions=equity["open_positions"],
+        ledger_hash=ledger_hash(autopilot.store, settings.config.account, strategy, end=end),
+    )
+
+
+def report_path(settings: Settings) -> Path:
+    """The report of the week's last day."""
+    return settings.data_dir / "reports" / f"{plan(settings).ticks[1]}.html"
