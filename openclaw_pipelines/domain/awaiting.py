@@ -76,15 +76,19 @@ def verdicts(
 def approved_proposals(
     symbols: Sequence[str], bars: layout.Records, external: Sequence[External], buffer: layout.Records
 ) -> int:
-    """Write approved proposals to the front of `buffer` at this tick's closes. Returns how many."""
-    approved = [item for item in external if item.verdict == "approve"]
-    for record, item in zip(buffer, approved, strict=False):
+    """Write approved proposals to the front of `buffer` at this tick's closes. Returns how many.
+
+    Of several on one symbol only the latest is taken: the others would be its duplicates.
+    """
+    approved = {item.symbol: item for item in external if item.verdict == "approve"}
+    for record, item in zip(buffer, approved.values(), strict=False):
         record.symbol = symbols.index(item.symbol)
         record.price = bars[record.symbol].close
         record.external = 1
-        for name in ("action", "side", "qty", "confidence", "stop_distance", "target_distance", "trail_distance"):
+        for name in ("action", "side", "qty", "stop_distance", "target_distance", "trail_distance"):
             record[name] = getattr(item, name)
-    return min(len(approved), len(buffer))
+        record.confidence = 1.0  # ranks before the strategy's own fresh entry, of which it would else be the duplicate
+    return len(approved)
 
 
 def verdict_moves(tick_input: TickInput, awaiting: dict[str, Awaiting]) -> list[AuditEntry]:

@@ -177,18 +177,27 @@ def _preview_policies(session: Session, tick: _Tick, proposals: layout.Records) 
 
 def _act(session: Session, tick: _Tick, proposals: layout.Records, executor: Executor) -> None:
     """Record every verdict, then hand the approved ones to the executor."""
-    planned: set[str] = set()
-    for proposal in sorted(proposals, key=lambda item: int(item.rank)):
-        symbol = session.scale.symbol(proposal.symbol)
-        if symbol not in planned:  # a second proposal on a symbol is a DUPLICATE of the same key
-            planned.add(symbol)
-            _record_verdict(session, tick, proposal)
+    for proposal in _one_per_symbol(proposals):
+        _record_verdict(session, tick, proposal)
     executor.submit(session, tick.kernel, tick.account_limits, proposals)
     tick.phases["ACT"] = {
         "orders": sum(row["leg"] in ("entry", "exit") for row in tick.rows.get("autopilot_orders", [])),
         "mode": session.policy.mode.value,
         "shadow": session.policy.shadow,
     }
+
+
+def _one_per_symbol(proposals: layout.Records) -> list[Any]:
+    """The proposals that are recorded, by rank: the approved one of each symbol, else its first.
+
+    A second proposal on a symbol has the same key, and at most one of them is approved.
+    """
+    by_symbol: dict[int, Any] = {}
+    for proposal in sorted(proposals, key=lambda item: int(item.rank)):
+        known = by_symbol.get(int(proposal.symbol))
+        if known is None or (proposal.approved_qty and not known.approved_qty):
+            by_symbol[int(proposal.symbol)] = proposal
+    return sorted(by_symbol.values(), key=lambda item: int(item.rank))
 
 
 def _record_verdict(session: Session, tick: _Tick, proposal: Any) -> None:

@@ -146,10 +146,11 @@ class Deployment:
         return layout.Context(instruments, params, self.interval_seconds)
 
     def limits(self, policy: Policy) -> layout.Records:
-        """LIMITS[S]."""
+        """LIMITS[S]. For a symbol without limits nothing binds here: the control `POLICY_UNRESOLVED` refuses its entries."""
         limits = layout.new_limits(len(self.instruments))
         for record, item, lot in zip(limits, self.instruments, self.lots, strict=True):
-            _fill_limits(record, item, lot, policy.symbol_risk[item.symbol], policy.canary_bps)
+            if item.symbol in policy.symbol_risk:
+                _fill_limits(record, item, lot, policy.symbol_risk[item.symbol], policy.canary_bps)
         return limits
 
     def account_limits(self, policy: Policy, halt: layout.Halt) -> layout.Records:

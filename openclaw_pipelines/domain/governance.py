@@ -65,13 +65,15 @@ def _refusals(item: Instrument, policy: Policy, controls: Controls) -> tuple[tup
 
 def base_limits(policy: Policy, symbol: str) -> str:
     """JSON of the limits as configured, each with the layer it came from."""
-    risk, sources = policy.symbol_risk[symbol].model_dump(), policy.sources.get(symbol, {})
+    risk, sources = _risk(policy, symbol), policy.sources.get(symbol, {})
     return canonical_json({key: {"value": value, "from": sources.get(key, "default")} for key, value in risk.items()})
 
 
 def effective_limits(policy: Policy, item: Instrument) -> str:
     """JSON of the limits as applied, with what changed them: the canary factor and the instrument's own bounds."""
-    risk: dict[str, Any] = policy.symbol_risk[item.symbol].model_dump()
+    risk = _risk(policy, item.symbol)
+    if not risk:
+        return canonical_json({})
     applied: dict[str, dict[str, Any]] = {key: {"value": value} for key, value in risk.items()}
     if item.min_notional > risk["min_order_notional"]:
         applied["min_order_notional"] = {"value": item.min_notional, "because": "the exchange's least order"}
@@ -80,6 +82,11 @@ def effective_limits(policy: Policy, item: Instrument) -> str:
         applied["allow_short"] = {"value": False, "because": "spot cannot be sold short"}
     applied["size_bps"] = {"value": policy.canary_bps, "because": "canary" if policy.canary_bps < 10_000 else "full"}
     return canonical_json(applied)
+
+
+def _risk(policy: Policy, symbol: str) -> dict[str, Any]:
+    """Limits of a symbol; none where the policy could not be resolved."""
+    return policy.symbol_risk[symbol].model_dump() if symbol in policy.symbol_risk else {}
 
 
 def policy_source(policy: Policy, symbol: str) -> str:

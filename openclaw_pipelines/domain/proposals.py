@@ -1,8 +1,8 @@
 """The life of a proposal: which moves between states are legal.
 
 `proposed -> preview_rejected | approved`, `approved -> executed | execution_failed | shadowed | awaiting_approval`,
-`awaiting_approval -> approved | expired | declined`, `executed -> reconciled -> outcome_evaluated`. Refused and failed
-proposals are scored like the others, so they end in `outcome_evaluated` as well, without passing through execution.
+`awaiting_approval -> approved | expired | declined`, `executed -> reconciled -> outcome_evaluated`. Refused, held and
+failed proposals are scored like the others, but their state stays final: `outcome_evaluated` follows execution only.
 A component that could not judge abstains, which never reads as a hold.
 """
 

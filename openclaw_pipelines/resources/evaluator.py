@@ -58,14 +58,14 @@ class Evaluator:
         with strategy_lock(settings, strategy):
             decisions = ledger.query("SELECT * FROM autopilot_decisions", "tick_at > ? AND tick_at <= ?", [start, end])
             scored = ledger.query(
-                "SELECT outcome_key FROM autopilot_outcomes", "decided_at > ? AND decided_at <= ?", [start, end]
+                "SELECT * FROM autopilot_outcomes", "decided_at > ? AND decided_at <= ?", [start, end]
             )
             known_until = self._candles_known_until(settings, day)
             horizons = settings.config.outcome_horizons_seconds
             due = due_outcomes(decisions, scored["outcome_key"].to_list(), horizons, known_until)
-            if due.height:
-                candles = self._closes(settings, start, end + timedelta(seconds=max(horizons)) + DAY)
-                self._write_outcomes(ledger, score_outcomes(due, candles, known_until, settings.intervals), decisions)
+            candles = self._closes(settings, start, end + timedelta(seconds=max(horizons)) + DAY)
+            outcomes = score_outcomes(due, candles, known_until, settings.intervals)
+            self._write_outcomes(ledger, outcomes, scored, decisions)
         return ledger.query("SELECT * FROM autopilot_outcomes", "decided_at > ? AND decided_at <= ?", [start, end])
 
     def _candles_known_until(self, settings: Settings, day: str) -> datetime:
@@ -86,11 +86,16 @@ class Evaluator:
         args = (self.store, self.source, settings.market.symbols)
         return pl.concat([candle_store.candles(*args, interval, start, end) for interval in settings.intervals])
 
-    def _write_outcomes(self, ledger: StrategyLedger, outcomes: pl.DataFrame, decisions: pl.DataFrame) -> None:
+    def _write_outcomes(
+        self, ledger: StrategyLedger, outcomes: pl.DataFrame, scored: pl.DataFrame, decisions: pl.DataFrame
+    ) -> None:
         fingerprints = decisions.select("decision_key", "run_fingerprint")
         now = self.clock.now()
         rows = outcomes.join(fingerprints, on="decision_key").with_columns(recorded_at=pl.lit(now))
-        moves = self._evaluated(ledger, outcomes)
+        columns = ["decision_key", "horizon_seconds"]
+        moves = self._evaluated(ledger, pl.concat([scored.select(columns), outcomes.select(columns)]))
+        if rows.is_empty() and not moves:
+            return
         chain = ledger.chain()
         audit = [
             {**row, "recorded_at": now, "run_fingerprint": sha256_of([__version__, self.settings().config_fingerprint])}
@@ -102,12 +107,16 @@ class Evaluator:
                 insert(con, "admin_actions", TABLES["admin_actions"].unchecked(audit))
 
     def _evaluated(self, ledger: StrategyLedger, outcomes: pl.DataFrame) -> list:  # type: ignore[type-arg]
-        """Moves of executed proposals whose longest horizon is now scored."""
+        """Moves of executed proposals whose longest horizon is scored.
+
+        An outcome may be scored before the tick that fills its order is recorded, so earlier ones are looked at again.
+        """
         longest = max(self.settings().config.outcome_horizons_seconds)
-        done = outcomes.filter(pl.col("horizon_seconds") == longest)["decision_key"].to_list()
-        reconciled = ledger.query("SELECT subject FROM admin_actions", "to_state = 'reconciled'")["subject"].to_list()
+        done = set(outcomes.filter(pl.col("horizon_seconds") == longest)["decision_key"].to_list())
         states = (ProposalState.RECONCILED, ProposalState.OUTCOME_EVALUATED)
-        return [proposal_moved(key, *states, None) for key in sorted(set(done) & set(reconciled))]
+        moved = ledger.query("SELECT subject, to_state FROM admin_actions", "to_state IN (?, ?)", [*states])
+        reconciled, evaluated = (set(moved.filter(pl.col("to_state") == state)["subject"]) for state in states)
+        return [proposal_moved(key, *states, None) for key in sorted(done & reconciled - evaluated)]
 
     # ---- metrics
 

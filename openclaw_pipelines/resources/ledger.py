@@ -170,9 +170,10 @@ class StrategyLedger:
         """Proposals still waiting for an operator after a tick."""
         waiting = self.query(
             "SELECT p.* FROM autopilot_proposals p",
-            "p.state = 'awaiting_approval' AND p.tick_at <= ? AND NOT EXISTS (SELECT 1 FROM admin_actions a WHERE "
-            "a.subject = p.decision_key AND a.from_state = 'awaiting_approval' AND a.tick_at <= ?)",
-            [tick_at, tick_at],
+            "p.state = 'awaiting_approval' AND p.deployment_id = ? AND p.tick_at <= ? AND NOT EXISTS (SELECT 1 FROM "
+            "admin_actions a WHERE a.subject = p.decision_key AND a.from_state = 'awaiting_approval' AND "
+            "a.tick_at <= ?)",
+            [session.deployment.deployment_id, tick_at, tick_at],
         )
         return {row["decision_key"]: _awaiting_of(session, row) for row in waiting.to_dicts()}
 

@@ -236,13 +236,13 @@ class Runner:
         inception = day_start(strategy.own.start_day.isoformat())
         if head is None:
             return self._start(settings, strategy, ledger, day, inception)
+        if head.tick_at >= day_start(day) + DAY:
+            return None
         if _differs(head, strategy, inception):
-            if inception < head.tick_at:
+            if inception <= head.tick_at:  # a tick has one row, so the old deployment's last one cannot be an inception
                 new = f"{strategy.name}@{strategy.deployment_fingerprint[:12]}@{inception:%Y%m%d}"
                 raise DeploymentChangedError(strategy.name, head.tick_at.isoformat(), head.deployment_id, new)
             return self._start(settings, strategy, ledger, day, inception)
-        if head.tick_at >= day_start(day) + DAY:
-            return None
         if head.tick_at < day_start(day):
             missing = f"the tick of {(head.tick_at + strategy.interval).isoformat()}"
             raise HoleError(strategy.name, missing, day, f"{head.tick_at:%Y-%m-%d}")
@@ -319,7 +319,7 @@ class Runner:
                 session.use_policy(policy)
             tick_input = self._input(walk, session, feed, strategy, tick_at, universe, settle_only, switch)
             result = cycle.run_tick(session, tick_input, self.executor)
-            asked = effective_kill_switch(settings)[0]  # once more, just before an order counts
+            asked = effective_kill_switch(self.settings())[0]  # once more, just before an order counts
             if HALTS[asked] <= HALTS[switch]:
                 break
             switch = asked
