@@ -4,8 +4,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from openclaw_pipelines.contracts.enums import Action, ExitReason, ProposalState, RejectCode, Side
+from openclaw_pipelines.domain.deployment import Policy
 from openclaw_pipelines.domain.governance import base_limits, effective_limits, policy_source
 from openclaw_pipelines.domain.inputs import TickInput
+from openclaw_pipelines.domain.instruments import Instrument
 from openclaw_pipelines.domain.verdicts import CODES, Unit, sentence
 from openclaw_pipelines.kernel import money
 
@@ -52,9 +54,8 @@ def decision_row(
     policy, column = session.policy, int(proposal.symbol)
     instrument, code = session.deployment.instruments[column], RejectCode(int(proposal.code))
     measured, limit = numbers(session, proposal, code)
-    sources = policy.sources.get(instrument.symbol, {})
+    source = limit_source(policy, instrument, code)
     refused = state is ProposalState.PREVIEW_REJECTED
-    source = sources.get(CODES[code].setting)
     said = sentence(code, instrument.symbol, measured, limit, instrument.quote, source) if refused else SAID[state]
     shared = ("decision_key", "symbol", "action", "side", "proposed_qty", "intended_price", "confidence")
     return {
@@ -73,6 +74,14 @@ def decision_row(
         "model_calls": "[]",
         "universe_key": tick_input.universe_key,
     }
+
+
+def limit_source(policy: Policy, instrument: Instrument, code: RejectCode) -> str | None:
+    """Where the limit that a code speaks of came from; None where no limit decides it."""
+    resolved = policy.symbol_risk.get(instrument.symbol)
+    if code is RejectCode.MIN_ORDER_NOTIONAL and resolved and instrument.min_notional > resolved.min_order_notional:
+        return "the exchange"
+    return policy.sources.get(instrument.symbol, {}).get(CODES[code].setting)
 
 
 def numbers(session: "Session", proposal: Any, code: RejectCode) -> tuple[Decimal | None, Decimal | None]:

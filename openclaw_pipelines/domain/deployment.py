@@ -146,7 +146,7 @@ class Deployment:
         return layout.Context(instruments, params, self.interval_seconds)
 
     def limits(self, policy: Policy) -> layout.Records:
-        """LIMITS[S]. For a symbol without limits nothing binds here: the control `POLICY_UNRESOLVED` refuses its entries."""
+        """LIMITS[S]. A symbol without limits is bounded by nothing here; its control `POLICY_UNRESOLVED` refuses it."""
         limits = layout.new_limits(len(self.instruments))
         for record, item, lot in zip(limits, self.instruments, self.lots, strict=True):
             if item.symbol in policy.symbol_risk:

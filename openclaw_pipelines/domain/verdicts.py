@@ -129,14 +129,16 @@ def sentence(
     name = spec.setting or code.name
     numbers = ""
     if spec.unit is not Unit.NONE and measured is not None and limit is not None:
-        numbers = f": {_number(measured, spec.unit, quote)}, limit {_number(limit, spec.unit, quote)}"
+        alike = round(measured, 2) == round(limit, 2) and measured != limit
+        said = [_number(value, spec.unit, quote, places=8 if alike else 2) for value in (measured, limit)]
+        numbers = f": {said[0]}, limit {said[1]}"
     origin = f" (from {source})" if source else ""
     return f"'{name}' refused {symbol}: {spec.meaning}{numbers}{origin}. {spec.advice}".strip()
 
 
-def _number(value: Decimal, unit: Unit, quote: str) -> str:
+def _number(value: Decimal, unit: Unit, quote: str, *, places: int) -> str:
     if unit is Unit.QUOTE:
-        return f"{value:,.2f} {quote}"
+        return f"{value:,.{places}f} {quote}"
     if unit is Unit.QTY:
         return f"{value.normalize():f}"
     suffix = {Unit.BPS: " bps", Unit.SECONDS: " s"}.get(unit, "")
