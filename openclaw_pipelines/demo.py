@@ -11,8 +11,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from openclaw_pipelines.commands.shared import CommandError
 from openclaw_pipelines.contracts.enums import SourceKind
+from openclaw_pipelines.contracts.errors import ConfigError, OpenclawError
 from openclaw_pipelines.contracts.time import DAY
 from openclaw_pipelines.settings import Settings
 
@@ -30,7 +30,7 @@ QUIET = {"loggers": {"console": {"config": {"log_level": "WARNING"}}}}
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
-class NotEmbeddedError(CommandError):
+class NotEmbeddedError(ConfigError):
     """The demonstration would write made-up prices beside real ones."""
 
     template = (
@@ -40,7 +40,7 @@ class NotEmbeddedError(CommandError):
     fields = ("source",)
 
 
-class LayerFailedError(CommandError):
+class LayerFailedError(OpenclawError):
     """A run of the demonstration failed."""
 
     template = "{job} failed in {step}: {reason}. See run {run_id} in the web UI (`make up`)."

@@ -21,6 +21,7 @@ from openclaw_pipelines.commands.shared import (
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from openclaw_pipelines.domain.deployment import Deployment
     from openclaw_pipelines.resources.autopilot import Autopilot
     from openclaw_pipelines.resources.ledger import StrategyLedger
 
@@ -58,6 +59,7 @@ def collect(autopilot: "Autopilot", key: str, bars: int = BARS_SHOWN) -> dict[st
         return {
             "decision": _without(decision, "base_limits", "effective_limits", "features"),
             "candles": _candles(ledger, decision, bars),
+            "price_unit": _price_unit(ledger, decision),
             "indicators": json.loads(decision["features"]),
             "limits": _limits(decision),
             "proposal": _first(ledger, "autopilot_proposals", "decision_key = ?", [wanted]),
@@ -93,13 +95,11 @@ def _without(row: dict[str, Any], *columns: str) -> dict[str, Any]:
 
 def _candles(ledger: "StrategyLedger", decision: dict[str, Any], count: int) -> list[dict[str, Any]]:
     """The last bars of the symbol that the ticks up to the decision consumed, newest last, in quote currency."""
-    from openclaw_pipelines.domain.deployment import Deployment
     from openclaw_pipelines.domain.inputs import BAR_FIELDS, NO_BAR
     from openclaw_pipelines.kernel.layout import BarState
 
-    at, symbol = decision["tick_at"], decision["symbol"]
-    deployment = Deployment.from_payload(ledger.context_at(at)["deployment"])
-    unit = deployment.instruments[deployment.symbols.index(symbol)].price_unit
+    at, symbol, unit = decision["tick_at"], decision["symbol"], _price_unit(ledger, decision)
+    deployment = _deployment(ledger, decision)
     since = at - count * timedelta(seconds=deployment.interval_seconds)
     shown = []
     for row in ledger.inputs(since, at):
@@ -108,6 +108,18 @@ def _candles(ledger: "StrategyLedger", decision: dict[str, Any], count: int) -> 
         state = BarState(bar["bar_state"]).name.lower()
         shown.append({"closed_at": row["tick_at"], "state": state, **prices, "volume": bar["volume"]})
     return shown
+
+
+def _deployment(ledger: "StrategyLedger", decision: dict[str, Any]) -> "Deployment":
+    from openclaw_pipelines.domain.deployment import Deployment
+
+    return Deployment.from_payload(ledger.context_at(decision["tick_at"])["deployment"])
+
+
+def _price_unit(ledger: "StrategyLedger", decision: dict[str, Any]) -> Decimal:
+    """Quote currency per price unit, in which the kernel's indicators count."""
+    deployment = _deployment(ledger, decision)
+    return deployment.instruments[deployment.symbols.index(decision["symbol"])].price_unit
 
 
 def _limits(decision: dict[str, Any]) -> list[dict[str, Any]]:
@@ -180,7 +192,7 @@ def show(chain: dict[str, Any], out: "Console") -> None:
     decision = chain["decision"]
     out.print(f"[bold]{decision['decision_key']}[/]", soft_wrap=True)
     _show_rows(out, f"1. Candles of {decision['symbol']}, newest last", chain["candles"])
-    _show_pairs(out, "2. Indicators that the planner saw", chain["indicators"])
+    _show_pairs(out, f"2. Indicators, prices in units of {digits(chain['price_unit'])}", chain["indicators"])
     _show_rows(out, "3. Limits", chain["limits"])
     _show_verdict(out, decision)
     order = ("order_key", "tick_at", "leg", "side", "qty", "intended_price", "reason")

@@ -1,15 +1,21 @@
 """`openclaw demo`, `web` and `ticker`: commands that run the autopilot."""
 
+import contextlib
+import signal
 import time
+from collections.abc import Iterator
 from datetime import datetime
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from openclaw_pipelines.commands.shared import (
     TIME_TYPE,
+    chosen,
     console,
     json_option,
+    minute,
     money,
     print_json,
     refuse_reversed,
@@ -19,6 +25,7 @@ from openclaw_pipelines.commands.shared import (
 
 if TYPE_CHECKING:
     from openclaw_pipelines.demo import Result
+    from openclaw_pipelines.ticker import Ticked
 
 PORT = 3000
 
@@ -80,7 +87,7 @@ def web(port: int, *, read_only: bool) -> None:
     from openclaw_pipelines.settings import load_settings
     from openclaw_pipelines.web import serve
 
-    with open_instance(load_settings()) as instance:
+    with _until_stopped(), open_instance(load_settings()) as instance:
         serve(instance, port, read_only=read_only)
 
 
@@ -97,7 +104,30 @@ def ticker(clock: str, start: datetime | None, end: datetime | None, strategies:
     refuse_reversed(start, end)
     if clock == "replayed" and (start is None or end is None):
         raise click.UsageError("a replayed clock needs --from and --to")
-    prepare_home(load_settings())
+    settings = load_settings()
+    names = chosen(strategies, list(settings.strategies)) if strategies else None
+    prepare_home(settings)
     from openclaw_pipelines import ticker as resident
 
-    resident.main(clock=clock, start=start, end=end, strategies=strategies)
+    with _until_stopped():
+        taken = resident.main(clock=clock, start=start, end=end, strategies=names, show=_show_ticked)
+        click.echo(f"{taken} times had something due")
+
+
+def _show_ticked(ticked: "Ticked") -> None:
+    took = ", ".join(dict.fromkeys(ticked.strategies)) or "nothing taken"
+    click.echo(f"{minute(ticked.at)}  {took}")
+    for failure in ticked.failures:
+        click.echo(f"{minute(ticked.at)}  {failure}", err=True)
+
+
+@contextlib.contextmanager
+def _until_stopped() -> Iterator[None]:
+    """Ctrl-C and SIGTERM are how these commands end; both let them put their children away first."""
+
+    def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the shape that signal asks for
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, stop)
+    with contextlib.suppress(KeyboardInterrupt):
+        yield

@@ -60,7 +60,7 @@ class LazyGroup(click.Group):
             ctx.exit(FAILED)
 
 
-class Day(click.ParamType):
+class Day(click.ParamType[date]):
     """A UTC day as partition keys write it."""
 
     name = "YYYY-MM-DD"
@@ -77,7 +77,7 @@ class Day(click.ParamType):
             self.fail(f"{value!r}: {error}", param, ctx)
 
 
-class Time(click.ParamType):
+class Time(click.ParamType[datetime]):
     """A time in UTC, or a day for its 00:00."""
 
     name = "YYYY-MM-DD[THH:MM]"

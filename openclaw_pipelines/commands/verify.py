@@ -32,7 +32,7 @@ class LedgerDiffersError(CommandError):
     """The replay of recorded ticks does not give the recorded rows."""
 
     template = (
-        "{differences} difference(s) between the ledger and its replay by version {version}; the rows are as they were. "
+        "{differences} difference(s) between the ledger and its replay by version {version}; no row was changed. "
         "Find what changed: the stored rows, or the program since they were written."
     )
     fields = ("differences", "version")
