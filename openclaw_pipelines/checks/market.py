@@ -1,4 +1,4 @@
-"""Asset checks of `candles`, one per rule of `domain.quality`."""
+"""Asset checks of `candles` and `funding_rates`, one per rule of `domain.quality` and `domain.quality_funding`."""
 
 from collections.abc import Iterator
 
@@ -6,8 +6,9 @@ import dagster as dg
 
 from openclaw_pipelines.checks.reporting import evaluate_partitions
 from openclaw_pipelines.domain.quality import CHECKS
+from openclaw_pipelines.domain.quality_funding import FUNDING_CHECKS
 from openclaw_pipelines.resources.autopilot import Autopilot
-from openclaw_pipelines.resources.examination import examine_candles
+from openclaw_pipelines.resources.examination import examine_candles, examine_funding
 
 
 def market_checks(days: dg.DailyPartitionsDefinition) -> list[dg.AssetChecksDefinition]:
@@ -31,4 +32,16 @@ def market_checks(days: dg.DailyPartitionsDefinition) -> list[dg.AssetChecksDefi
     ) -> Iterator[dg.AssetCheckResult]:
         yield from evaluate_partitions(context, "candles", lambda day: examine_candles(autopilot, day))
 
-    return [candle_quality]
+    @dg.multi_asset_check(
+        name="funding_quality",
+        specs=[
+            dg.AssetCheckSpec(name, asset="funding_rates", description=text, partitions_def=days)
+            for name, text in FUNDING_CHECKS.items()
+        ],
+    )
+    def funding_quality(
+        context: dg.AssetCheckExecutionContext, autopilot: dg.ResourceParam[Autopilot]
+    ) -> Iterator[dg.AssetCheckResult]:
+        yield from evaluate_partitions(context, "funding_rates", lambda day: examine_funding(autopilot, day))
+
+    return [candle_quality, funding_quality]

@@ -5,7 +5,7 @@ A check describes and lists; it never mends. Gaps are never filled. What a singl
 """
 
 from openclaw_pipelines.domain.quality_coverage import coverage, freshness
-from openclaw_pipelines.domain.quality_rows import duplicates, off_grid, ohlc, revisions, schema, unclosed
+from openclaw_pipelines.domain.quality_rows import duplicates, off_grid, off_unit, ohlc, revisions, schema, unclosed
 from openclaw_pipelines.domain.quality_series import gaps, outliers, stale, zero_volume
 from openclaw_pipelines.domain.quality_window import MAX_CASES, Check, CheckResult, Fact, Severity, Window
 
@@ -17,6 +17,7 @@ CHECKS: tuple[Check, ...] = (
     Check("off_grid", "Bars open on multiples of their interval.", off_grid, "error"),
     Check("unclosed", "Only closed bars are stored.", unclosed, "error"),
     Check("ohlc", "High is highest, low is lowest, all are finite and positive.", ohlc, "error"),
+    Check("off_unit", "Prices are multiples of the instrument's price unit.", off_unit, "error"),
     Check("coverage", "Every configured symbol has bars.", coverage, "error"),
     Check("freshness", "The newest bar is recent.", freshness, "warning"),
     Check("gaps", "No bar is absent. Gaps are listed and never filled.", gaps, "warning", blocking=False),

@@ -1,14 +1,17 @@
 """Data-quality rules that look at single rows: columns, keys, the grid, prices and revisions."""
 
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import polars as pl
 from pandera.errors import SchemaErrors
 
 from openclaw_pipelines.contracts.market import Candles
 from openclaw_pipelines.contracts.time import interval_length
 from openclaw_pipelines.domain.quality_window import BAR, SERIES, Fact, Finding, Window, said
+from openclaw_pipelines.kernel import money
 
 _OHLC_CHECKS = {"high_is_highest", "low_is_lowest"}
 
@@ -105,6 +108,35 @@ def ohlc(window: Window) -> Finding:
         said(cases.height, "bar(s) contradict themselves; fetch them again or drop the source", "Prices are ordered."),
         {"broken_bars": cases.height},
     )
+
+
+def off_unit(window: Window) -> Finding:
+    """Bars with a price between two steps of their instrument, which no tick can take as exact money."""
+    found = [
+        part.filter(_off_unit(part, window.price_units[str(symbol)])).select(
+            *BAR, pl.lit(f"{window.price_units[str(symbol)].normalize():f}").alias("price_unit")
+        )
+        for (symbol,), part in window.candles.group_by("symbol", maintain_order=True)
+        if symbol in window.price_units
+    ]
+    cases = pl.concat(found).sort(*SERIES, "ts") if found else pl.DataFrame()
+    sentence = said(
+        cases.height,
+        "bar(s) have a price that is no multiple of the instrument's price unit; correct the bars, or give the "
+        "instrument a finer unit",
+        "All prices on their unit.",
+    )
+    return Finding(cases, sentence, {"off_unit_bars": cases.height})
+
+
+def _off_unit(bars: pl.DataFrame, unit: Decimal) -> pl.Series:
+    """Rows with a finite, positive price off the unit; prices that are none of both belong to `ohlc`."""
+    wrong = np.zeros(bars.height, dtype=bool)
+    for name in ("open", "high", "low", "close"):
+        prices = bars[name].to_numpy()
+        ordinary = np.isfinite(prices) & (prices > 0)
+        wrong |= ordinary & ~money.nearest_units(np.where(ordinary, prices, 0.0), unit)[1]
+    return pl.Series(wrong)
 
 
 def revisions(window: Window) -> Finding:

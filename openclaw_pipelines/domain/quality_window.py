@@ -6,6 +6,7 @@ The rules are in `quality_rows`, `quality_series` and `quality_coverage`; their 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import Literal
 
 import polars as pl
@@ -34,6 +35,7 @@ class Window:
     candles: rows of `contracts.market.Candles`, one source, any order.
     revisions: rows of `contracts.market.CandleRevisions`, later values of stored bars.
     listed_at: first trade of symbols, where known; a symbol is not expected before it.
+    price_units: finest price step of symbols, where known.
     """
 
     candles: pl.DataFrame
@@ -45,6 +47,7 @@ class Window:
     quality: Quality = field(default_factory=Quality)
     revisions: pl.DataFrame | None = None
     listed_at: Mapping[str, datetime] = field(default_factory=dict)
+    price_units: Mapping[str, Decimal] = field(default_factory=dict)
 
     def expected_end(self, interval: str) -> datetime:
         """Close of the last bar that the window can hold: its end, or the latest close at `as_of`."""

@@ -225,13 +225,11 @@ def kernel_lot(price_unit: Decimal, lot: Decimal) -> tuple[Decimal, int]:
     return lot * each, atoms
 
 
-def to_units(prices: NDArray[np.float64], unit: Decimal, symbol: str) -> NDArray[np.int64]:
-    """Prices as whole price units.
+def nearest_units(prices: NDArray[np.float64], unit: Decimal) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Prices in the nearest whole price units, and which of them lie on the unit within what `to_units` allows.
 
-    A price may be off by 1e-6 of a unit, and by what a float of its size cannot express.
-
-    Raises:
-        PriceUnitError: a price is off its unit; names the first such row.
+    >>> nearest_units(np.array([0.3, 0.35]), Decimal("0.1"))[1].tolist()
+    [True, False]
     """
     exponent = int(unit.normalize().as_tuple().exponent)
     power_of_ten = unit == Decimal(1).scaleb(exponent) and exponent <= 0
@@ -240,6 +238,18 @@ def to_units(prices: NDArray[np.float64], unit: Decimal, symbol: str) -> NDArray
     with np.errstate(invalid="ignore"):  # of infinities; they are refused below
         slack = np.minimum(1e-6 + 2 * np.spacing(np.abs(scaled)), 0.25)
         fits = (np.abs(scaled - whole) <= slack) & (whole >= 1) & (whole < 2**53)
+    return whole, fits
+
+
+def to_units(prices: NDArray[np.float64], unit: Decimal, symbol: str) -> NDArray[np.int64]:
+    """Prices as whole price units.
+
+    A price may be off by 1e-6 of a unit, and by what a float of its size cannot express.
+
+    Raises:
+        PriceUnitError: a price is off its unit; names the first such row.
+    """
+    whole, fits = nearest_units(prices, unit)
     wrong = np.flatnonzero(~fits)
     if wrong.size:
         row = int(wrong[0])

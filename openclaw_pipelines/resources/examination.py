@@ -6,11 +6,13 @@ the daily report show what is found here.
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 import polars as pl
 
 from openclaw_pipelines.contracts.time import DAY, day_start
 from openclaw_pipelines.domain.quality import CheckResult, Window, run_all
+from openclaw_pipelines.domain.quality_funding import funding_coverage
 from openclaw_pipelines.domain.quality_window import Fact, Severity
 from openclaw_pipelines.resources import candle_store
 from openclaw_pipelines.resources.autopilot import Autopilot
@@ -31,6 +33,7 @@ _NO_CASES = pl.DataFrame()
 def examine_day(autopilot: Autopilot, day: str) -> list[tuple[str, str, CheckResult]]:
     """Everything that can be examined of a day, as asset, partition and result."""
     found = [("candles", day, result) for result in examine_candles(autopilot, day)]
+    found += [("funding_rates", day, result) for result in examine_funding(autopilot, day)]
     for name, strategy in autopilot.settings().strategies.items():
         if strategy.own.enabled and strategy.own.start_day.isoformat() <= day:
             found += [("equity", f"{day}|{name}", result) for result in examine_ledger(autopilot, name, day)]
@@ -43,12 +46,7 @@ def examine_candles(autopilot: Autopilot, day: str) -> list[CheckResult]:
     args = (autopilot.store, autopilot.source, settings.market.symbols)
     frames = [candle_store.candles(*args, interval, start, start + DAY) for interval in settings.intervals]
     revisions = [candle_store.revisions(*args, interval, start, start + DAY) for interval in settings.intervals]
-    listed = autopilot.store.query(
-        "market",
-        "SELECT symbol, listed_at FROM instruments WHERE source = ? AND listed_at IS NOT NULL",
-        [autopilot.source],
-    )
-    listed_at: dict[str, datetime] = dict(listed.iter_rows())
+    known = _instruments(autopilot)
     return run_all(
         Window(
             candles=pl.concat(frames),
@@ -59,9 +57,35 @@ def examine_candles(autopilot: Autopilot, day: str) -> list[CheckResult]:
             as_of=autopilot.clock.now(),
             quality=settings.config.quality,
             revisions=pl.concat(revisions),
-            listed_at=listed_at,
+            listed_at=_known(known, "listed_at"),
+            price_units=_known(known, "price_unit"),
         )
     )
+
+
+def examine_funding(autopilot: Autopilot, day: str) -> list[CheckResult]:
+    """Whether the funding that was due on a day is stored."""
+    start, known = day_start(day), _instruments(autopilot)
+    symbols = autopilot.settings().market.symbols
+    return [
+        funding_coverage(
+            candle_store.funding_rates(autopilot.store, autopilot.source, symbols, start, start + DAY),
+            _known(known, "funding_interval_hours"),
+            start=start,
+            end=start + DAY,
+            as_of=autopilot.clock.now(),
+            listed_at=_known(known, "listed_at"),
+        )
+    ]
+
+
+def _instruments(autopilot: Autopilot) -> pl.DataFrame:
+    return candle_store.instruments(autopilot.store, autopilot.source, autopilot.settings().market.symbols)
+
+
+def _known(instruments: pl.DataFrame, column: str) -> dict[str, Any]:
+    """Values of a column by symbol, without the empty ones."""
+    return dict(instruments.select("symbol", column).drop_nulls().iter_rows())
 
 
 def examine_ledger(autopilot: Autopilot, strategy: str, day: str) -> list[CheckResult]:
@@ -77,12 +101,21 @@ def examine_ledger(autopilot: Autopilot, strategy: str, day: str) -> list[CheckR
     own = autopilot.settings().strategy(strategy)
     first = max(start, day_start(own.own.start_day.isoformat()))
     expected = ticks_between(first, min(end, autopilot.clock.now()), own.interval)
+    absent = _why_absent(autopilot, strategy, start, first)
     return [
         replay_result(verify_day(ledger, autopilot.executor, day)),
         _reconciled(mismatches),
         _complete(len(recorded), len(expected)),
-        _enterable(universe),
+        _enterable(universe, absent),
     ]
+
+
+def _why_absent(autopilot: Autopilot, strategy: str, start: datetime, first: datetime) -> str:
+    if first >= start + DAY:
+        return f"{strategy} starts on {first:%Y-%m-%d} and has no ticks before"
+    if start > autopilot.clock.now():
+        return "the day has not begun"
+    return "no universe is recorded for the day"
 
 
 def replay_result(verification: Verification) -> CheckResult:
@@ -109,9 +142,9 @@ def _complete(recorded: int, expected: int) -> CheckResult:
     return _result("day_complete", recorded >= expected, sentence, {"recorded": recorded, "expected": expected})
 
 
-def _enterable(universe: dict[str, object] | None) -> CheckResult:
+def _enterable(universe: dict[str, object] | None, absent: str) -> CheckResult:
     selected = str(universe["selected"]) if universe else "[]"
-    reason = universe["reason"] if universe else "no universe is recorded for the day"
+    reason = universe["reason"] if universe else absent
     sentence = f"selected: {selected}" + (f"; {reason}" if reason else "")
     return _result("entries_possible", selected != "[]", sentence, {})
 
