@@ -33,7 +33,7 @@ def build_defs(*, resource_overrides: Mapping[str, Any] | None = None) -> dg.Def
     return dg.Definitions(
         assets=[*market_assets(days), *autopilot_assets(days), *evaluation_assets(days)],
         asset_checks=[*market_checks(days), *autopilot_checks(days)],
-        jobs=jobs(),
+        jobs=list(jobs()),
         schedules=SCHEDULES,
         sensors=SENSORS,
         resources={**resources(), **(resource_overrides or {})},

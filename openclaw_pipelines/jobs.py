@@ -3,6 +3,7 @@
 A self-dependent asset runs alone, and partitions of different kinds do not mix in one run.
 """
 
+from functools import cache
 from typing import Any
 
 import dagster as dg
@@ -19,10 +20,11 @@ CYCLE_ASSETS = ("universe_snapshots", "proposals", "decisions", "orders", "fills
 MAX_RUNTIME_SECONDS = "3600"
 
 
-def jobs() -> list[Any]:
-    """Jobs of the code location."""
+@cache
+def jobs() -> tuple[Any, ...]:
+    """Jobs of the code location, the same objects for definitions and sensors."""
     cycle = dg.AssetSelection.assets(*CYCLE_ASSETS)
-    return [
+    return (
         _job(INSTRUMENTS, dg.AssetSelection.assets("instruments"), "Price units, lots and fees from the source."),
         _job(
             MARKET_LIVE,
@@ -38,7 +40,12 @@ def jobs() -> list[Any]:
         _job(CYCLE, cycle, "Every tick of the day, with the ledger checks."),
         _job(EVALUATION, dg.AssetSelection.assets("outcomes", "metrics"), "Outcomes that have matured, and metrics."),
         _job(REPORT, dg.AssetSelection.assets("daily_report"), "The page of the day."),
-    ]
+    )
+
+
+def jobs_named(*names: str) -> list[Any]:
+    """Some of the jobs, for a sensor that starts them."""
+    return [job for job in jobs() if job.name in names]
 
 
 def _job(name: str, selection: dg.AssetSelection, description: str) -> Any:

@@ -8,27 +8,30 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import dagster as dg
-from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
 from openclaw_pipelines.assets.market import LIVE_TAG
-from openclaw_pipelines.assets.partitions import STRATEGIES
+from openclaw_pipelines.assets.partitions import STRATEGIES, range_tags
 from openclaw_pipelines.contracts.errors import ConfigError, OpenclawError
-from openclaw_pipelines.contracts.time import DAY, day_start, floor_to, utc
+from openclaw_pipelines.contracts.time import floor_to, utc
 from openclaw_pipelines.definitions import build_defs
-from openclaw_pipelines.domain.timing import Due
+from openclaw_pipelines.domain.timing import Asked, Due, ask_again, failed_run_alert
 from openclaw_pipelines.jobs import CYCLE_LIVE, INSTRUMENTS, MARKET_DAY, MARKET_LIVE
 from openclaw_pipelines.resources.autopilot import Autopilot, open_autopilot
 from openclaw_pipelines.resources.clock import RealClock, ReplayedClock
 from openclaw_pipelines.resources.notifier import notify
-from openclaw_pipelines.resources.timetable import alerts_now, bars_ready, due_of, features_missing, missing_history
+from openclaw_pipelines.resources.timetable import alerts_now, bars_ready, due_of, needed_before
 
 TICKER_TAG = "openclaw/ticker"
 """Tag of the ticker's runs: process id and start of the process, to find runs that a killed ticker left."""
 POLL_SECONDS = 1.0
+RETRY_POLL_SECONDS = 5.0
+LATE_BAR_SECONDS = 5.0
+"""How long to leave the market alone while a bar that has closed is not published yet."""
+WATCH_EVERY = timedelta(minutes=1)
 Partition = str | tuple[str, str] | None
 """A partition key, the first and last key of a range, or none."""
 
@@ -47,13 +50,26 @@ class TickerRangeError(ConfigError):
     fields = ("start", "end")
 
 
+@dataclass(frozen=True)
+class Failure:
+    """A run that failed, or a look at what is due that did."""
+
+    job: str
+    partition: Partition
+    cause: str
+
+    def __str__(self) -> str:
+        """For the terminal."""
+        return f"{self.job} for {self.partition}: {self.cause}" if self.partition else f"{self.job}: {self.cause}"
+
+
 @dataclass
 class Ticked:
-    """What the ticker did at one time."""
+    """What the ticker did at one time. strategies: those that took ticks."""
 
     at: datetime
     strategies: list[str] = field(default_factory=list)
-    failures: list[str] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
 
 
 class Ticker:
@@ -71,74 +87,90 @@ class Ticker:
         self.autopilot, self.instance = autopilot, instance
         self._chosen = None if strategies is None else tuple(strategies)
         repository = build_defs(resource_overrides={"autopilot": autopilot}).get_repository_def()
+        self.jittered = isinstance(autopilot.clock, RealClock)
+        self._asked: Asked = {}
+        self._known: set[str] = set()
         self._jobs = {name: repository.get_job(name) for name in (CYCLE_LIVE, INSTRUMENTS, MARKET_DAY, MARKET_LIVE)}
         self._tags = {LIVE_TAG: "true", TICKER_TAG: process_tag(os.getpid())}
 
     @property
     def strategies(self) -> tuple[str, ...]:
-        """Strategies that this ticker takes."""
-        return self._chosen or tuple(self.autopilot.settings().strategies)
+        """Strategies that this ticker takes, as configured now."""
+        if self._chosen is not None:
+            return self._chosen
+        return tuple(name for name, own in self.autopilot.settings().strategies.items() if own.own.enabled)
 
     def start(self) -> int:
-        """Make the instance ready and fail the runs that a killed ticker left; returns how many those were."""
-        self.instance.add_dynamic_partitions(STRATEGIES, list(self.strategies))
+        """Make the instance ready and fail the runs that a killed ticker left; returns how many those were.
+
+        Raises:
+            TickFailedError: the instruments are unknown and the source does not give them.
+        """
         orphans = fail_orphans(self.instance)
         if self.autopilot.ingest.unknown_instruments():
-            self._must_run(INSTRUMENTS, None)
-        missing = missing_history(self.autopilot, self.strategies)
-        if missing:
-            self._must_run(MARKET_DAY, (missing[0], missing[-1]))
+            failure = self._run(INSTRUMENTS, None)
+            if failure is not None:
+                raise TickFailedError(INSTRUMENTS, None, self.autopilot.clock.now().isoformat(), failure)
         return orphans
 
     def tick(self, now: datetime) -> Ticked:
         """Take every strategy's ticks that have closed by `now`."""
         ticked = Ticked(now)
-        due = [item for item in (due_of(self.autopilot, name, now) for name in self.strategies) if item is not None]
-        if not due:
-            return ticked
-        for day in sorted({item.day for item in due}):
-            self._refresh_market(day, now, ticked)
+        due = [item for item in (self._due(name, now) for name in self.strategies) if item is not None]
+        for item in due:
+            self._refresh_market(item, now, ticked)
         for item in due:
             self._advance(item, now, ticked)
         return ticked
 
-    def _refresh_market(self, day: str, now: datetime, ticked: Ticked) -> None:
-        before = f"{day_start(day) - DAY:%Y-%m-%d}"
-        if features_missing(self.autopilot, before):
-            self._run_counted(MARKET_DAY, before, ticked)
-        if self.autopilot.ingest.behind(day, now):
-            self._run_counted(MARKET_LIVE, day, ticked)
+    def _due(self, strategy: str, now: datetime) -> Due | None:
+        return due_of(self.autopilot, strategy, now, jittered=self.jittered)
+
+    def _refresh_market(self, due: Due, now: datetime, ticked: Ticked) -> None:
+        """Ask for the market data that the ticks need and nobody asked for."""
+        for need in needed_before(self.autopilot, due):
+            if ask_again(self._asked, f"{MARKET_DAY} {need.first}", need.last, now):
+                self._run_counted(MARKET_DAY, (need.first, need.last), ticked)
+        if self.autopilot.ingest.behind(due.day, now):
+            minute = floor_to(now, timedelta(minutes=1)).isoformat()
+            if ask_again(self._asked, f"{MARKET_LIVE} {due.day}", minute, now, LATE_BAR_SECONDS):
+                self._run_counted(MARKET_LIVE, due.day, ticked)
 
     def _advance(self, due: Due | None, now: datetime, ticked: Ticked) -> None:
-        """Run day after day until nothing more can be taken; a run that waits for bars ends the round."""
+        """Run day after day until nothing more can be taken; a run that failed or waits is tried again later."""
         while due is not None and bars_ready(self.autopilot, due, now):
+            if not ask_again(self._asked, due.strategy, due.first.isoformat(), now):
+                return
+            self._know(due.strategy)
             if not self._run_counted(CYCLE_LIVE, f"{due.day}|{due.strategy}", ticked):
                 return
-            ticked.strategies.append(due.strategy)
-            left = due_of(self.autopilot, due.strategy, now)
+            left = self._due(due.strategy, now)
             if left is not None and left.first == due.first:
                 return
+            ticked.strategies.append(due.strategy)
             due = left
             if due is not None:
-                self._refresh_market(due.day, now, ticked)
+                self._refresh_market(due, now, ticked)
 
-    def _run_counted(self, job: str, partition: str, ticked: Ticked) -> bool:
+    def _know(self, strategy: str) -> None:
+        """A strategy that was added to the configuration becomes a partition."""
+        if strategy not in self._known:
+            self.instance.add_dynamic_partitions(STRATEGIES, [strategy])
+            self._known.add(strategy)
+
+    def _run_counted(self, job: str, partition: Partition, ticked: Ticked) -> bool:
         failure = self._run(job, partition)
         if failure is not None:
-            ticked.failures.append(f"{job} for {partition}: {failure}")
+            ticked.failures.append(Failure(job, partition, failure))
         return failure is None
-
-    def _must_run(self, job: str, partition: Partition) -> None:
-        failure = self._run(job, partition)
-        if failure is not None:
-            raise TickFailedError(job, partition, self.autopilot.clock.now().isoformat(), failure)
 
     def _run(self, job: str, partition: Partition) -> str | None:
         """Run a job in this process; None when it succeeded, else what failed."""
         tags = {key: value for key, value in self._tags.items() if key != LIVE_TAG or job != MARKET_DAY}
         if isinstance(partition, tuple):
-            tags |= {ASSET_PARTITION_RANGE_START_TAG: partition[0], ASSET_PARTITION_RANGE_END_TAG: partition[1]}
-            partition = None
+            partition, tags = (
+                (partition[0], tags) if partition[0] == partition[1] else (None, tags | range_tags(*partition))
+            )
         result = self._jobs[job].execute_in_process(
             instance=self.instance, partition_key=partition, tags=tags, raise_on_error=False
         )
@@ -183,7 +215,7 @@ def replayed_times(
     """Close times of the strategies' bars with `start < time <= end`, each once, in order."""
     lengths = {autopilot.settings().strategy(name).interval for name in strategies}
     at = start
-    while True:
+    while lengths:
         at = min(floor_to(at, length) + length for length in lengths)
         if at > end:
             return
@@ -201,22 +233,43 @@ def replay(ticker: Ticker, clock: ReplayedClock, start: datetime, end: datetime,
         clock.set(at)
         ticked = ticker.tick(at)
         if ticked.failures:
-            job, _, cause = ticked.failures[0].partition(": ")
-            raise TickFailedError(job, "its partition", at.isoformat(), cause)
+            first = ticked.failures[0]
+            raise TickFailedError(first.job, first.partition, at.isoformat(), first.cause)
         taken += bool(ticked.strategies)
         show(ticked)
     return taken
 
 
 def follow(ticker: Ticker, show: Callable[[Ticked], None]) -> None:
-    """Follow the real clock until interrupted. A failed run raises an alert and is caught up by the next."""
+    """Follow the real clock until interrupted. What fails is shown, raises an alert and is tried again."""
+    watched = ticker.autopilot.clock.now() - WATCH_EVERY
     while True:
         now = ticker.autopilot.clock.now()
-        ticked = ticker.tick(now)
+        ticked = attempted(ticker, now)
+        if ticked.failures or now - watched >= WATCH_EVERY:
+            ticked.failures += watch(ticker, ticked, now)
+            watched = now
         if ticked.strategies or ticked.failures:
             show(ticked)
-        notify(ticker.autopilot, alerts_now(ticker.autopilot, now))
-        time.sleep(POLL_SECONDS)
+        time.sleep(POLL_SECONDS if not ticked.failures else RETRY_POLL_SECONDS)
+
+
+def attempted(ticker: Ticker, now: datetime) -> Ticked:
+    """A tick whose errors, as a locked store or an unreadable configuration, are failures and end nothing."""
+    try:
+        return ticker.tick(now)
+    except OpenclawError as error:
+        return Ticked(now, failures=[Failure("ticker", None, f"{type(error).__name__}: {error}")])
+
+
+def watch(ticker: Ticker, ticked: Ticked, now: datetime) -> list[Failure]:
+    """Raise alerts for what failed and for what stands still; returns what kept it from doing so."""
+    failed = [failed_run_alert(failure.job, str(failure), now) for failure in ticked.failures]
+    try:
+        notify(ticker.autopilot, [*failed, *alerts_now(ticker.autopilot, now)])
+    except OpenclawError as error:
+        return [Failure("alerts", None, f"{type(error).__name__}: {error}")]
+    return []
 
 
 def main(

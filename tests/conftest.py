@@ -1,8 +1,14 @@
 """Fixtures shared by all tests."""
 
+import sys
 from pathlib import Path
 
 import pytest
+
+# importlib mode has no packages of tests, so what several folders share is found by its folder
+sys.path.insert(0, str(Path(__file__).parent))
+
+pytest_plugins = ["dagster_world"]
 
 
 @pytest.fixture(scope="session")

@@ -61,7 +61,8 @@ def _describe(metadata: dict[str, Metadata], autopilot: Autopilot, strategy: str
 
 def _codes(decisions: pl.DataFrame) -> dg.MarkdownMetadataValue:
     refused = decisions.filter(pl.col("status") == "rejected")
-    return markdown_table(refused.group_by("reason_code").len("decisions").sort("decisions", descending=True))
+    counted = refused.group_by("reason_code").len("decisions")
+    return markdown_table(counted.sort("decisions", "reason_code", descending=[True, False]))
 
 
 def _universe(row: dict[str, Any]) -> Metadata:

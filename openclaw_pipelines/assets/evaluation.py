@@ -21,10 +21,9 @@ def evaluation_assets(days: dg.DailyPartitionsDefinition) -> list[dg.AssetsDefin
         "partitions_def": day_by_strategy(days),
         "backfill_policy": dg.BackfillPolicy.single_run(),
     }
-    next_day = dg.MultiToSingleDimensionPartitionMapping(partition_dimension_name="day")
 
     @dg.asset(
-        deps=["decisions", dg.AssetDep("candles", partition_mapping=next_day)],
+        deps=["decisions", dg.AssetDep("candles", partition_mapping=same_day())],
         metadata=spec_metadata("autopilot_outcomes"),
         **by_strategy,
     )

@@ -10,13 +10,15 @@ from openclaw_pipelines.resources.features import compute_features
 
 GROUP = "market"
 KINDS = {"duckdb", "polars"}
+LOOKBACK_DAYS = 11
+"""Days before a day on which its features are warmed, with hourly bars."""
 LIVE_TAG = "openclaw/live"
 """Tag of runs that follow the clock: they ask only for what is new and may wait for late bars."""
 
 
 def is_live(context: dg.AssetExecutionContext) -> bool:
     """Whether the run follows the clock."""
-    return bool(context.run_tags.get(LIVE_TAG) == "true")
+    return context.run.tags.get(LIVE_TAG) == "true"
 
 
 def market_assets(days: dg.DailyPartitionsDefinition) -> list[dg.AssetsDefinition]:
@@ -65,8 +67,10 @@ def market_assets(days: dg.DailyPartitionsDefinition) -> list[dg.AssetsDefinitio
             result = autopilot.ingest.funding_day(day, autopilot.clock.now())
             context.add_asset_metadata({"source": autopilot.source, **vars(result)}, partition_key=day)
 
+    look_back = dg.TimeWindowPartitionMapping(start_offset=-LOOKBACK_DAYS, allow_nonexistent_upstream_partitions=True)
+
     @dg.asset(
-        deps=[dg.AssetDep(candles, partition_mapping=dg.TimeWindowPartitionMapping(start_offset=-11))],
+        deps=[dg.AssetDep(candles, partition_mapping=look_back)],
         metadata=spec_metadata("features"),
         **daily,
     )

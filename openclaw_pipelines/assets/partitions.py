@@ -1,6 +1,7 @@
 """Partitions of the assets and how they map onto each other."""
 
 import dagster as dg
+from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
 from openclaw_pipelines.settings import Settings
 
@@ -20,8 +21,8 @@ def day_by_strategy(days: dg.DailyPartitionsDefinition) -> dg.MultiPartitionsDef
 
 
 def previous_day() -> dg.MultiPartitionMapping:
-    """The same strategy's day before."""
-    before = dg.TimeWindowPartitionMapping(start_offset=-1, end_offset=-1)
+    """The same strategy's day before; the first day has none."""
+    before = dg.TimeWindowPartitionMapping(start_offset=-1, end_offset=-1, allow_nonexistent_upstream_partitions=True)
     return dg.MultiPartitionMapping(
         {
             "day": dg.DimensionPartitionMapping("day", before),
@@ -33,6 +34,11 @@ def previous_day() -> dg.MultiPartitionMapping:
 def same_day() -> dg.MultiToSingleDimensionPartitionMapping:
     """Between days and days by strategy."""
     return dg.MultiToSingleDimensionPartitionMapping(partition_dimension_name="day")
+
+
+def range_tags(first: str, last: str) -> dict[str, str]:
+    """Tags of a run over all partitions from one key to another."""
+    return {ASSET_PARTITION_RANGE_START_TAG: first, ASSET_PARTITION_RANGE_END_TAG: last}
 
 
 def day_and_strategy(key: str) -> tuple[str, str]:

@@ -17,7 +17,9 @@ _LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ER
 def notify(autopilot: Autopilot, alerts: Iterable[Alert]) -> list[Alert]:
     """Raise alerts that were not raised before; returns those."""
     wanted = list(alerts)
-    known = _raised(autopilot)
+    if not wanted:
+        return []
+    known = _raised(autopilot, wanted)
     fresh = [alert for alert in wanted if alert.key not in known]
     if not fresh:
         return []
@@ -45,6 +47,10 @@ def notify(autopilot: Autopilot, alerts: Iterable[Alert]) -> list[Alert]:
     return fresh
 
 
-def _raised(autopilot: Autopilot) -> set[str]:
-    keys = autopilot.store.query("ledger", "SELECT notification_key FROM notifications_outbox")
-    return set(keys["notification_key"].to_list())
+def _raised(autopilot: Autopilot, alerts: list[Alert]) -> set[str]:
+    """Keys among those of `alerts` that stand in the outbox."""
+    keys = [alert.key for alert in alerts]
+    sql = (
+        f"SELECT notification_key FROM notifications_outbox WHERE notification_key IN ({', '.join('?' for _ in keys)})"
+    )
+    return set(autopilot.store.query("ledger", sql, keys)["notification_key"].to_list())

@@ -3,33 +3,68 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from openclaw_pipelines.contracts.time import DAY, day_start, floor_to
-from openclaw_pipelines.domain.timing import Alert, Due, due_ticks, stale_market_alert, stalled_alert
+from openclaw_pipelines.contracts.time import DAY, day_start, floor_to, interval_length
+from openclaw_pipelines.domain.timing import Alert, Due, Need, Waiting, due_ticks, stale_market_alert, stalled_alert
 from openclaw_pipelines.resources import candle_store
 from openclaw_pipelines.resources.autopilot import Autopilot
 from openclaw_pipelines.resources.history import history_days, uncovered_days
 from openclaw_pipelines.resources.ingest import coverage
 
 
-def due_of(autopilot: Autopilot, strategy: str, now: datetime) -> Due | None:
-    """Ticks of a strategy that have closed and are not recorded; None when there are none or it is switched off."""
+def due_of(autopilot: Autopilot, strategy: str, now: datetime, *, jittered: bool = True) -> Due | None:
+    """Ticks of a strategy that have closed and are not recorded; None when there are none or it is switched off.
+
+    jittered: whether the strategy's own delay counts; on a replayed clock nobody has to be spared.
+    """
     own = autopilot.settings().strategy(strategy)
     if not own.own.enabled:
         return None
     inception = day_start(own.own.start_day.isoformat())
     newest = autopilot.runner.ledger(strategy).newest_tick()
     after = inception if newest is None else max(newest, inception)
-    return due_ticks(strategy, own.own.interval, own.interval, after, now, own.own.jitter_seconds)
+    return due_ticks(strategy, own.own.interval, own.interval, after, now, own.own.jitter_seconds if jittered else 0)
 
 
 def bars_ready(autopilot: Autopilot, due: Due, now: datetime) -> bool:
     """Whether the source was asked for the bars of the first due tick, or the deadline for them has passed."""
+    return deadline_passed(autopilot, due, now) or bars_asked(autopilot, due)
+
+
+def deadline_passed(autopilot: Autopilot, due: Due, now: datetime) -> bool:
+    """Whether the first due tick goes without the bars that are still absent."""
+    own = autopilot.settings().strategy(due.strategy).own
+    return now >= due.first + timedelta(seconds=own.bar_deadline_seconds)
+
+
+def bars_asked(autopilot: Autopilot, due: Due) -> bool:
+    """Whether the source was asked for the bars of the first due tick after they closed."""
     own = autopilot.settings().strategy(due.strategy)
-    if now >= due.first + timedelta(seconds=own.own.bar_deadline_seconds):
-        return True
     covered = coverage(autopilot.store, autopilot.source, [due.day])
     untils = [covered.get((symbol, own.own.interval, due.day)) for symbol in own.symbols]
     return all(until is not None and until >= due.first for until in untils)
+
+
+def waiting_of(autopilot: Autopilot, due: Due, now: datetime) -> Waiting:
+    """What stands between a strategy and its first due tick.
+
+    After an outage nobody has asked for the bars yet, though their deadline has passed: those are needed first.
+    """
+    asked, late = bars_asked(autopilot, due), deadline_passed(autopilot, due, now)
+    needs = list(needed_before(autopilot, due))
+    if late and not asked:
+        needs.append(Need(due.day, due.day, whole=due.day < market_day(now)))
+    return Waiting(due, ready=asked or late, needs=tuple(needs))
+
+
+def needed_before(autopilot: Autopilot, due: Due) -> tuple[Need, ...]:
+    """Market days that a strategy reads at its inception, and the features that the universe of a new day reads."""
+    own = autopilot.settings().strategy(due.strategy)
+    if due.first - own.interval == day_start(own.own.start_day.isoformat()):
+        missing = missing_history(autopilot, [due.strategy])
+        return (Need(missing[0], missing[-1], whole=True),) if missing else ()
+    before = f"{day_start(due.day) - DAY:%Y-%m-%d}"
+    opens_day = due.first - own.interval == day_start(due.day)
+    return (Need(before, before, whole=True),) if opens_day and features_missing(autopilot, before) else ()
 
 
 def market_day(now: datetime) -> str:
@@ -46,7 +81,8 @@ def features_missing(autopilot: Autopilot, day: str) -> bool:
         [autopilot.source, start, start + DAY],
     )
     newest = rows["newest"][0]
-    return newest is None or newest < start + DAY - timedelta(hours=1)
+    length = max(timedelta(hours=1), interval_length(autopilot.settings().intervals[0]))
+    return newest is None or newest < start + DAY - length
 
 
 def missing_history(autopilot: Autopilot, strategies: Iterable[str]) -> list[str]:

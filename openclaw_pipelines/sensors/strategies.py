@@ -5,66 +5,62 @@ or failed start is caught up by the next; the ledger's primary key, not the run 
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 
 import dagster as dg
 
 from openclaw_pipelines.assets.market import LIVE_TAG
-from openclaw_pipelines.assets.partitions import STRATEGIES, strategies
-from openclaw_pipelines.domain.timing import Alert, Due
-from openclaw_pipelines.jobs import CYCLE_LIVE
+from openclaw_pipelines.assets.partitions import STRATEGIES, range_tags, strategies
+from openclaw_pipelines.domain.timing import Asked, Due, Need, choose, failed_run_alert
+from openclaw_pipelines.jobs import CYCLE_LIVE, MARKET_DAY, MARKET_LIVE, jobs_named
 from openclaw_pipelines.resources.autopilot import Autopilot
 from openclaw_pipelines.resources.notifier import notify
-from openclaw_pipelines.resources.timetable import alerts_now, bars_ready, due_of
-
-RETRY_SECONDS = 120
-"""A tick that was asked for and is still due after this time is asked for again."""
-
-Asked = dict[str, tuple[str, int, float]]
-"""Per strategy: the tick asked for last, which attempt that was, and when."""
+from openclaw_pipelines.resources.timetable import alerts_now, due_of, waiting_of
 
 
-@dg.sensor(job_name=CYCLE_LIVE, minimum_interval_seconds=5)
+@dg.sensor(jobs=jobs_named(CYCLE_LIVE, MARKET_DAY, MARKET_LIVE), minimum_interval_seconds=5)
 def strategy_ticks(context: dg.SensorEvaluationContext, autopilot: dg.ResourceParam[Autopilot]) -> dg.SensorResult:
-    """One run per strategy that is due, for the oldest day that is not recorded in full."""
+    """One run per strategy that is due, for the oldest day that is not recorded in full.
+
+    After an outage the market days that its ticks need and nobody asked for are asked for first.
+    """
     now, settings = autopilot.clock.now(), autopilot.settings()
     asked: Asked = {name: tuple(last) for name, last in json.loads(context.cursor or "{}").items()}
     due = [due_of(autopilot, name, now) for name in settings.strategies]
-    ready = [item for item in due if item is not None and bars_ready(autopilot, item, now)]
-    chosen, asked = choose(ready, asked, now)
+    waiting = [waiting_of(autopilot, item, now) for item in due if item is not None]
+    starts, asked = choose(waiting, asked, now)
     known = set(context.instance.get_dynamic_partitions(STRATEGIES))
     missing = [name for name in settings.strategies if name not in known]
     return dg.SensorResult(
-        run_requests=[_request(item, attempt) for item, attempt in chosen],
+        run_requests=[_request(item, attempt, now) for item, attempt in starts],
         dynamic_partitions_requests=[strategies.build_add_request(missing)] if missing else [],
         cursor=json.dumps(asked),
     )
 
 
-def choose(due: Iterable[Due], asked: Asked, now: datetime) -> tuple[list[tuple[Due, int]], Asked]:
-    """Which due ticks to ask for now, with the number of the attempt, and what has been asked for then."""
-    chosen, remembered = [], dict(asked)
-    for item in due:
-        tick = item.last.isoformat()
-        last, attempt, at = asked.get(item.strategy, ("", 0, 0.0))
-        if last == tick and now.timestamp() - at < RETRY_SECONDS:
-            continue
-        attempt = attempt + 1 if last == tick else 1
-        remembered[item.strategy] = (tick, attempt, now.timestamp())
-        chosen.append((item, attempt))
-    return chosen, remembered
-
-
-def _request(due: Due, attempt: int) -> dg.RunRequest:
+def _request(item: Due | Need, attempt: int, now: datetime) -> dg.RunRequest:
+    if isinstance(item, Need):
+        return _market_request(item, now)
     return dg.RunRequest(
-        run_key=f"{due.strategy}:{due.last:%Y%m%dT%H%MZ}:{attempt}",
-        partition_key=dg.MultiPartitionKey({"day": due.day, "strategy": due.strategy}),
-        tags={LIVE_TAG: "true", "openclaw/strategy": due.strategy},
+        run_key=f"{item.strategy}:{item.first:%Y%m%dT%H%MZ}:{attempt}",
+        job_name=CYCLE_LIVE,
+        partition_key=dg.MultiPartitionKey({"day": item.day, "strategy": item.strategy}),
+        tags={LIVE_TAG: "true", "openclaw/strategy": item.strategy},
     )
 
 
-@dg.sensor(minimum_interval_seconds=60, asset_selection=None, job_name=CYCLE_LIVE)
+def _market_request(need: Need, now: datetime) -> dg.RunRequest:
+    # the time is in the key: the same day may be needed again later, after another outage
+    key = f"market:{need.first}:{now:%Y%m%dT%H%M%S}"
+    if not need.whole:
+        return dg.RunRequest(run_key=key, job_name=MARKET_LIVE, partition_key=need.last, tags={LIVE_TAG: "true"})
+    if need.first == need.last:
+        return dg.RunRequest(run_key=key, job_name=MARKET_DAY, partition_key=need.last)
+    return dg.RunRequest(run_key=key, job_name=MARKET_DAY, tags=range_tags(need.first, need.last))
+
+
+@dg.sensor(minimum_interval_seconds=60)
 def operator_alerts(
     context: dg.SensorEvaluationContext, autopilot: dg.ResourceParam[Autopilot]
 ) -> Iterator[dg.SkipReason]:
@@ -75,13 +71,15 @@ def operator_alerts(
     yield dg.SkipReason(f"{len(fresh)} new alert(s)")
 
 
-@dg.run_failure_sensor
-def failed_run_alert(context: dg.RunFailureSensorContext, autopilot: dg.ResourceParam[Autopilot]) -> None:
-    """Raise an alert for a failed run, once per job and hour."""
-    run, now = context.dagster_run, autopilot.clock.now()
+@dg.run_failure_sensor(monitor_all_code_locations=True)
+def failed_runs(context: dg.RunFailureSensorContext, autopilot: dg.ResourceParam[Autopilot]) -> None:
+    """Raise an alert for a failed run, once per job and hour.
+
+    Runs of the ticker and of the command line belong to no code location, so all of the instance are looked at.
+    """
+    run = context.dagster_run
     message = f"run {run.run_id} of {run.job_name} failed: {context.failure_event.message}. Open it in the web UI."
-    key = f"failed_run:{run.job_name}:{now:%Y%m%dT%H}"
-    notify(autopilot, [Alert(key, "failed_run", "error", run.job_name, message)])
+    notify(autopilot, [failed_run_alert(run.job_name, message, autopilot.clock.now())])
 
 
-SENSORS = [strategy_ticks, operator_alerts, failed_run_alert]
+SENSORS = [strategy_ticks, operator_alerts, failed_runs]
