@@ -1,0 +1,71 @@
+"""Markets of the acceptance tests. OPENCLAW_ACCEPTANCE_DAYS sets how long each world lives."""
+
+import copy
+import sys
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from worlds import World, world
+
+PERPS = [f"{base}/USDT:USDT" for base in ("BTC", "ETH", "SOL", "XRP", "BNB")]
+SPOT = ["BTC/USDT", "ETH/USDT", "SOL/USDT"]
+BUSY = {
+    "market": {"source": "simulated", "symbols": PERPS, "intervals": ["1m"], "first_day": "2025-01-01"},
+    "risk": {"max_order_notional": 2500, "max_position_notional": 4000, "max_daily_loss_bps": 500},
+    "strategies": {
+        "momentum_1h": {
+            "family": "momentum",
+            "interval": "1h",
+            "start_day": "2025-05-10",
+            "params": {"momentum_lookback": 24, "ema_slow": 24, "position_bps": 1500},
+        },
+        "breakout_15m": {
+            "family": "breakout",
+            "interval": "15m",
+            "start_day": "2025-05-10",
+            "params": {"channel_entry": 24, "channel_exit": 12, "position_bps": 1500},
+        },
+    },
+}
+
+
+def busy(market: dict[str, Any], start: date, intervals: tuple[str, str] = ("1h", "15m")) -> dict[str, Any]:
+    """The busy configuration on another market and start."""
+    config = copy.deepcopy(BUSY)
+    config["market"] |= market
+    for own in config["strategies"].values():
+        own["start_day"] = start.isoformat()
+    return config
+
+
+@pytest.fixture
+def make_world(tmp_path: Path, request: pytest.FixtureRequest) -> Callable[[str, str, int], World]:
+    """Worlds by market: `simulated`, `perps` and `halt`, the week in which Binance stood still; and `minute`."""
+
+    def make(market: str, name: str, days: int) -> World:
+        if market == "simulated":
+            start = date(2025, 5, 10)
+            return world(tmp_path, name, busy({}, start), {}, start, days)
+        if market == "minute":
+            start = date(2025, 5, 10)
+            config = busy({"symbols": PERPS[:3]}, start)
+            config["strategies"] = {"minute": {**config["strategies"]["breakout_15m"], "interval": "1m"}}
+            return world(tmp_path, name, config, {}, start, days)
+        shared = request.getfixturevalue("shared_data")
+        start, folder, symbols = {
+            "perps": (date(2025, 5, 16), "binance_usdm", PERPS),
+            "halt": (date(2023, 3, 24 if days == 1 else 20), "binance_spot", SPOT),
+        }[market]
+        intervals = ["5m"] if market == "halt" else ["1m"]
+        first = date(2023, 3, 1) if market == "halt" else date(2025, 5, 4)
+        config = busy({"source": "archive", "symbols": symbols, "intervals": intervals, "first_day": first}, start)
+        environ = {"OPENCLAW_ARCHIVE_DIR": str(shared / folder)}
+        return world(tmp_path, name, config, environ, start, days)
+
+    return make

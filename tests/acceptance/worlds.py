@@ -1,0 +1,186 @@
+"""Whole worlds for the acceptance tests: a configuration, a data folder and a Dagster instance, driven by processes."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import polars as pl
+import yaml
+from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
+
+from openclaw_pipelines.contracts.time import DAY, day_start
+from openclaw_pipelines.definitions import build_defs
+from openclaw_pipelines.domain import records
+from openclaw_pipelines.domain.cycle import Session, equity_row
+from openclaw_pipelines.domain.deployment import Policy
+from openclaw_pipelines.domain.inputs import TickInput
+from openclaw_pipelines.kernel import layout
+from openclaw_pipelines.kernel.replay import TickInput as KernelInput
+from openclaw_pipelines.kernel.replay import step_once
+from openclaw_pipelines.resources.autopilot import Autopilot, open_autopilot
+from openclaw_pipelines.resources.clock import ReplayedClock
+from openclaw_pipelines.resources.history import history_days
+from openclaw_pipelines.resources.ledger import StrategyLedger
+from openclaw_pipelines.resources.ledger_store import ledger_hash
+from openclaw_pipelines.settings import load_settings
+
+COMPARED = ("autopilot_orders", "autopilot_fills", "autopilot_positions", "autopilot_equity")
+INSTANCE = """
+telemetry: {enabled: false}
+event_log_storage:
+  module: dagster._core.storage.event_log
+  class: ConsolidatedSqliteEventLogStorage
+  config: {base_dir: %s}
+"""
+
+
+@dataclass(frozen=True)
+class World:
+    """One data folder with its configuration and Dagster instance."""
+
+    folder: Path
+    environ: dict[str, str]
+    start: date
+    days: int
+
+    @property
+    def partitions(self) -> list[str]:
+        """Days that are traded."""
+        return [(self.start + timedelta(days=n)).isoformat() for n in range(self.days)]
+
+    @property
+    def begin(self) -> datetime:
+        """00:00Z of the first day."""
+        return day_start(self.start.isoformat())
+
+    @property
+    def end(self) -> datetime:
+        """00:00Z after the last day."""
+        return self.begin + self.days * DAY
+
+    def autopilot(self) -> Autopilot:
+        """The autopilot of this world, at its end."""
+        return open_autopilot(ReplayedClock(self.end), lambda: load_settings(self.environ))
+
+    @property
+    def strategies(self) -> list[str]:
+        """Names of its strategies."""
+        return list(load_settings(self.environ).strategies)
+
+    def hashes(self) -> dict[str, str]:
+        """Ledger hash per strategy."""
+        autopilot = self.autopilot()
+        account = autopilot.settings().config.account
+        return {name: ledger_hash(autopilot.store, account, name) for name in self.strategies}
+
+    def rows(self, strategy: str, table: str) -> pl.DataFrame:
+        """Business columns of one table, without those that name a run."""
+        frame = self.ledger(strategy).query(f"SELECT * FROM {table}")
+        return frame.drop("recorded_at", "run_fingerprint").sort(pl.all().exclude("deployment_id"))
+
+    def ledger(self, strategy: str) -> StrategyLedger:
+        """Rows of one strategy."""
+        return self.autopilot().runner.ledger(strategy)
+
+    def ticker(self, until: datetime | None = None) -> subprocess.Popen[bytes]:
+        """`openclaw ticker` on a replayed clock over the whole range, as a process of its own."""
+        span = ["--from", self.begin.isoformat(), "--to", (until or self.end).isoformat()]
+        return subprocess.Popen(
+            [sys.executable, "-m", "openclaw_pipelines.cli", "ticker", "--clock", "replayed", *span],
+            env={**os.environ, **self.environ},
+            stdout=(self.folder / "ticker.log").open("ab"),
+            stderr=subprocess.STDOUT,
+        )
+
+    def tick_through(self) -> None:
+        """Live through the range tick by tick."""
+        process = self.ticker()
+        assert process.wait() == 0, (self.folder / "ticker.log").read_text()[-3000:]
+
+
+def world(folder: Path, name: str, config: dict[str, object], environ: dict[str, str], start: date, days: int) -> World:
+    """A new world under `folder`."""
+    home = folder / name
+    (home / "dagster").mkdir(parents=True)
+    (home / "autopilot.yaml").write_text(yaml.safe_dump(json.loads(json.dumps(config, default=str))))
+    (home / "dagster" / "dagster.yaml").write_text(INSTANCE % (home / "dagster" / "events"))
+    own = {
+        "OPENCLAW_CONFIG": str(home / "autopilot.yaml"),
+        "OPENCLAW_DATA_DIR": str(home / "data"),
+        "DAGSTER_HOME": str(home / "dagster"),
+        **environ,
+    }
+    return World(home, own, start, days)
+
+
+def backfill(subject: World) -> None:
+    """The whole range through the real assets: market days in one run, each strategy in one run."""
+    saved = dict(os.environ)
+    os.environ.update(subject.environ)
+    try:
+        autopilot = subject.autopilot()
+        settings = autopilot.settings()
+        repository = build_defs(resource_overrides={"autopilot": autopilot}).get_repository_def()
+        history = sorted({day for one in settings.strategies.values() for day in history_days(settings, one)})
+        with dg.DagsterInstance.from_config(str(subject.folder / "dagster")) as instance:
+            instance.add_dynamic_partitions("strategies", subject.strategies)
+            _run(repository, instance, "instruments_refresh", None, None)
+            _run(repository, instance, "market_day", history[0], subject.partitions[-1])
+            for name in subject.strategies:
+                first, last = (f"{subject.partitions[n]}|{name}" for n in (0, -1))
+                _run(repository, instance, "autopilot_cycle_job", first, last)
+    finally:
+        os.environ.clear()
+        os.environ.update(saved)
+
+
+def _run(
+    repository: dg.RepositoryDefinition, instance: dg.DagsterInstance, job: str, first: str | None, last: str | None
+) -> None:
+    tags = {ASSET_PARTITION_RANGE_START_TAG: first, ASSET_PARTITION_RANGE_END_TAG: last} if first and last else {}
+    assert repository.get_job(job).execute_in_process(instance=instance, tags=tags).success
+
+
+def kernel_replay(subject: World, strategy: str) -> dict[str, pl.DataFrame]:
+    """Rows that the kernel's own step gives over the recorded inputs; of the cycle only the row makers are used."""
+    ledger = subject.ledger(strategy)
+    session = ledger.session_at(subject.begin)
+    rows: dict[str, list[records.Row]] = {table: [] for table in COMPARED}
+    for recorded in ledger.inputs(subject.begin, subject.end):
+        policy = Policy.from_payload(recorded["policy"])
+        if policy != session.policy:
+            session.use_policy(policy)
+        given = TickInput.from_row(recorded)
+        output = step_once(session.state, _kernel_input(session, given), session.context)
+        own = {
+            **records.event_rows(session.scale, output.events),
+            "autopilot_positions": records.position_rows(session.scale, session.state),
+            "autopilot_equity": [equity_row(session)],
+        }
+        own["autopilot_orders"] += [
+            records.order_row(session.scale, one, output.tick_at, int(one.approved_qty))
+            for one in output.proposals
+            if one.approved_qty
+        ]
+        for table in COMPARED:
+            rows[table] += [{**row, "tick_at": given.at} for row in own[table]]
+    return {table: _framed(subject, strategy, table, own) for table, own in rows.items()}
+
+
+def _kernel_input(session: Session, given: TickInput) -> KernelInput:
+    account_limits = session.deployment.account_limits(session.policy, given.halt)
+    no_external = layout.records(layout.PROPOSAL, 0)
+    return KernelInput(given.kernel_tick(session.deployment.symbols), session.limits, account_limits, no_external)
+
+
+def _framed(subject: World, strategy: str, table: str, rows: list[records.Row]) -> pl.DataFrame:
+    stored = subject.rows(strategy, table)
+    wanted = [{**row, "account_id": "paper", "strategy_config_id": strategy} for row in rows]
+    ids = stored["deployment_id"].unique().to_list() or [""]
+    frame = pl.DataFrame([{**row, "deployment_id": ids[0]} for row in wanted], schema=dict(stored.schema), orient="row")
+    return frame.sort(pl.all().exclude("deployment_id"))
