@@ -7,6 +7,7 @@ INSTALLED := $(VENV)/.installed
 PORT ?= 3000
 PYTEST_WORKERS ?= 2
 PYTEST_ARGS ?=
+BENCHMARKS ?= $(filter-out benchmarks/bench_%,$(wildcard benchmarks/*.py))
 
 # Dagster's instance is one absolute folder, the same for every command started from here.
 DATA_DIR := $(if $(OPENCLAW_DATA_DIR),$(abspath $(OPENCLAW_DATA_DIR)),$(CURDIR)/data/local)
@@ -50,8 +51,7 @@ format: $(INSTALLED) ## Format the code
 	$(BIN)/ruff format .
 
 bench: $(INSTALLED) .peers/.installed ## Benchmarks; peers for comparison live in an environment of their own
-	@set -e; for file in benchmarks/*.py; do case $$file in */_*) continue;; esac; \
-	  echo "== $$file"; $(BIN)/python $$file; done
+	@set -e; for file in $(BENCHMARKS); do echo "== $$file"; PEERS_PYTHON=$(CURDIR)/.peers/bin/python $(BIN)/python $$file; done
 
 .peers/.installed: benchmarks/requirements-peers.txt
 	$(PYTHON) -m venv .peers

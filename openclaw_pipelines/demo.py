@@ -6,7 +6,7 @@ pages of the web UI afterwards. Recorded ticks stay as they are: doing it again 
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from openclaw_pipelines.resources.autopilot import Autopilot
 
 DAYS = 7
-FEATURE_DAYS = 11
-"""Days before a day that its features look back on."""
 QUIET = {"loggers": {"console": {"config": {"log_level": "WARNING"}}}}
 """Run configuration: every event is on the run's page; the terminal shows only what went wrong."""
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
@@ -51,8 +49,7 @@ class LayerFailedError(OpenclawError):
 class Plan:
     """Days of each layer, as partition keys. First and last."""
 
-    candles: tuple[str, str]
-    features: tuple[str, str]
+    market: tuple[str, str]
     ticks: tuple[str, str]
 
 
@@ -85,18 +82,16 @@ class Layer:
 
 def plan(settings: Settings) -> Plan:
     """The week from the first inception on, and the market data that its first and last tick rest on."""
+    from openclaw_pipelines.resources.history import history_days
+
     start = min(strategy.own.start_day for strategy in settings.strategies.values())
     last = start + timedelta(days=DAYS - 1)
+    before = [day for strategy in settings.strategies.values() for day in history_days(settings, strategy)]
     # decisions of the last hour mature in the next day
     return Plan(
-        candles=_range(start - timedelta(days=FEATURE_DAYS + 1), last + DAY),
-        features=_range(start - DAY, last),
-        ticks=_range(start, last),
+        market=(min(before, default=start.isoformat()), (last + DAY).isoformat()),
+        ticks=(start.isoformat(), last.isoformat()),
     )
-
-
-def _range(first: date, last: date) -> tuple[str, str]:
-    return first.isoformat(), last.isoformat()
 
 
 def layers(settings: Settings, partitions: Sequence[str]) -> list[Layer]:
@@ -108,7 +103,7 @@ def layers(settings: Settings, partitions: Sequence[str]) -> list[Layer]:
     by_strategy = [(first, last, (f"{days.ticks[0]}|{first}", f"{days.ticks[1]}|{last}")) for first, last in slices]
     return [
         Layer("instruments", jobs.INSTRUMENTS, None, None),
-        Layer("candles, funding and their checks", jobs.MARKET_DAY, *days.candles),
+        Layer("candles, funding, their checks, features", jobs.MARKET_DAY, *days.market),
         *(Layer(f"autopilot cycle, {first} to {last}", jobs.CYCLE, *keys) for first, last, keys in by_strategy),
         *(
             Layer(f"outcomes and metrics, {first} to {last}", jobs.EVALUATION, *keys)

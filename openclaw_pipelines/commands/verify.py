@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import date
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -22,6 +22,7 @@ from openclaw_pipelines.commands.shared import (
 
 if TYPE_CHECKING:
     from openclaw_pipelines.resources.autopilot import Autopilot
+    from openclaw_pipelines.resources.ledger import StrategyLedger
     from openclaw_pipelines.resources.ledger_store import Difference
     from openclaw_pipelines.resources.verification import Verification
 
@@ -100,29 +101,39 @@ def _add(result: Verified, verification: "Verification", autopilot: "Autopilot")
         {"day": verification.day, "ticks": verification.ticks, "rows": rows, "equal": verification.passed}
     )
     for difference in verification.differences:
-        recorded_by = recorded_fingerprint(autopilot, verification.strategy, difference)
         shown = {"day": verification.day, **asdict(difference), "program_version": verification.program_version}
-        result.differences.append({**shown, "recorded_by": recorded_by})
+        writer = recorded_by(autopilot, verification.strategy, difference)
+        result.differences.append({**shown, "recorded_by": writer})
 
 
-def recorded_fingerprint(autopilot: "Autopilot", strategy: str, difference: "Difference") -> str | None:
-    """Run fingerprint of the stored row: code version, configuration, policy and bars under one hash."""
+def recorded_by(autopilot: "Autopilot", strategy: str, difference: "Difference") -> str | None:
+    """Which program wrote the stored row: this version, or another one. None where no row is stored.
+
+    A row carries no version but the run fingerprint, a hash over version, configuration, policy and bars; it is
+    computed again for this version.
+    """
     from openclaw_pipelines.contracts.schema import TABLES
-
-    own = TABLES[difference.table]
-    rows = autopilot.runner.ledger(strategy).query(f"SELECT {', '.join(own.key)}, run_fingerprint FROM {own.name}")
-    return stored_fingerprint(rows.to_dicts(), difference.key)
-
-
-def stored_fingerprint(rows: list[dict[str, Any]], key: str) -> str | None:
-    """Fingerprint of the row with that key text, None where there is no such row."""
     from openclaw_pipelines.resources.store import key_text
 
-    for row in rows:
-        fingerprint: str = row.pop("run_fingerprint")
-        if key_text(row) == key:
-            return fingerprint
+    own, ledger = TABLES[difference.table], autopilot.runner.ledger(strategy)
+    columns = ", ".join(dict.fromkeys([*own.key, "tick_at", "run_fingerprint"]))
+    for row in ledger.query(f"SELECT {columns} FROM {own.name}").iter_rows(named=True):
+        if key_text({name: row[name] for name in own.key}) == difference.key:
+            written: str = row["run_fingerprint"]
+            mine = run_fingerprint(ledger, row["tick_at"])
+            return "this version" if written == mine else f"another version (run fingerprint {written[:12]})"
     return None
+
+
+def run_fingerprint(ledger: "StrategyLedger", tick_at: datetime) -> str:
+    """The fingerprint that this version gives to a recorded tick."""
+    from openclaw_pipelines import __version__
+    from openclaw_pipelines.contracts.canonical import sha256_of
+    from openclaw_pipelines.domain.deployment import Policy
+
+    recorded = ledger.query("SELECT config_fingerprint, bars_hash FROM tick_inputs", "tick_at = ?", [tick_at])
+    policy = Policy.from_payload(ledger.context_at(tick_at)["policy"])
+    return sha256_of([__version__, recorded["config_fingerprint"][0], policy.version_id, recorded["bars_hash"][0]])
 
 
 @click.command()
