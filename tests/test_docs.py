@@ -1,0 +1,469 @@
+"""What the documents promise is true: commands, paths, links, names, examples and generated pages."""
+
+import contextlib
+import importlib
+import importlib.util
+import io
+import itertools
+import os
+import pkgutil
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import click
+import pytest
+import yaml
+
+import openclaw_pipelines
+from openclaw_pipelines.cli import main as openclaw
+from openclaw_pipelines.contracts.enums import RejectCode
+from openclaw_pipelines.contracts.errors import OpenclawError
+
+PROJECT = Path(__file__).resolve().parents[1]
+GENERATED = ("checks.md", "commands.md", "configuration.md", "data-dictionary.md", "metrics.md", "reject-codes.md")
+PAGES = sorted([PROJECT / "README.md", PROJECT / "CHANGELOG.md", *(PROJECT / "docs").rglob("*.md")])
+WRITTEN = [page for page in PAGES if page.name not in GENERATED]
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+MADE_BY_THE_READER = {"config/real.yaml"}
+
+
+def text_of(name: str) -> str:
+    return (PROJECT / name).read_text(encoding="utf-8")
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return [body for kind, body in BLOCK.findall(text) if kind == language]
+
+
+def rows_under(text: str, head: str) -> list[list[str]]:
+    """Cells of the table whose head line starts with `head`."""
+    lines = text.splitlines()
+    start = next(n for n, line in enumerate(lines) if line.startswith(head)) + 2
+    rows = []
+    for line in lines[start:]:
+        if not line.startswith("|"):
+            break
+        rows.append([cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]])
+    return rows
+
+
+def names_in(text: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", text)
+
+
+def relative(page: Path) -> str:
+    return str(page.relative_to(PROJECT))
+
+
+# ---- generated pages
+
+
+@pytest.fixture(scope="module")
+def generator() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("docs_generator", PROJECT / "tools" / "docs.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_generated_page_is_listed(generator: ModuleType) -> None:
+    assert tuple(generator.PAGES) == GENERATED
+
+
+@pytest.mark.parametrize("page", GENERATED)
+def test_generated_page_is_current(generator: ModuleType, page: str) -> None:
+    assert text_of(f"docs/{page}") == generator.PAGES[page](), "run: python tools/docs.py"
+
+
+def test_reject_codes_and_metrics_are_complete(generator: ModuleType) -> None:
+    from openclaw_pipelines.domain.metric_definitions import METRICS
+
+    codes = [names_in(row[1])[0] for row in rows_under(generator.reject_codes(), "| no.")]
+    assert codes == [code.name for code in RejectCode if code is not RejectCode.NONE]
+    page = generator.metrics()
+    listed = {name for name in METRICS if f"| `{name}` |" in page}
+    assert listed == {name for name in METRICS if not name.startswith("rejects.")}
+
+
+# ---- commands
+
+
+def command_lines() -> Iterator[tuple[str, str]]:
+    """Every command line of the hand-written pages, in blocks and in running text, with its page."""
+    for page in WRITTEN:
+        text = page.read_text(encoding="utf-8")
+        for body in blocks(text, "bash"):
+            yield from ((relative(page), line.partition("  #")[0].strip()) for line in body.splitlines() if line)
+        prose = BLOCK.sub("", text)
+        for code in names_in(prose):
+            if re.match(r"(make|openclaw) [a-z]", code):
+                yield relative(page), code
+
+
+def make_targets() -> set[str]:
+    return set(re.findall(r"^([a-z]+):", text_of("Makefile"), re.MULTILINE))
+
+
+def parse(command: click.Command, name: str, words: list[str]) -> None:
+    """Let click parse the words without running anything; wrong usage raises."""
+    context = click.Context(command, info_name=name)
+    while isinstance(command, click.Group) and words:
+        found = command.get_command(context, words[0])
+        assert found is not None, f"no command {words[0]!r} in {name}"
+        command, name, words = found, f"{name} {words[0]}", words[1:]
+        context = click.Context(command, info_name=name, parent=context)
+    if not isinstance(command, click.Group) and words:
+        command.make_context(name, list(words))
+
+
+def check_command(line: str) -> None:
+    words = shlex.split(line)
+    while words and re.fullmatch(r"[A-Z_]+=\S*", words[0]):
+        words = words[1:]
+    program, rest = (words[0], words[1:]) if words else ("", [])
+    if program == "make":
+        assert {word for word in rest if "=" not in word} <= make_targets()
+    elif program == "openclaw":
+        parse(openclaw, "openclaw", rest)
+    elif program == "dagster":
+        from dagster._cli import cli
+
+        parse(cli, "dagster", rest)
+        if "--select" in rest:
+            assert set(rest[rest.index("--select") + 1].split(",")) <= set(asset_specs())
+    elif program == ".venv/bin/python":
+        there = importlib.util.find_spec(rest[1]) if rest[0] == "-m" else (PROJECT / rest[0]).is_file()
+        assert there
+    else:
+        assert program in {"export", "source", "git", ""}
+
+
+COMMANDS = sorted(set(command_lines()))
+
+
+def test_commands_were_found() -> None:
+    assert {"README.md", "docs/runbook.md", "docs/extending.md"} <= {page for page, _ in COMMANDS}
+    assert len(COMMANDS) > 40
+
+
+@pytest.mark.parametrize(("page", "line"), [pytest.param(*item, id=f"{item[0]}: {item[1]}") for item in COMMANDS])
+def test_command_exists(page: str, line: str) -> None:
+    check_command(line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param("make nothing", id="target"),
+        pytest.param("openclaw statos", id="command"),
+        pytest.param("openclaw status --jsn", id="option"),
+        pytest.param("openclaw verify --from 2025-5-1", id="value"),
+        pytest.param("dagster asset materialize -m x --select candels", id="asset"),
+        pytest.param("dagster asset materialise -m x --select candles", id="dagster command"),
+        pytest.param("curl example.org", id="program"),
+    ],
+)
+def test_a_wrong_command_would_be_noticed(line: str) -> None:
+    with pytest.raises((AssertionError, click.ClickException)):
+        check_command(line)
+
+
+# ---- paths and links
+
+
+def anchors(page: Path) -> set[str]:
+    heads = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=relative)
+def test_links_resolve(page: Path) -> None:
+    dead = []
+    for target in re.findall(r"\]\(([^)\s]+)\)", BLOCK.sub("", page.read_text(encoding="utf-8"))):
+        if re.match(r"https?://", target):
+            continue
+        path, _, anchor = target.partition("#")
+        there = (page.parent / path).resolve() if path else page
+        if not there.exists() or (anchor and anchor not in anchors(there)):
+            dead.append(target)
+    assert dead == []
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=relative)
+def test_mentioned_files_exist(page: Path) -> None:
+    roots = r"(?:openclaw_pipelines|tests|docs|config|tools|benchmarks)/"
+    mentioned = {code for code in names_in(page.read_text(encoding="utf-8")) if re.match(roots, code)}
+    assert {path for path in mentioned - MADE_BY_THE_READER if not (PROJECT / path).exists()} == set()
+
+
+def test_the_house_is_as_drawn() -> None:
+    drawing = blocks(text_of("docs/architecture.md"), "")[0]
+    folders, missing = [PROJECT], []
+    for line in drawing.splitlines():
+        depth = (len(line) - len(line.lstrip())) // 2
+        for name in re.split(r", ", re.split(r"\s{2,}", line.strip())[0]):
+            path = folders[depth] / name
+            if not path.exists():
+                missing.append(str(path.relative_to(PROJECT)))
+            if path.is_dir():
+                folders[depth + 1 :] = [path]
+    assert missing == []
+    package = PROJECT / "openclaw_pipelines"
+    drawn = {path.name for path in package.iterdir() if re.search(rf"\b{re.escape(path.name)}\b", drawing)}
+    there = {
+        path.name for path in package.iterdir() if not path.name.startswith((".", "_")) and path.suffix != ".typed"
+    }
+    assert drawn == there
+
+
+# ---- names of the definitions
+
+
+def definitions() -> Any:
+    from openclaw_pipelines.definitions import defs
+
+    return defs
+
+
+def asset_specs() -> dict[str, Any]:
+    return {spec.key.to_user_string(): spec for spec in definitions().resolve_all_asset_specs()}
+
+
+def edges_in(text: str) -> set[tuple[str, str]]:
+    """Pairs of the lines "`a`, `b` -> `c` -> `d`; `e` -> `c`"."""
+    section = text.split("Lineage, in words:")[1].split("\n\n")[1]
+    pairs = set()
+    for chain in re.split(r"\n- |; ", "\n" + section.strip()):
+        groups = [names_in(part) for part in chain.split("->")]
+        for left, right in itertools.pairwise(groups):
+            pairs |= {(a, b) for a in left for b in right}
+    return pairs
+
+
+def test_lineage_is_as_told() -> None:
+    specs = asset_specs()
+    edges = {(dep.asset_key.to_user_string(), name) for name, spec in specs.items() for dep in spec.deps}
+    assert edges_in(text_of("docs/architecture.md")) == {(a, b) for a, b in edges if a != b}
+    assert {a for a, b in edges if a == b} == set(_cycle())
+
+
+def _cycle() -> tuple[str, ...]:
+    from openclaw_pipelines.jobs import CYCLE_ASSETS
+
+    return CYCLE_ASSETS
+
+
+def test_assets_groups_and_partitions_are_as_listed() -> None:
+    graph = definitions().resolve_asset_graph()
+    told = {names_in(row[1])[0]: (row[0], row[2]) for row in rows_under(text_of("docs/architecture.md"), "| group")}
+    real = {}
+    for name, spec in asset_specs().items():
+        partitions = graph.get(spec.key).partitions_def
+        kind = {"NoneType": "none", "DailyPartitionsDefinition": "day", "MultiPartitionsDefinition": "day, strategy"}
+        real[name] = (spec.group_name, kind[type(partitions).__name__])
+    assert told == real
+
+
+def test_jobs_are_as_listed() -> None:
+    told = {names_in(row[0])[0]: names_in(row[1]) for row in rows_under(text_of("docs/architecture.md"), "| job")}
+    cycle = list(_cycle())
+    told |= dict.fromkeys(("autopilot_live", "autopilot_cycle_job"), cycle)
+    repository = definitions().get_repository_def()
+    real = {
+        name: {key.to_user_string() for key in repository.get_job(name).asset_layer.executable_asset_keys}
+        for name in (job.name for job in definitions().jobs)
+    }
+    assert {name: set(assets) for name, assets in told.items()} == real
+
+
+def test_schedules_and_sensors_are_as_listed() -> None:
+    told = {names_in(row[0])[0] for row in rows_under(text_of("docs/runbook.md"), "| schedule or sensor")}
+    assert told == {item.name for item in [*definitions().schedules, *definitions().sensors]}
+
+
+def test_environment_table_is_complete() -> None:
+    from openclaw_pipelines.settings.environment import VARIABLES
+
+    rows = rows_under(text_of("README.md"), "| variable")
+    assert [name for row in rows for name in names_in(row[0])] == list(VARIABLES)
+
+
+def errors() -> set[str]:
+    for module in pkgutil.walk_packages(openclaw_pipelines.__path__, "openclaw_pipelines."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+
+    def below(kind: type) -> Iterator[str]:
+        for child in kind.__subclasses__():
+            yield child.__name__
+            yield from below(child)
+
+    return set(below(OpenclawError))
+
+
+def test_named_errors_and_checks_exist() -> None:
+    known = errors() | {"OpenclawError"}
+    named = {code for page in WRITTEN for code in names_in(page.read_text(encoding="utf-8")) if code.endswith("Error")}
+    assert named <= known
+    checks = {names_in(row[1])[0] for row in rows_under(text_of("docs/checks.md"), "| asset")}
+    told = re.findall(r"[Cc]heck `(\w+)`", "\n".join(page.read_text(encoding="utf-8") for page in WRITTEN))
+    assert set(told) <= checks
+
+
+def test_reject_codes_named_in_the_documents_exist_and_the_unused_ones_are_unused() -> None:
+    names = {code.name for code in RejectCode}
+    capitals = {
+        code
+        for page in WRITTEN
+        for code in names_in(BLOCK.sub("", page.read_text(encoding="utf-8")))
+        if re.fullmatch(r"[A-Z]+_[A-Z_]+", code) and not code.startswith(("OPENCLAW_", "DAGSTER_"))
+    }
+    phases = {"BUILD_UNIVERSE", "ANALYZE_MARKET", "PLAN_TRADE", "PREVIEW_POLICIES"}
+    constants = {"LEDGER_CHECKS", "KILL_SWITCH"}
+    assert capitals - phases - constants <= names
+    never = {"STALE_QUOTE", "SPREAD_TOO_WIDE", "BUDGET_EXHAUSTED"}
+    naming = {"enums.py", "verdicts.py", "metric_definitions.py"}
+    sources = [path for path in (PROJECT / "openclaw_pipelines").rglob("*.py") if path.name not in naming]
+    used = {code for code in names for path in sources if f"RejectCode.{code}" in path.read_text(encoding="utf-8")}
+    assert names - used == never
+
+
+# ---- examples
+
+
+def test_readme_example_prints_what_it_says() -> None:
+    readme = text_of("README.md")
+    code, printed = blocks(readme, "python")[0], blocks(readme, "text")[0]
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        exec(compile(code, "README.md", "exec"), {})
+    assert out.getvalue() == printed
+
+
+def test_readme_archive_names_are_understood() -> None:
+    from openclaw_pipelines.resources.market.naming import Kind, parse_name
+
+    rows = rows_under(text_of("README.md"), "| format")
+    read = {name: parse_name(name, ["USDT", "USD", "BTC"]) for row in rows for name in names_in(row[1])}
+    assert {name.base for name in read.values()} == {"BTC"}
+    assert {name for name, what in read.items() if what.kind is Kind.FUNDING} == {
+        "BTC-USDT_funding.parquet",
+        "BTCUSDT-fundingRate-2025-05.zip",
+    }
+    assert len({what.format for what in read.values()}) == 7
+
+
+def test_configuration_examples_are_valid(tmp_path: Path) -> None:
+    from openclaw_pipelines.settings import load_settings
+
+    (tmp_path / "config").mkdir()
+    own = tmp_path / "config" / "real.yaml"
+    own.write_text(blocks(text_of("README.md"), "yaml")[0], encoding="utf-8")
+    settings = load_settings({}, path=own)
+    assert (settings.market.source.value, list(settings.strategies)) == ("archive", ["momentum_1h"])
+    assert settings.data_dir == tmp_path / "data" / "real"
+    overlay = blocks(text_of("docs/runbook.md"), "yaml")[0]
+    assert yaml.safe_load(overlay)["strategies"] == {"momentum_1h": {"paused": True}}
+    (tmp_path / "overlay.yaml").write_text(overlay, encoding="utf-8")
+    settings = load_settings({"OPENCLAW_DATA_DIR": str(tmp_path)}, path=PROJECT / "config" / "autopilot.yaml")
+    assert settings.strategy("momentum_1h").own.paused
+    assert settings.strategy("breakout_15m").limits("XRP/USDT:USDT").max_order_notional == 500
+
+
+def extending(language: str, holds: str) -> str:
+    return next(body for body in blocks(text_of("docs/extending.md"), language) if holds in body)
+
+
+FADE = """
+from datetime import UTC, datetime, timedelta
+from openclaw_pipelines.kernel.bars import Bars
+from openclaw_pipelines.kernel.families import FAMILIES
+from openclaw_pipelines.kernel.params import params_record
+from openclaw_pipelines.kernel.replay import replay
+from openclaw_pipelines.resources.market.simulated import SimulatedMarket
+start = datetime(2025, 5, 1, tzinfo=UTC)
+end = start + timedelta(days=14)
+bars = Bars.from_frame(SimulatedMarket(7).candles("BTC/USDT:USDT", "1h", start, end, end), interval="1h")
+def decisions(family):
+    params = params_record(family, {"channel_entry": 12, "channel_exit": 6, "volume_ratio": 0.0}, bars.interval_seconds)
+    return replay(bars, params).decisions
+fade, breakout = decisions("fade"), decisions("breakout")
+first = breakout.row(0, named=True), fade.row(0, named=True)
+print(sorted(FAMILIES), [row["action"] for row in first], [row["side"] for row in first])
+print(first[0]["tick_at"] == first[1]["tick_at"], 0.5 <= first[1]["confidence"] < 1)
+"""
+
+
+def test_extending_family_patch_applies_and_trades(tmp_path: Path) -> None:
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(PROJECT / "openclaw_pipelines", tmp_path / "openclaw_pipelines", ignore=ignored)
+    patch = tmp_path / "fade.patch"
+    patch.write_text(extending("diff", "FADE"), encoding="utf-8")
+    subprocess.run(["git", "apply", "--unidiff-zero", str(patch)], cwd=tmp_path, check=True)
+    # without the compiler: the result is the same, and a new kernel need not be compiled for one test
+    environ = {**os.environ, "NUMBA_DISABLE_JIT": "1", "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", FADE], cwd=tmp_path, env=environ, capture_output=True, text=True, check=False
+    )
+    families, _, sides = done.stdout.partition("] [")
+    assert families.startswith("['breakout', 'ema_trend', 'fade'"), done.stderr
+    assert re.fullmatch(r"'enter', 'enter'\] \['(buy', 'sell|sell', 'buy)'\]\nTrue True\n", sides)
+
+
+def test_extending_source_can_be_ingested(tmp_path: Path) -> None:
+    from openclaw_pipelines.resources import candle_store
+    from openclaw_pipelines.resources.ingest import Ingest
+    from openclaw_pipelines.resources.store import Store
+
+    names: dict[str, Any] = {}
+    exec(compile(extending("python", "SteadyMarket"), "docs/extending.md", "exec"), names)
+    source = names["SteadyMarket"]()
+    ingest = Ingest(Store(tmp_path), source, ["BTC/USDT"], ["15m", "1h"])
+    day = datetime(2025, 5, 10, tzinfo=UTC)
+    now = day + timedelta(hours=2, minutes=50)
+    assert ingest.instruments(now).inserted == 1
+    assert ingest.candles_day("2025-05-10", now).series == {"BTC/USDT 15m": 11, "BTC/USDT 1h": 2}
+    assert ingest.candles_day("2025-05-10", now).inserted == 0
+    assert ingest.funding_day("2025-05-10", now).inserted == 0
+    stored = candle_store.candles(ingest.store, "steady", ["BTC/USDT"], "1h", day, day + timedelta(days=1))
+    assert (stored["close"] - stored["open"]).round(6).to_list() == [0.6, 0.6]
+
+
+def test_extending_check_judges() -> None:
+    import polars as pl
+
+    from openclaw_pipelines.contracts.schema import TABLES
+    from openclaw_pipelines.domain.quality import Window
+
+    names: dict[str, Any] = {}
+    exec(compile(extending("python", "round_prices"), "docs/extending.md", "exec"), names)
+    day = datetime(2025, 5, 10, tzinfo=UTC)
+    shared = {"source": "s", "symbol": "BTC/USDT", "interval": "1h", "volume": 1.0, "is_synthetic": False}
+    bars = [
+        {
+            **shared,
+            "ts": day + timedelta(hours=n),
+            "ingested_at": day,
+            **dict.fromkeys(("open", "high", "low", "close"), price),
+        }
+        for n, price in enumerate((100.0, 100.5))
+    ]
+    candles = TABLES["candles"].frame(bars)
+
+    def judged(rows: pl.DataFrame) -> tuple[bool, int]:
+        window = Window(rows, ["BTC/USDT"], ["1h"], day, day + timedelta(days=1), day + timedelta(days=1))
+        result = names["ROUND"].run(window)
+        return result.passed, result.total_cases
+
+    assert judged(candles) == (False, 1)
+    assert judged(candles.tail(1)) == (True, 0)
