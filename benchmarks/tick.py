@@ -13,7 +13,6 @@ The last line is JSON.
 
 import argparse
 import json
-import logging
 import os
 import statistics
 import tempfile
@@ -29,7 +28,7 @@ import dagster as dg
 from bench_project import STRATEGIES, SYMBOLS, Project, write_project
 from bench_scheduled import scheduled
 
-from openclaw_pipelines.jobs import CYCLE_LIVE, MARKET_LIVE
+from openclaw_pipelines.jobs import CYCLE_LIVE, MARKET_LIVE, QUIET
 from openclaw_pipelines.resources.autopilot import open_autopilot
 from openclaw_pipelines.resources.clock import ReplayedClock
 from openclaw_pipelines.ticker import Ticker
@@ -74,11 +73,11 @@ class EmptyJobs:
 
     def own_step(self, assets: int, instance: dg.DagsterInstance) -> None:
         """A job of that many assets, each a step."""
-        _succeeded(self._own[assets].execute_in_process(instance=instance))
+        _succeeded(self._own[assets].execute_in_process(instance=instance, run_config=QUIET))
 
     def one_step(self, assets: int, instance: dg.DagsterInstance) -> None:
         """A job of one step that materializes that many assets."""
-        _succeeded(self._same.execute_in_process(instance=instance, tags={"assets": str(assets)}))
+        _succeeded(self._same.execute_in_process(instance=instance, run_config=QUIET, tags={"assets": str(assets)}))
 
 
 def _empty(name: str) -> dg.AssetsDefinition:
@@ -213,7 +212,6 @@ def main() -> None:
     options = parser.parse_args()
     ticks, symbols = (2, 3) if options.quick else (options.ticks, SYMBOLS)
     warnings.filterwarnings("ignore")
-    logging.getLogger("dagster").setLevel(logging.ERROR)
     figures: dict[str, Any] = {"scheduled_median_s": None}
     with tempfile.TemporaryDirectory() as name:
         prepared(Path(name) / "resident", START, symbols)

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from openclaw_pipelines.resources.autopilot import Autopilot
 
 DAYS = 7
-QUIET = {"loggers": {"console": {"config": {"log_level": "WARNING"}}}}
-"""Run configuration: every event is on the run's page; the terminal shows only what went wrong."""
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
@@ -136,6 +134,8 @@ def run_layer(defs: "dg.Definitions", instance: "dg.DagsterInstance", layer: Lay
     Raises:
         LayerFailedError: a step of it failed.
     """
+    from openclaw_pipelines.jobs import QUIET
+
     tags = {} if layer.first is None else {RANGE_START: layer.first, RANGE_END: layer.last or layer.first}
     result = defs.resolve_job_def(layer.job).execute_in_process(
         instance=instance, tags=tags, raise_on_error=False, run_config=QUIET

@@ -19,6 +19,9 @@ REPORT = "report"
 CYCLE_ASSETS = ("universe_snapshots", "proposals", "decisions", "orders", "fills", "positions", "equity")
 MAX_RUNTIME_SECONDS = "3600"
 
+QUIET = {"loggers": {"console": {"config": {"log_level": "WARNING"}}}}
+"""Run configuration: every event is on the run's page; the terminal shows only what went wrong."""
+
 
 @cache
 def jobs() -> tuple[Any, ...]:

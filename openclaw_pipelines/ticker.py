@@ -19,7 +19,7 @@ from openclaw_pipelines.contracts.errors import ConfigError, OpenclawError
 from openclaw_pipelines.contracts.time import floor_to, utc
 from openclaw_pipelines.definitions import build_defs
 from openclaw_pipelines.domain.timing import Asked, Due, ask_again, failed_run_alert
-from openclaw_pipelines.jobs import CYCLE_LIVE, INSTRUMENTS, MARKET_DAY, MARKET_LIVE
+from openclaw_pipelines.jobs import CYCLE_LIVE, INSTRUMENTS, MARKET_DAY, MARKET_LIVE, QUIET
 from openclaw_pipelines.resources.autopilot import Autopilot, open_autopilot
 from openclaw_pipelines.resources.clock import RealClock, ReplayedClock
 from openclaw_pipelines.resources.notifier import notify
@@ -172,7 +172,7 @@ class Ticker:
                 (partition[0], tags) if partition[0] == partition[1] else (None, tags | range_tags(*partition))
             )
         result = self._jobs[job].execute_in_process(
-            instance=self.instance, partition_key=partition, tags=tags, raise_on_error=False
+            instance=self.instance, partition_key=partition, tags=tags, raise_on_error=False, run_config=QUIET
         )
         return None if result.success else failure_of(result)
 
