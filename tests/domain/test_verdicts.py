@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal as D
+from decimal import Decimal as Dec
 from typing import Any
 
 import pytest
@@ -16,7 +16,7 @@ CALM, UP, DOWN = (100, 101, 99, 100), (100, 106, 100, 105), (100, 100, 94, 95)
 LATER_ISSUES = {RejectCode.STALE_QUOTE, RejectCode.SPREAD_TOO_WIDE, RejectCode.BUDGET_EXHAUSTED}
 """Quotes and model budgets come with later issues; nothing gives these codes yet."""
 
-NOTIONAL = D("1999.935")
+NOTIONAL = Dec("1999.935")
 """A full-size order: 20 % of 10,000 at 105, in lots of 0.001, is 19.047."""
 
 
@@ -146,8 +146,8 @@ class Case:
     code: RejectCode
     script: Callable[[Any], dict[str, Any]]
     opened: Mapping[str, Any] = field(default_factory=dict)
-    measured: D | None = None
-    limit: D | None = None
+    measured: Dec | None = None
+    limit: Dec | None = None
     passing: Mapping[str, Any] = field(default_factory=dict)
     twin: Callable[[Any], dict[str, Any]] | None = None
     setting: str | None = None
@@ -161,30 +161,30 @@ def risk(**limits: Any) -> dict[str, Any]:
 R = RejectCode
 ALL_IN = {"params": {"position_bps": 10_000}, "risk": {"margin_leverage_bps": 10_000, "price_buffer_bps": 50}}
 # 95.238 lots at the worst price of 105.53, (105 + 50 bps rounded up to 0.53), and five basis points of that as fee
-WORST = D("95.238") * D("105.53")
+WORST = Dec("95.238") * Dec("105.53")
 CASES = [
-    Case(R.QTY_ZERO, one, {"canary_bps": 0}, D(0), D("0.001")),
-    Case(R.INVALID_QTY, approved(10**15), {}, D(10**12), D(10**14), twin=approved(1_000)),
-    Case(R.MIN_QTY, one, {"instruments": {"min_qty": D(50)}}, D("19.047"), D(50)),
-    Case(R.MIN_ORDER_NOTIONAL, one, risk(min_order_notional=3000), NOTIONAL, D(3000), setting="risk"),
-    Case(R.MIN_ORDER_NOTIONAL, one, {"instruments": {"min_notional": D(4000)}}, NOTIONAL, D(4000), name="exchange"),
-    Case(R.MAX_ORDER_NOTIONAL, one, risk(max_order_notional=1500), NOTIONAL, D(1500), setting="risk"),
-    Case(R.MAX_POSITION_QTY, one, risk(max_position_qty=10), D("19.047"), D(10), setting="risk"),
-    Case(R.MAX_POSITION_NOTIONAL, one, risk(max_position_notional=1000), NOTIONAL, D(1000), setting="risk"),
-    Case(R.MAX_POSITION_PCT_EQUITY, one, risk(max_position_pct_equity_bps=1000), NOTIONAL, D(1000), setting="risk"),
-    Case(R.MAX_OPEN_POSITIONS, both, risk(max_open_positions=1), D(2), D(1), setting="risk"),
-    Case(R.MAX_SYMBOL_CONCENTRATION, one, risk(max_symbol_concentration_bps=1000), NOTIONAL, D(1000), setting="risk"),
+    Case(R.QTY_ZERO, one, {"canary_bps": 0}, Dec(0), Dec("0.001")),
+    Case(R.INVALID_QTY, approved(10**15), {}, Dec(10**12), Dec(10**14), twin=approved(1_000)),
+    Case(R.MIN_QTY, one, {"instruments": {"min_qty": Dec(50)}}, Dec("19.047"), Dec(50)),
+    Case(R.MIN_ORDER_NOTIONAL, one, risk(min_order_notional=3000), NOTIONAL, Dec(3000), setting="risk"),
+    Case(R.MIN_ORDER_NOTIONAL, one, {"instruments": {"min_notional": Dec(4000)}}, NOTIONAL, Dec(4000), name="exchange"),
+    Case(R.MAX_ORDER_NOTIONAL, one, risk(max_order_notional=1500), NOTIONAL, Dec(1500), setting="risk"),
+    Case(R.MAX_POSITION_QTY, one, risk(max_position_qty=10), Dec("19.047"), Dec(10), setting="risk"),
+    Case(R.MAX_POSITION_NOTIONAL, one, risk(max_position_notional=1000), NOTIONAL, Dec(1000), setting="risk"),
+    Case(R.MAX_POSITION_PCT_EQUITY, one, risk(max_position_pct_equity_bps=1000), NOTIONAL, Dec(1000), setting="risk"),
+    Case(R.MAX_OPEN_POSITIONS, both, risk(max_open_positions=1), Dec(2), Dec(1), setting="risk"),
+    Case(R.MAX_SYMBOL_CONCENTRATION, one, risk(max_symbol_concentration_bps=1000), NOTIONAL, Dec(1000), setting="risk"),
     # the price buffer is named in the configuration, so the sentence says from where
-    Case(R.INSUFFICIENT_BALANCE, one, ALL_IN, WORST + WORST * D("0.0005"), D(10_000), setting="risk"),
-    Case(R.MAX_LEVERAGE, one, risk(max_leverage_bps=1000), NOTIONAL, D(1000), setting="risk"),
+    Case(R.INSUFFICIENT_BALANCE, one, ALL_IN, WORST + WORST * Dec("0.0005"), Dec(10_000), setting="risk"),
+    Case(R.MAX_LEVERAGE, one, risk(max_leverage_bps=1000), NOTIONAL, Dec(1000), setting="risk"),
     # a fee of 0.9999675 and a loss of 19.047
-    Case(R.MAX_DAILY_LOSS, after_a_loss, risk(max_daily_loss_bps=20), D("20.0469675"), D(20), setting="risk"),
-    Case(R.MAX_DRAWDOWN, after_a_loss, risk(max_drawdown_bps=20), D("20.0469675"), D(20), setting="risk"),
+    Case(R.MAX_DAILY_LOSS, after_a_loss, risk(max_daily_loss_bps=20), Dec("20.0469675"), Dec(20), setting="risk"),
+    Case(R.MAX_DRAWDOWN, after_a_loss, risk(max_drawdown_bps=20), Dec("20.0469675"), Dec(20), setting="risk"),
     Case(R.SHORT_NOT_ALLOWED, short, risk(allow_short=False), setting="risk", name="switched off"),
     Case(R.SHORT_NOT_ALLOWED, short_spot, {}, twin=short, name="spot"),
-    Case(R.RATE_LIMITED, both, risk(max_orders_per_window=1), D(2), D(1), setting="risk"),
-    Case(R.ORDER_GAP, soon_after, risk(order_gap_seconds=7200), D(3600), D(7200), setting="risk"),
-    Case(R.COOLDOWN, after_its_exit, risk(cooldown_seconds=7200), D(3600), D(7200), setting="risk"),
+    Case(R.RATE_LIMITED, both, risk(max_orders_per_window=1), Dec(2), Dec(1), setting="risk"),
+    Case(R.ORDER_GAP, soon_after, risk(order_gap_seconds=7200), Dec(3600), Dec(7200), setting="risk"),
+    Case(R.COOLDOWN, after_its_exit, risk(cooldown_seconds=7200), Dec(3600), Dec(7200), setting="risk"),
     Case(R.DUPLICATE, approved_again, {}, twin=approved_elsewhere),
     Case(R.STALE_CANDLES, approved_without_a_bar, {}, twin=approved_with_a_bar, name="no bar"),
     Case(R.STALE_CANDLES, masked(R.STALE_CANDLES), {}, twin=one, name="mask"),
@@ -233,7 +233,7 @@ def test_its_twin_passes(desk: Any, case: Case) -> None:
 def test_too_little_cash_at_the_fill(desk: Any) -> None:
     """95 lots were affordable at 105; the bar opens at 200, where 49.9 are, below the exchange's least 60."""
     trading = desk(**{**ALL_IN, "risk": {"price_buffer_bps": 0, "margin_leverage_bps": 10_000},
-                      "params": {"position_bps": 9_900}}, instruments={"min_qty": D(60)})  # fmt: skip
+                      "params": {"position_bps": 9_900}}, instruments={"min_qty": Dec(60)})  # fmt: skip
     assert one(trading)["status"] == "approved"
     trading.take((200, 201, 199, 200), CALM)
     (fill,) = trading.of("autopilot_fills")
@@ -242,11 +242,11 @@ def test_too_little_cash_at_the_fill(desk: Any) -> None:
 
 def test_enough_cash_at_the_fill(desk: Any) -> None:
     trading = desk(**{**ALL_IN, "risk": {"price_buffer_bps": 0, "margin_leverage_bps": 10_000},
-                      "params": {"position_bps": 9_900}}, instruments={"min_qty": D(60)})  # fmt: skip
+                      "params": {"position_bps": 9_900}}, instruments={"min_qty": Dec(60)})  # fmt: skip
     one(trading)
     trading.take((105, 106, 104, 105), CALM)
     (fill,) = trading.of("autopilot_fills")
-    assert (fill["status"], fill["reason_code"], fill["qty"]) == ("filled", "NONE", D("94.285"))
+    assert (fill["status"], fill["reason_code"], fill["qty"]) == ("filled", "NONE", Dec("94.285"))
 
 
 def test_every_code_but_those_of_later_issues_has_a_case() -> None:
@@ -275,18 +275,18 @@ def test_every_code_has_words_of_its_own(code: RejectCode) -> None:
 @pytest.mark.parametrize(
     ("unit", "value", "said"),
     [
-        pytest.param(R.MAX_ORDER_NOTIONAL, D("12500"), "12,500.00 USDT", id="quote"),
-        pytest.param(R.MIN_QTY, D("0.00100"), "0.001", id="quantity"),
-        pytest.param(R.COOLDOWN, D(3600), "3,600 s", id="seconds"),
-        pytest.param(R.MAX_OPEN_POSITIONS, D(2), "2", id="count"),
+        pytest.param(R.MAX_ORDER_NOTIONAL, Dec(12_500), "12,500.00 USDT", id="quote"),
+        pytest.param(R.MIN_QTY, Dec("0.00100"), "0.001", id="quantity"),
+        pytest.param(R.COOLDOWN, Dec(3600), "3,600 s", id="seconds"),
+        pytest.param(R.MAX_OPEN_POSITIONS, Dec(2), "2", id="count"),
     ],
 )
-def test_numbers_carry_their_unit(unit: RejectCode, value: D, said: str) -> None:
+def test_numbers_carry_their_unit(unit: RejectCode, value: Dec, said: str) -> None:
     text = sentence(unit, "BTC/USDT", value, value, "USDT", "default")
     assert f": {said}, limit {said} (from default)." in text
 
 
 def test_a_sentence_with_small_money_keeps_its_digits() -> None:
-    text = sentence(R.MIN_ORDER_NOTIONAL, "BTC/USDT", D("4.99935"), D(5), "USDT", None)
+    text = sentence(R.MIN_ORDER_NOTIONAL, "BTC/USDT", Dec("4.99935"), Dec(5), "USDT", None)
     assert CODES[R.MIN_ORDER_NOTIONAL].unit is Unit.QUOTE
     assert "5.00 USDT, limit 5.00" not in text
