@@ -183,10 +183,12 @@ def _overlay(main: Document, environ: Mapping[str, str], config_path: Path) -> t
     path = _absolute(folder, "OPENCLAW_DATA_DIR", environ, config_path, Path.cwd()) / name
     try:
         text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # of a data folder that is none, the store has its own error
         return None
-    except (OSError, UnicodeDecodeError) as error:
-        raise OverlayUnreadableError(path, error) from None
+    except UnicodeDecodeError:
+        raise OverlayUnreadableError(path, "it is not UTF-8 text") from None
+    except OSError as error:
+        raise OverlayUnreadableError(path, error.strerror or type(error).__name__) from None
     if not text.strip():
         return None
     _refuse_moving_overlay(_parsed(f"overlay {path.name}", text))
