@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import dagster as dg
+from dagster._core.events import DagsterEvent, DagsterEventType
 
 from openclaw_pipelines.assets.metadata import markdown_table
 from openclaw_pipelines.domain.quality import CheckResult
@@ -45,17 +46,23 @@ def evaluate_partitions(
         return
     for key, items in results.items():
         for item in items:
-            context.instance.report_runless_asset_event(
-                dg.AssetCheckEvaluation(
-                    asset_key=dg.AssetKey(asset),
-                    check_name=item.name,
-                    passed=item.passed,
-                    severity=severity_of(item),
-                    metadata={name: _value(value) for name, value in metadata_of(item).items()},
-                    partition=key,
-                )
-            )
+            _report(context, asset, key, item)
     yield from _worst(asset, results)
+
+
+def _report(context: dg.AssetCheckExecutionContext, asset: str, key: str, item: CheckResult) -> None:
+    """Give one partition its result, as an event of this run: events without a run cannot be repeated."""
+    evaluation = dg.AssetCheckEvaluation(
+        asset_key=dg.AssetKey(asset),
+        check_name=item.name,
+        passed=item.passed,
+        severity=severity_of(item),
+        metadata={name: _value(value) for name, value in metadata_of(item).items()},
+        partition=key,
+    )
+    run = context.op_execution_context
+    event = DagsterEvent(DagsterEventType.ASSET_CHECK_EVALUATION.value, run.job_name, event_specific_data=evaluation)
+    context.instance.report_dagster_event(event, run_id=run.run_id)
 
 
 def _worst(asset: str, results: dict[str, list[CheckResult]]) -> Iterator[dg.AssetCheckResult]:
@@ -64,14 +71,22 @@ def _worst(asset: str, results: dict[str, list[CheckResult]]) -> Iterator[dg.Ass
         for item in items:
             by_name.setdefault(item.name, []).append((key, item))
     for own in by_name.values():
-        key, worst = max(own, key=lambda one: badness(one[1]))
+        _, worst = max(own, key=lambda one: badness(one[1]))
         failed = [f"{key}: {item.sentence}" for key, item in own if not item.passed]
-        metadata = {"partitions": len(own), "failed": len(failed), "findings": dg.MetadataValue.md(_listed(failed))}
-        yield _result(asset, worst, metadata if failed else {**metadata, "example_partition": key})
+        yield _result(asset, worst, _summary(len(own), failed))
 
 
-def _listed(lines: list[str]) -> str:
-    return "\n".join(f"- {line}" for line in lines[:50]) or "every partition passed"
+def _summary(partitions: int, failed: list[str]) -> dict[str, Any]:
+    """The first finding in sight, all of them a click away; each partition's own result has its rows."""
+    if not failed:
+        return {"finding": f"all {partitions} partitions passed"}
+    more = f" And {len(failed) - 1} more partition(s)." if len(failed) > 1 else ""
+    return {
+        "finding": failed[0] + more,
+        "failed_partitions": len(failed),
+        "partitions_in_run": partitions,
+        "findings": dg.MetadataValue.md("\n".join(f"- {line}" for line in failed[:50])),
+    }
 
 
 def _result(asset: str, item: CheckResult, metadata: dict[str, Any]) -> dg.AssetCheckResult:

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import date, datetime
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -22,8 +22,6 @@ from openclaw_pipelines.commands.shared import (
 
 if TYPE_CHECKING:
     from openclaw_pipelines.resources.autopilot import Autopilot
-    from openclaw_pipelines.resources.ledger import StrategyLedger
-    from openclaw_pipelines.resources.ledger_store import Difference
     from openclaw_pipelines.resources.verification import Verification
 
 DIFFERENCES_SHOWN = 50
@@ -88,12 +86,12 @@ def verify_strategy(
     )
     for day in days:
         verification = verify_day(ledger, autopilot.executor, day)
-        _add(result, verification, autopilot)
+        _add(result, verification)
         done()
     return result
 
 
-def _add(result: Verified, verification: "Verification", autopilot: "Autopilot") -> None:
+def _add(result: Verified, verification: "Verification") -> None:
     rows = sum(verification.compared.values())
     result.ticks += verification.ticks
     result.rows += rows
@@ -102,38 +100,7 @@ def _add(result: Verified, verification: "Verification", autopilot: "Autopilot")
     )
     for difference in verification.differences:
         shown = {"day": verification.day, **asdict(difference), "program_version": verification.program_version}
-        writer = recorded_by(autopilot, verification.strategy, difference)
-        result.differences.append({**shown, "recorded_by": writer})
-
-
-def recorded_by(autopilot: "Autopilot", strategy: str, difference: "Difference") -> str | None:
-    """Which program wrote the stored row: this version, or another one. None where no row is stored.
-
-    A row carries no version but the run fingerprint, a hash over version, configuration, policy and bars; it is
-    computed again for this version.
-    """
-    from openclaw_pipelines.contracts.schema import TABLES
-    from openclaw_pipelines.resources.store import key_text
-
-    own, ledger = TABLES[difference.table], autopilot.runner.ledger(strategy)
-    columns = ", ".join(dict.fromkeys([*own.key, "tick_at", "run_fingerprint"]))
-    for row in ledger.query(f"SELECT {columns} FROM {own.name}").iter_rows(named=True):
-        if key_text({name: row[name] for name in own.key}) == difference.key:
-            written: str = row["run_fingerprint"]
-            mine = run_fingerprint(ledger, row["tick_at"])
-            return "this version" if written == mine else f"another version (run fingerprint {written[:12]})"
-    return None
-
-
-def run_fingerprint(ledger: "StrategyLedger", tick_at: datetime) -> str:
-    """The fingerprint that this version gives to a recorded tick."""
-    from openclaw_pipelines import __version__
-    from openclaw_pipelines.contracts.canonical import sha256_of
-    from openclaw_pipelines.domain.deployment import Policy
-
-    recorded = ledger.query("SELECT config_fingerprint, bars_hash FROM tick_inputs", "tick_at = ?", [tick_at])
-    policy = Policy.from_payload(ledger.context_at(tick_at)["policy"])
-    return sha256_of([__version__, recorded["config_fingerprint"][0], policy.version_id, recorded["bars_hash"][0]])
+        result.differences.append({**shown, "recorded_by": ", ".join(verification.recorded_versions)})
 
 
 @click.command()

@@ -49,7 +49,7 @@ class _TickRow(_Row):
     "autopilot_ticks",
     database="ledger",
     key=("account_id", "strategy_config_id", "tick_at"),
-    unhashed=("recorded_at", "run_fingerprint", "phases"),
+    unhashed=("recorded_at", "run_fingerprint", "phases", "program_version"),
 )
 class Ticks(_TickRow):
     """One row per tick: the marker that makes it recorded."""
@@ -61,6 +61,7 @@ class Ticks(_TickRow):
     kill_switch: str = pa.Field(description="strictest control in force")
     phases: str = pa.Field(description="JSON: each phase with what it counted, in order")
     state_hash: str = pa.Field(description="SHA-256 of the kernel state after the tick")
+    program_version: str = pa.Field(description="version of the program that took the tick; outside the ledger hash")
 
 
 @table("tick_inputs", database="ledger", key=("account_id", "strategy_config_id", "tick_at"))

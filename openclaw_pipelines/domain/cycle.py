@@ -277,6 +277,7 @@ def tick_row(session: Session, tick_input: TickInput, phases: dict[str, Any], st
         "kill_switch": KILL_SWITCH_NAMES[int(tick_input.halt)],
         "phases": canonical_json(phases),
         "state_hash": state_hash,
+        "program_version": __version__,
     }
 
 

@@ -25,7 +25,10 @@ LEDGER_CHECKS = {
     "day_complete": "Every tick of the day is recorded.",
     "entries_possible": "The day's universe holds a symbol that may be entered.",
 }
-"""Checks of a day of one strategy. The first two are errors, the others warnings."""
+"""Checks of a day of one strategy."""
+
+LEDGER_ERRORS = ("recorded_ticks_replay", "books_reconcile")
+"""Those whose failure is an error; of the others it is a warning."""
 
 _NO_CASES = pl.DataFrame()
 
@@ -126,7 +129,11 @@ def replay_result(verification: Verification) -> CheckResult:
         if verification.passed
         else f"{found} value(s) differ; run `openclaw verify` and compare the program versions"
     )
-    facts: dict[str, Fact] = {"ticks": verification.ticks, "program_version": verification.program_version}
+    facts: dict[str, Fact] = {
+        "ticks": verification.ticks,
+        "recorded_by_version": ", ".join(verification.recorded_versions) or "none",
+        "replayed_by_version": verification.program_version,
+    }
     cases = pl.DataFrame([vars(item) for item in verification.differences], infer_schema_length=None)
     return _result("recorded_ticks_replay", verification.passed, sentence, facts, cases)
 
@@ -156,7 +163,7 @@ def _result(
     facts: Mapping[str, Fact],
     cases: pl.DataFrame = _NO_CASES,
 ) -> CheckResult:
-    severity: Severity = "error" if name in ("recorded_ticks_replay", "books_reconcile") else "warning"
+    severity: Severity = "error" if name in LEDGER_ERRORS else "warning"
     shown = _NO_CASES if passed else cases.head(50)
     return CheckResult(
         name, passed, severity, LEDGER_CHECKS[name], sentence, dict(facts), shown, 0 if passed else cases.height

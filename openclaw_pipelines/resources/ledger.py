@@ -123,6 +123,11 @@ class StrategyLedger:
             for row in rows.iter_rows(named=True)
         ]
 
+    def versions(self, after: datetime, until: datetime) -> tuple[str, ...]:
+        """Versions of the program that took the recorded ticks with `after < tick_at <= until`."""
+        rows = self.query("SELECT program_version FROM autopilot_ticks", "tick_at > ? AND tick_at <= ?", [after, until])
+        return tuple(sorted(rows["program_version"].unique()))
+
     def previous_tick(self, before: datetime) -> datetime:
         """Newest recorded tick before a time."""
         rows = self.query("SELECT max(tick_at) AS at FROM autopilot_ticks", "tick_at < ?", [before])

@@ -25,6 +25,7 @@ class Verification:
     """Result for one day of one strategy.
 
     compared: rows by table. differences: empty when the replay agrees with the ledger in every business column.
+    recorded_versions: versions of the program that took the recorded ticks; program_version: the one that replays them.
     """
 
     strategy: str
@@ -32,6 +33,7 @@ class Verification:
     ticks: int
     compared: dict[str, int]
     differences: tuple[Difference, ...]
+    recorded_versions: tuple[str, ...]
     program_version: str = __version__
 
     @property
@@ -50,7 +52,8 @@ def verify_day(ledger: StrategyLedger, executor: Executor, day: str) -> Verifica
     with ledger.reading():
         inputs = [row for row in ledger.inputs(start, end) if row["tick_at"] != row["inception"]]
         if not inputs:
-            return Verification(ledger.strategy, day, 0, {}, ())
+            return Verification(ledger.strategy, day, 0, {}, (), ())
+        versions = ledger.versions(start, end)
         rows = replayed(ledger, executor, inputs, ledger.previous_tick(inputs[0]["tick_at"]))
     first, last = inputs[0]["tick_at"], inputs[-1]["tick_at"]
     differences: list[Difference] = []
@@ -63,7 +66,7 @@ def verify_day(ledger: StrategyLedger, executor: Executor, day: str) -> Verifica
             params = [ledger.account_id, ledger.strategy, first, last]
             differences += verify_equal(con, table, frame, within=within, params=params)
             compared[table] = frame.height
-    return Verification(ledger.strategy, day, len(inputs), compared, tuple(differences))
+    return Verification(ledger.strategy, day, len(inputs), compared, tuple(differences), versions)
 
 
 def replayed(ledger: StrategyLedger, executor: Executor, inputs: list[Row], since: datetime) -> dict[str, list[Row]]:

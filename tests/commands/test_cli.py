@@ -8,6 +8,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from openclaw_pipelines import __version__
 from openclaw_pipelines.cli import COMMANDS
 
 Query = Callable[..., list[dict[str, Any]]]
@@ -192,17 +193,17 @@ def test_verify_names_the_changed_cell(home, ledger: Query):
     assert (found["table"], found["kind"], found["column"]) == ("autopilot_fills", "changed", "price")
     assert fill["fill_key"] in found["key"]
     assert Decimal(found["stored"]) - Decimal(found["given"]) == 1
-    assert found["recorded_by"] == "this version"
+    assert found["recorded_by"] == found["program_version"] == __version__
     table = home.openclaw("verify", "--strategy", "fast").out
     assert fill["fill_key"] in table
 
 
 def test_verify_says_when_another_version_recorded_the_row(home, ledger: Query):
     fill = ledger("SELECT * FROM autopilot_fills WHERE strategy_config_id = 'fast' ORDER BY fill_key LIMIT 1")[0]
-    where = f"WHERE fill_key = '{fill['fill_key']}'"
-    tamper(home, f"UPDATE autopilot_fills SET price = price + 1, run_fingerprint = 'older' {where}")
+    tamper(home, f"UPDATE autopilot_fills SET price = price + 1 WHERE fill_key = '{fill['fill_key']}'")
+    tamper(home, "UPDATE autopilot_ticks SET program_version = '0.0.9' WHERE strategy_config_id = 'fast'")
     (found,) = home.openclaw("verify", "--strategy", "fast", "--json").json["strategies"][0]["differences"]
-    assert found["recorded_by"] == "another version (run fingerprint older)"
+    assert (found["recorded_by"], found["program_version"]) == ("0.0.9", __version__)
 
 
 def test_verify_follows_the_audit_trail(home):

@@ -240,6 +240,7 @@ CREATE TABLE IF NOT EXISTS autopilot_ticks (
     "kill_switch" VARCHAR NOT NULL,
     "phases" VARCHAR NOT NULL,
     "state_hash" VARCHAR NOT NULL,
+    "program_version" VARCHAR NOT NULL,
     PRIMARY KEY ("account_id", "strategy_config_id", "tick_at")
 );
 
