@@ -91,7 +91,7 @@ def _risk(policy: Policy, symbol: str) -> dict[str, Any]:
 
 def policy_source(policy: Policy, symbol: str) -> str:
     """Where the deciding limits came from: the symbol's own override, a strategy binding, or the defaults."""
-    layers = set(policy.sources.get(symbol, {}).values())
+    layers = {layer.split()[-1] for layer in policy.sources.get(symbol, {}).values()}  # "overlay live.yaml symbols:X"
     if any(layer.startswith("symbols:") for layer in layers):
         return "symbol override"
     return "binding" if any(layer.startswith("strategy:") for layer in layers) else "legacy default"
