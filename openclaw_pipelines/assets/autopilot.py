@@ -76,7 +76,9 @@ def autopilot_assets(days: dg.DailyPartitionsDefinition) -> list[dg.AssetsDefini
                 if asset in touched:
                     context.add_asset_metadata(metadata, asset_key=asset, partition_key=f"{day}|{strategy}")
         for name in (name for name in TABLES_OF if name in touched):
-            yield dg.MaterializeResult(asset_key=name, metadata={"ticks_taken_in_run": taken, "partitions_in_run": len(keys)})
+            yield dg.MaterializeResult(
+                asset_key=name, metadata={"ticks_taken_in_run": taken, "partitions_in_run": len(keys)}
+            )
 
     return [autopilot_cycle]
 

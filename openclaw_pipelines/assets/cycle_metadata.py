@@ -91,9 +91,9 @@ def _equity(equity: pl.DataFrame) -> Metadata:
     ordered = equity.sort("tick_at")
     opened, closed = ordered["day_open_equity"][0], ordered["equity"][-1]
     return {
-        "equity_at_open": float(opened),
-        "equity_at_close": float(closed),
-        "day_pnl": float(closed - opened),
+        "equity_at_open": round(float(opened), 2),
+        "equity_at_close": round(float(closed), 2),
+        "day_pnl": round(float(closed - opened), 2),
         "equity_and_drawdown": dg.MetadataValue.md(png_markdown(equity_png(ordered), "Equity and drawdown")),
     }
 

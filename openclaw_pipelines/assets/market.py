@@ -10,8 +10,6 @@ from openclaw_pipelines.resources.features import compute_features
 
 GROUP = "market"
 KINDS = {"duckdb", "polars"}
-LOOKBACK_DAYS = 11
-"""Days before a day on which its features are warmed, with hourly bars."""
 LIVE_TAG = "openclaw/live"
 """Tag of runs that follow the clock: they ask only for what is new and may wait for late bars."""
 
@@ -67,15 +65,11 @@ def market_assets(days: dg.DailyPartitionsDefinition) -> list[dg.AssetsDefinitio
             result = autopilot.ingest.funding_day(day, autopilot.clock.now())
             context.add_asset_metadata({"source": autopilot.source, **vars(result)}, partition_key=day)
 
-    look_back = dg.TimeWindowPartitionMapping(start_offset=-LOOKBACK_DAYS, allow_nonexistent_upstream_partitions=True)
-
-    @dg.asset(
-        deps=[dg.AssetDep(candles, partition_mapping=look_back)],
-        metadata=spec_metadata("features"),
-        **daily,
-    )
+    # The same day only, though older days are read: a mapping of twelve days would make a backfill of three days of
+    # candles compute features of eleven days more, which have no candles.
+    @dg.asset(deps=[candles], metadata=spec_metadata("features"), **daily)
     def features(context: dg.AssetExecutionContext, autopilot: dg.ResourceParam[Autopilot]) -> None:
-        """Indicators and regime per symbol and bar, with a fixed look-back, capped to stated ranges."""
+        """Indicators and regime per symbol and bar, warmed on fixed days before, capped to stated ranges."""
         for day in context.partition_keys:
             result = compute_features(autopilot, day)
             context.add_asset_metadata(

@@ -53,6 +53,8 @@ def time_range(first: datetime | None, last: datetime | None) -> dict[str, Any]:
 
 
 def _cell(value: Any) -> str:
+    if value is None:
+        return ""
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M}"
     text = f"{value:.6g}" if isinstance(value, float) else str(value)

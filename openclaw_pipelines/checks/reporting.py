@@ -1,14 +1,16 @@
 """Check results per partition, in runs over one partition and over a range.
 
-In a run over a range Dagster takes one result per check and gives it no partition. So each partition is reported to the
-instance on its own, and the run gets the worst of them, which blocks what stands downstream where it must.
+In a run over a range Dagster takes one result per check and gives it no partition. So each partition's is logged as an
+event of the run, and the run gets the worst of them, which blocks what stands downstream where it must.
 """
 
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import dagster as dg
-from dagster._core.events import DagsterEvent, DagsterEventType
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluationTargetMaterializationData as Target,
+)
 
 from openclaw_pipelines.assets.metadata import markdown_table
 from openclaw_pipelines.domain.quality import CheckResult
@@ -45,24 +47,33 @@ def evaluate_partitions(
         yield from (_result(asset, item, metadata_of(item)) for item in results[keys[0]])
         return
     for key, items in results.items():
+        target = _materialization(context, asset, key)
         for item in items:
-            _report(context, asset, key, item)
+            # an event of this run: one without a run is stored once per partition and fails the second time
+            event = _evaluation(asset, key, item, target)
+            context.op_execution_context.log_event(event)  # type: ignore[arg-type]  # taken, though not annotated
     yield from _worst(asset, results)
 
 
-def _report(context: dg.AssetCheckExecutionContext, asset: str, key: str, item: CheckResult) -> None:
-    """Give one partition its result, as an event of this run: events without a run cannot be repeated."""
-    evaluation = dg.AssetCheckEvaluation(
+def _evaluation(asset: str, key: str, item: CheckResult, target: Target | None) -> dg.AssetCheckEvaluation:
+    return dg.AssetCheckEvaluation(
         asset_key=dg.AssetKey(asset),
         check_name=item.name,
         passed=item.passed,
         severity=severity_of(item),
         metadata={name: _value(value) for name, value in metadata_of(item).items()},
+        target_materialization_data=target,
         partition=key,
     )
-    run = context.op_execution_context
-    event = DagsterEvent(DagsterEventType.ASSET_CHECK_EVALUATION.value, run.job_name, event_specific_data=evaluation)
-    context.instance.report_dagster_event(event, run_id=run.run_id)
+
+
+def _materialization(context: dg.AssetCheckExecutionContext, asset: str, key: str) -> Target | None:
+    """What was checked, as a check of one partition records it."""
+    wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), asset_partitions=[key])
+    records = context.instance.fetch_materializations(wanted, limit=1).records
+    if not records:
+        return None
+    return Target(storage_id=records[0].storage_id, run_id=records[0].run_id, timestamp=records[0].timestamp)
 
 
 def _worst(asset: str, results: dict[str, list[CheckResult]]) -> Iterator[dg.AssetCheckResult]:
