@@ -29,7 +29,7 @@ def reject_codes() -> str:
     text = (
         "The code of a refused order is the first failing check in this order. The decision row holds the code, what "
         "was measured, the limit, the layer that set it, and the verdict as a sentence. `NONE` (0) means that nothing "
-        "refused it.\n\n"
+        "refused it. `INSUFFICIENT_AT_FILL` is the one code given after the decision; it stands in the fill row.\n\n"
         "Kind: `policy` when a limit or a control refused, `data` when the market data did, `state` when the account "
         "could not. The setting is a key of `risk`, of the strategy or of the symbol; see "
         "[configuration](configuration.md).\n\n"
