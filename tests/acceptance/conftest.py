@@ -1,4 +1,4 @@
-"""Markets of the acceptance tests. OPENCLAW_ACCEPTANCE_DAYS sets how long each world lives."""
+"""Markets of the acceptance tests. ACCEPTANCE_DAYS sets how long each world lives."""
 
 import copy
 import sys

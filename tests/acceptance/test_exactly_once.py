@@ -9,8 +9,8 @@ from collections.abc import Callable
 import pytest
 from worlds import World
 
-DAYS = int(os.environ.get("OPENCLAW_ACCEPTANCE_DAYS", "1"))
-KILLS = int(os.environ.get("OPENCLAW_ACCEPTANCE_KILLS", "8"))
+DAYS = int(os.environ.get("ACCEPTANCE_DAYS", "1"))
+KILLS = int(os.environ.get("ACCEPTANCE_KILLS", "8"))
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(5400)]
 
 

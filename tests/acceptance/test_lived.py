@@ -9,7 +9,7 @@ from worlds import COMPARED, World, backfill, kernel_replay
 
 from openclaw_pipelines.resources.verification import verify_day
 
-DAYS = int(os.environ.get("OPENCLAW_ACCEPTANCE_DAYS", "1"))
+DAYS = int(os.environ.get("ACCEPTANCE_DAYS", "1"))
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(5400)]
 
 
