@@ -36,13 +36,14 @@ def sha256_of(value: Any) -> str:
 
 
 def decimal_text(value: Decimal) -> str:
-    """Plain digits without trailing zeros.
+    """Plain digits without trailing zeros or a negative zero.
 
     >>> decimal_text(Decimal("1E+2")), decimal_text(Decimal("0.10"))
     ('100', '0.1')
     """
     text = format(value, "f")
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if text == "-0" else text
 
 
 def _text(value: Any) -> Any:

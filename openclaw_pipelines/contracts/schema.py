@@ -152,4 +152,5 @@ def _schema_error(table_name: str, error: SchemaErrors) -> SchemaError:
     )
     first = cases.to_dicts()[0] if cases.height else {}
     where = f"column {first.get('column')}, row {first.get('index')}, value {first.get('failure_case')}"
-    return SchemaError(table_name, cases.height, "; ".join(broken), where)
+    rows = cases["index"].drop_nulls().n_unique() if "index" in cases.columns else 0
+    return SchemaError(table_name, rows or cases.height, "; ".join(broken), where)

@@ -28,6 +28,13 @@ class UnknownIntervalError(ContractError):
     fields = ("interval",)
 
 
+class UnknownDayError(ContractError):
+    """A day that is none, or is written in another way than partition keys are."""
+
+    template = "{day!r} is not a day. Write it as 2025-05-10."
+    fields = ("day",)
+
+
 class NaiveTimeError(ContractError):
     """A time without a zone."""
 
@@ -74,8 +81,14 @@ def tick_bucket(tick_at: datetime) -> str:
 
 
 def day_start(day: str) -> datetime:
-    """Midnight UTC of a partition key such as `2025-05-10`."""
-    return datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC)
+    """Midnight UTC of a partition key such as `2025-05-10`. Raises UnknownDayError."""
+    try:
+        start = datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC)
+    except ValueError:
+        raise UnknownDayError(day) from None
+    if f"{start:%Y-%m-%d}" != day:
+        raise UnknownDayError(day)
+    return start
 
 
 def partition_of(tick_at: datetime, interval: str) -> str:
