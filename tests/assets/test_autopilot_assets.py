@@ -1,0 +1,112 @@
+"""The cycle as assets: one run over a range, the same once more, live ticks, and what its pages show."""
+
+from datetime import timedelta
+
+import dagster as dg
+from dagster_world import (
+    BREAKOUT,
+    CYCLE_ASSETS,
+    DAY_ONE,
+    DAY_TWO,
+    MOMENTUM,
+    Lived,
+    World,
+    failure,
+    materialized,
+)
+
+from openclaw_pipelines.contracts.time import day_start
+
+KEYS = [f"{day}|{strategy}" for day in (DAY_ONE, DAY_TWO) for strategy in (BREAKOUT, MOMENTUM)]
+LIVE = {"openclaw/live": "true"}
+
+
+def test_one_run_materializes_every_table_of_every_day_and_strategy(lived: Lived) -> None:
+    shown = materialized(lived.cycle)
+    assert set(shown) == {(asset, key) for asset in CYCLE_ASSETS for key in KEYS}
+    for name in CYCLE_ASSETS:
+        assert lived.world.instance.get_materialized_partitions(dg.AssetKey(name)) == set(KEYS)
+    assert {key: shown["equity", key]["ticks_taken"] for key in KEYS} == {
+        key: 96 if BREAKOUT in key else 24 for key in KEYS
+    }
+
+
+def test_counts_and_money_are_those_of_the_ledger(lived: Lived) -> None:
+    shown = materialized(lived.cycle)
+    for key in KEYS:
+        day, strategy = key.split("|")
+        start, end = day_start(day), day_start(day) + timedelta(days=1)
+        for name in ("decisions", "fills", "positions"):
+            rows = lived.world.rows(f"autopilot_{name}", strategy)
+            own = rows.filter((rows["tick_at"] > start) & (rows["tick_at"] <= end))
+            assert shown[name, key]["dagster/partition_row_count"] == own.height, (name, key)
+        equity = lived.world.rows("autopilot_equity", strategy).sort("tick_at")
+        own = equity.filter((equity["tick_at"] > start) & (equity["tick_at"] <= end))
+        assert shown["equity", key]["equity_at_close"] == round(float(own["equity"][-1]), 2)
+        change = own["equity"][-1] - equity.filter(equity["tick_at"] == start)["equity"][0]
+        assert shown["equity", key]["day_pnl"] == round(float(change), 2)
+
+
+def test_pages_carry_plots_and_tables(lived: Lived) -> None:
+    shown, key = materialized(lived.cycle), f"{DAY_ONE}|{BREAKOUT}"
+    assert shown["equity", key]["equity_and_drawdown"].startswith("![Equity and drawdown](data:image/png;base64,")
+    assert "](data:image/png;base64," in shown["fills", key]["trades_on_price"]
+    head, rule, *rows = shown["decisions", key]["rows"].splitlines()
+    assert head == "| tick_at | symbol | action | side | status | reason_code | reason |"
+    assert rule.count("---") == 7
+    assert len(rows) > 1
+    assert "| rank | symbol | score | selected | reason |" in shown["universe_snapshots", key]["candidates"]
+
+
+def test_recorded_days_materialized_again_verify_and_write_nothing(new_world) -> None:
+    world: World = new_world()
+    over = {"partition": f"{DAY_ONE}|{MOMENTUM}", "last": f"{DAY_TWO}|{MOMENTUM}"}
+    first = world.run("autopilot_cycle_job", **over)
+    assert first.success, failure(first)
+    before, stamps = world.hash(MOMENTUM), world.rows("autopilot_ticks")["recorded_at"].to_list()
+    world.clock.set(world.clock.now() + timedelta(hours=1))
+    again = world.run("autopilot_cycle_job", **over)
+    assert again.success, failure(again)
+    assert world.hash(MOMENTUM) == before
+    assert world.rows("autopilot_ticks")["recorded_at"].to_list() == stamps
+    shown = materialized(again)
+    assert {shown["fills", f"{day}|{MOMENTUM}"]["rows_written"] for day in (DAY_ONE, DAY_TWO)} == {0}
+    replay = next(c for c in again.get_asset_check_evaluations() if c.check_name == "recorded_ticks_replay")
+    assert replay.passed
+
+
+def test_a_live_tick_materializes_only_the_tables_it_wrote(new_world) -> None:
+    world: World = new_world()
+    key = f"{DAY_ONE}|{MOMENTUM}"
+    seen = []
+    for hours in range(1, 6):
+        world.clock.set(day_start(DAY_ONE) + timedelta(hours=hours, seconds=1))
+        before = {name: world.rows(f"autopilot_{name}", MOMENTUM).height for name in CYCLE_ASSETS}
+        result = world.run("autopilot_live", key, tags=LIVE)
+        assert result.success, failure(result)
+        after = {name: world.rows(f"autopilot_{name}", MOMENTUM).height for name in CYCLE_ASSETS}
+        grown = {name for name in CYCLE_ASSETS if after[name] > before[name]}
+        assert {asset for asset, _ in materialized(result)} == grown
+        seen.append(grown)
+    assert "universe_snapshots" in seen[0]
+    assert all("universe_snapshots" not in later and "equity" in later for later in seen[1:])
+    again = world.run("autopilot_live", key, tags=LIVE)
+    assert again.success
+    assert materialized(again) == {}
+    assert not again.get_asset_check_evaluations()
+
+
+def test_a_day_before_its_predecessor_is_refused(new_world) -> None:
+    world: World = new_world()
+    result = world.run("autopilot_cycle_job", f"{DAY_TWO}|{MOMENTUM}")
+    assert not result.success
+    assert "HoleError" in failure(result)
+    assert world.rows("autopilot_ticks").is_empty()
+
+
+def test_a_day_whose_candles_nobody_asked_for_is_refused(new_world) -> None:
+    world: World = new_world(market=False)
+    assert world.run("instruments_refresh").success
+    result = world.run("autopilot_cycle_job", f"{DAY_ONE}|{MOMENTUM}")
+    assert not result.success
+    assert "WarmUpError" in failure(result)

@@ -1,0 +1,117 @@
+"""The definitions as a whole: a snapshot a person can read, and what every asset must say about itself.
+
+After a wanted change: `UPDATE_SNAPSHOTS=1 pytest tests/test_definitions.py`, and read the difference.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+from dagster_world import Lived
+
+from openclaw_pipelines.contracts.schema import TABLES
+
+SNAPSHOT = Path(__file__).parent / "snapshots" / "definitions.json"
+NEVER_AT_IMPORT = ("ccxt", "matplotlib", "pandas", "jinja2", "openai", "instructor")
+TABLE_ASSETS = {
+    "instruments": "instruments",
+    "candles": "candles",
+    "funding_rates": "funding_rates",
+    "features": "features",
+    **{name: f"autopilot_{name}" for name in ("universe_snapshots", "proposals", "decisions", "orders", "fills")},
+    **{name: f"autopilot_{name}" for name in ("positions", "equity", "outcomes", "metrics")},
+}
+
+
+def test_every_spec_job_schedule_and_sensor_is_as_in_the_snapshot(lived: Lived) -> None:
+    found = json.dumps(_described(lived.world.defs), indent=1) + "\n"
+    if os.environ.get("UPDATE_SNAPSHOTS"):
+        SNAPSHOT.write_text(found, encoding="utf-8")
+    assert json.loads(found) == json.loads(SNAPSHOT.read_text(encoding="utf-8"))
+
+
+def test_importing_the_definitions_loads_nothing_heavy() -> None:
+    code = f"import sys, openclaw_pipelines.definitions; print([m for m in {NEVER_AT_IMPORT} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    assert done.stdout.strip().splitlines()[-1:] == ["[]"], done.stderr[-2000:]
+
+
+def test_every_asset_says_what_it_is(lived: Lived) -> None:
+    graph = lived.world.defs.resolve_asset_graph()
+    for node in graph.asset_nodes:
+        assert node.group_name in ("market", "autopilot", "evaluation"), node.key
+        assert node.kinds, node.key
+        assert len(node.description or "") > 20, node.key
+        if node.partitions_def is not None:
+            assert node.backfill_policy == dg.BackfillPolicy.single_run(), node.key
+
+
+@pytest.mark.parametrize(("asset", "table"), TABLE_ASSETS.items(), ids=str)
+def test_every_table_asset_shows_its_columns(lived: Lived, asset: str, table: str) -> None:
+    node = lived.world.defs.resolve_asset_graph().get(dg.AssetKey(asset))
+    columns = node.metadata["dagster/column_schema"].columns
+    assert [(c.name, c.constraints.nullable) for c in columns] == [(c.name, c.nullable) for c in TABLES[table].columns]
+    assert all(column.description for column in columns)
+    assert node.metadata["dagster/table_name"] == f"{TABLES[table].database}.{table}"
+
+
+def _described(defs: dg.Definitions) -> dict[str, Any]:
+    graph, repository = defs.resolve_asset_graph(), defs.get_repository_def()
+    return {
+        "assets": {node.key.to_user_string(): _asset(graph, node) for node in sorted(graph.asset_nodes, key=str_key)},
+        "jobs": {job.name: _job(job) for job in repository.get_all_jobs() if not job.name.startswith("__")},
+        "schedules": {s.name: f"{s.cron_schedule} {s.job_name}" for s in repository.schedule_defs},
+        "sensors": {s.name: _sensor(s) for s in repository.sensor_defs},
+    }
+
+
+def str_key(node: Any) -> str:
+    return str(node.key.to_user_string())
+
+
+def _asset(graph: Any, node: Any) -> dict[str, Any]:
+    checks = {spec.name: spec for spec in map(graph.get_check_spec, graph.get_check_keys_for_assets({node.key}))}
+    return {
+        "group": node.group_name,
+        "kinds": sorted(node.kinds),
+        "partitions": None if node.partitions_def is None else str(node.partitions_def),
+        "deps": {
+            parent.to_user_string(): _mapping(node.partition_mappings.get(parent))
+            for parent in sorted(node.parent_keys, key=lambda key: key.to_user_string())
+        },
+        "checks": {name: "blocking" if spec.blocking else "warning" for name, spec in sorted(checks.items())},
+    }
+
+
+def _mapping(mapping: Any) -> str:
+    """The mapping in words that do not depend on how Dagster prints it."""
+    if mapping is None:
+        return "same partition"
+    if isinstance(mapping, dg.TimeWindowPartitionMapping):
+        return f"days {mapping.start_offset}..{mapping.end_offset}, none before the first"
+    if isinstance(mapping, dg.MultiPartitionMapping):
+        own = mapping.downstream_mappings_by_upstream_dimension
+        return ", ".join(f"{name}: {_mapping(own[name].partition_mapping)}" for name in sorted(own))
+    return "same day" if isinstance(mapping, dg.MultiToSingleDimensionPartitionMapping) else "same partition"
+
+
+def _job(job: dg.JobDefinition) -> dict[str, Any]:
+    assets = job.asset_layer.executable_asset_keys
+    return {
+        "assets": sorted(key.to_user_string() for key in assets),
+        "checks": len(job.asset_layer.asset_graph.asset_check_keys),
+        "max_runtime_seconds": job.run_tags.get("dagster/max_runtime") or job.tags.get("dagster/max_runtime"),
+    }
+
+
+def _sensor(sensor: Any) -> dict[str, Any]:
+    return {
+        "jobs": sorted(target.job_name for target in sensor.targets),
+        "minimum_interval_seconds": sensor.minimum_interval_seconds,
+        "default": sensor.default_status.value,
+    }
