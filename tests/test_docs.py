@@ -28,7 +28,7 @@ from openclaw_pipelines.contracts.enums import RejectCode
 from openclaw_pipelines.contracts.errors import OpenclawError
 
 PROJECT = Path(__file__).resolve().parents[1]
-GENERATED = ("checks.md", "commands.md", "configuration.md", "data-dictionary.md", "metrics.md", "reject-codes.md")
+GENERATED = ("commands.md", "configuration.md", "data-dictionary.md", "errors.md", "metrics.md", "reject-codes.md")
 PAGES = sorted([PROJECT / "README.md", PROJECT / "CHANGELOG.md", *(PROJECT / "docs").rglob("*.md")])
 WRITTEN = [page for page in PAGES if page.name not in GENERATED]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -315,9 +315,12 @@ def test_named_errors_and_checks_exist() -> None:
     known = errors() | {"OpenclawError"}
     named = {code for page in WRITTEN for code in names_in(page.read_text(encoding="utf-8")) if code.endswith("Error")}
     assert named <= known
-    checks = {names_in(row[1])[0] for row in rows_under(text_of("docs/checks.md"), "| asset")}
+    rows = rows_under(text_of("docs/errors.md"), "| check |")
+    specs = [spec for definition in definitions().asset_checks for spec in definition.check_specs]
+    checks = {names_in(row[0])[0]: row[1] for row in rows}
+    assert checks == {spec.name: spec.asset_key.to_user_string() for spec in specs}
     told = re.findall(r"[Cc]heck `(\w+)`", "\n".join(page.read_text(encoding="utf-8") for page in WRITTEN))
-    assert set(told) <= checks
+    assert set(told) <= set(checks)
 
 
 def test_reject_codes_named_in_the_documents_exist_and_the_unused_ones_are_unused() -> None:

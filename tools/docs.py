@@ -67,23 +67,11 @@ def metrics() -> str:
     return _page("Metrics", "`domain.metric_definitions.METRICS`", *parts)
 
 
-def checks() -> str:
-    """Asset checks and the columns of their specs."""
-    from openclaw_pipelines.definitions import defs
+def errors() -> str:
+    """Every named error and check."""
+    from openclaw_pipelines.commands.error_reference import reference
 
-    rows = [
-        (f"`{spec.asset_key.to_user_string()}`", f"`{spec.name}`", "yes" if spec.blocking else "no", spec.description)
-        for definition in defs.asset_checks or []
-        for spec in definition.check_specs
-    ]
-    text = (
-        "Each runs per partition and shows its finding, its numbers and the rows to act on. A blocking check with "
-        "severity ERROR stops what stands downstream in the same run. Runs over a range report every partition on its "
-        "own and give the run the worst result of each check.\n\n"
-        "The gates that must hold at every tick do not rely on these checks: the cycle judges the same bars again, as "
-        "masks (`STALE_CANDLES`, `GAP`, `NO_PRICE`)."
-    )
-    return _page("Asset checks", "the definitions", text, _table(("asset", "check", "blocking", "what it says"), rows))
+    return reference() + "\n"
 
 
 def data_dictionary() -> str:
@@ -141,10 +129,10 @@ def _signature(option: click.Option, context: click.Context) -> str:
 
 
 PAGES: dict[str, Callable[[], str]] = {
-    "checks.md": checks,
     "commands.md": commands,
     "configuration.md": configuration,
     "data-dictionary.md": data_dictionary,
+    "errors.md": errors,
     "metrics.md": metrics,
     "reject-codes.md": reject_codes,
 }
