@@ -6,21 +6,16 @@ How the values are computed is in `domain.metrics`.
 from dataclasses import dataclass
 
 from openclaw_pipelines.contracts.enums import RejectCode
+from openclaw_pipelines.domain.verdicts import CODES
 
 GROUPS = ("decision", "outcome", "execution", "risk", "return")
 UNITS = ("ratio", "quote", "bps", "count", "seconds")
 
-# the data or the state did not allow a judgement; every other code says that a limit or a control forbade the order
-DATA_CODES = frozenset(
-    {
-        RejectCode.STALE_CANDLES,
-        RejectCode.STALE_QUOTE,
-        RejectCode.GAP,
-        RejectCode.NO_PRICE,
-        RejectCode.POLICY_UNRESOLVED,
-        RejectCode.STATE_UNCERTAIN,
-    }
-)
+# the data, or doubt, did not allow a judgement; every other code says that a limit or a control forbade the order
+DATA_CODES = frozenset(code for code, spec in CODES.items() if spec.kind == "data") | {
+    RejectCode.POLICY_UNRESOLVED,
+    RejectCode.STATE_UNCERTAIN,
+}
 POLICY_CODES = frozenset(RejectCode) - DATA_CODES - {RejectCode.NONE}
 
 
