@@ -116,7 +116,8 @@ class Ticker:
     def tick(self, now: datetime) -> Ticked:
         """Take every strategy's ticks that have closed by `now`."""
         ticked = Ticked(now)
-        due = [item for item in (self._due(name, now) for name in self.strategies) if item is not None]
+        with self.autopilot.store.sharing("ledger"):
+            due = [item for item in (self._due(name, now) for name in self.strategies) if item is not None]
         for item in due:
             self._refresh_market(item, now, ticked)
         for item in due:
@@ -128,10 +129,12 @@ class Ticker:
 
     def _refresh_market(self, due: Due, now: datetime, ticked: Ticked) -> None:
         """Ask for the market data that the ticks need and nobody asked for."""
-        for need in needed_before(self.autopilot, due):
+        with self.autopilot.store.sharing("market"):
+            needs, behind = list(needed_before(self.autopilot, due)), self.autopilot.ingest.behind(due.day, now)
+        for need in needs:
             if ask_again(self._asked, f"{MARKET_DAY} {need.first}", need.last, now):
                 self._run_counted(MARKET_DAY, (need.first, need.last), ticked)
-        if self.autopilot.ingest.behind(due.day, now):
+        if behind:
             minute = floor_to(now, timedelta(minutes=1)).isoformat()
             if ask_again(self._asked, f"{MARKET_LIVE} {due.day}", minute, now, LATE_BAR_SECONDS):
                 self._run_counted(MARKET_LIVE, due.day, ticked)

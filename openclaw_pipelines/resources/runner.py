@@ -300,9 +300,10 @@ class Runner:
         if not ticks:
             return Feed()
         start = ticks[0] - strategy.interval
-        feed = Feed.load(self.store, self.source, deployment, start, ticks[-1], strategy.costs)
         quality = self.settings().config.quality
-        feed.load_masks(self.store, self.source, deployment, ticks[0], ticks[-1], quality)
+        with self.store.sharing("market"):
+            feed = Feed.load(self.store, self.source, deployment, start, ticks[-1], strategy.costs)
+            feed.load_masks(self.store, self.source, deployment, ticks[0], ticks[-1], quality)
         return feed
 
     def _take(self, walk: Walk, feed: Feed, tick_at: datetime, *, live: bool) -> None:

@@ -10,9 +10,11 @@ import difflib
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import duckdb
@@ -32,6 +34,8 @@ from openclaw_pipelines.resources.locks import (
 from openclaw_pipelines.resources.migrations import DATABASES, StoreNewerError, is_current, migrate
 
 Connection = duckdb.DuckDBPyConnection
+_NONE_SHARED: Mapping[Path, Connection] = MappingProxyType({})
+_shared: ContextVar[Mapping[Path, Connection]] = ContextVar("shared connections", default=_NONE_SHARED)
 Params = Sequence[Any] | Mapping[str, Any]
 
 _SESSION = "SET TimeZone = 'UTC'; SET enable_progress_bar = false"
@@ -110,6 +114,10 @@ class Store:
             StoreError: locked, newer, damaged or unreadable; see its subclasses.
         """
         file = self.file(database)
+        shared = _shared.get().get(file)
+        if shared is not None:
+            yield shared
+            return
         if file.exists():
             with self._reader(file) as con:
                 if is_current(con, file, database):
@@ -119,6 +127,19 @@ class Store:
             pass  # makes or migrates the file
         with self._reader(file) as con:
             yield con
+
+    @contextmanager
+    def sharing(self, database: str) -> Iterator[None]:
+        """All reads of the block, in this thread, use one connection: opening the file costs more than most queries.
+
+        Nothing may be written to the database inside the block, which also keeps writers of other processes waiting.
+        """
+        with self.read(database) as con:
+            before = _shared.set({**_shared.get(), self.file(database): con})
+            try:
+                yield
+            finally:
+                _shared.reset(before)
 
     @contextmanager
     def write(self, database: str) -> Iterator[Connection]:

@@ -202,6 +202,18 @@ def test_readers_share(store):
         assert one.execute("SELECT 1").fetchone() == other.execute("SELECT 1").fetchone() == (1,)
 
 
+def test_reads_of_a_sharing_block_use_one_connection_and_later_ones_their_own(store):
+    with store.sharing("ledger"):
+        with store.read("ledger") as first, store.read("ledger") as second, store.read("market") as other:
+            assert first is second
+            assert first is not other
+        assert store.query("ledger", "SELECT 1 AS one")["one"].to_list() == [1]
+    with store.read("ledger") as after:
+        assert after is not first
+    with store.write("ledger") as con:  # the block's lock is gone
+        con.execute("CREATE TEMP TABLE written (n INTEGER)")
+
+
 def test_a_newer_file_is_refused_and_untouched(store):
     store.query("ledger", "SELECT 1")
     with store.write("ledger") as con:
