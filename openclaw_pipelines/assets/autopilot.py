@@ -7,14 +7,19 @@ before earned, so these tables cannot be computed one after another. The walk is
 from collections.abc import Iterator
 
 import dagster as dg
+from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
+from dagster._core.storage.tags import BACKFILL_ID_TAG
 
 from openclaw_pipelines.assets.cycle_metadata import day_metadata
 from openclaw_pipelines.assets.market import is_live
 from openclaw_pipelines.assets.metadata import spec_metadata
 from openclaw_pipelines.assets.partitions import day_and_strategy, day_by_strategy, previous_day, same_day
 from openclaw_pipelines.resources.autopilot import Autopilot
+from openclaw_pipelines.resources.runner import DayReport, HoleError
 
 GROUP = "autopilot"
+WAIT_SECONDS, MOST_WAITS = 5, 240
+"""How a day of a backfill waits for the day before it."""
 TABLES_OF = {
     "universe_snapshots": "autopilot_universe_snapshots",
     "proposals": "autopilot_proposals",
@@ -67,7 +72,7 @@ def autopilot_assets(days: dg.DailyPartitionsDefinition) -> list[dg.AssetsDefini
         taken, touched = 0, set[str]()
         keys = sorted(day_and_strategy(key) for key in context.partition_keys)
         for n, (day, strategy) in enumerate(keys, start=1):
-            report = autopilot.runner.run_day(strategy, day, live=is_live(context))
+            report = _run_day(context, autopilot, strategy, day)
             taken += report.taken
             context.log.info("%s %s: %d ticks (%d of %d partitions)", day, strategy, report.taken, n, len(keys))
             written = [name for name, table in TABLES_OF.items() if report.rows.get(table)]
@@ -81,6 +86,28 @@ def autopilot_assets(days: dg.DailyPartitionsDefinition) -> list[dg.AssetsDefini
             )
 
     return [autopilot_cycle]
+
+
+def _run_day(context: dg.AssetExecutionContext, autopilot: Autopilot, strategy: str, day: str) -> DayReport:
+    """Take the ticks of a day; in a backfill wait for the runs of the days before it.
+
+    A backfill of no more days than strategies is started as one run per day, all at once and in no order.
+    """
+    try:
+        return autopilot.runner.run_day(strategy, day, live=is_live(context))
+    except HoleError as error:
+        if not _others_run(context):
+            raise
+        raise dg.RetryRequested(max_retries=MOST_WAITS, seconds_to_wait=WAIT_SECONDS) from error
+
+
+def _others_run(context: dg.AssetExecutionContext) -> bool:
+    """Whether another run of the same backfill has not finished."""
+    backfill = context.run.tags.get(BACKFILL_ID_TAG)
+    if backfill is None:
+        return False
+    unfinished = dg.RunsFilter(tags={BACKFILL_ID_TAG: backfill}, statuses=NOT_FINISHED_STATUSES)
+    return any(run.run_id != context.run.run_id for run in context.instance.get_runs(unfinished))
 
 
 def _spec(name: str) -> dg.AssetSpec:
