@@ -41,11 +41,13 @@ symbol at all has a bar, and `freshness` is an error that blocks while the day i
 
 def reference() -> str:
     """The whole document, Markdown."""
+    known = errors()  # loads every module, so that all classes are there
     parts = [_INTRODUCTION]
     for base in OpenclawError.__subclasses__():
-        if base.__module__ == OpenclawError.__module__:
-            parts += [*_section(base), ""]
-    return "\n".join([*parts, *_commands(), "", _CHECKS, *_check_rows()])
+        if "template" not in vars(base):
+            parts += _section(base, [one for one in known if issubclass(one, base)])
+    rest = [one for one in known if OpenclawError in one.__bases__]
+    return "\n".join([*parts, *(_section(OpenclawError, rest) if rest else []), _CHECKS, *_check_rows()])
 
 
 def errors() -> list[type[OpenclawError]]:
@@ -63,15 +65,8 @@ def _below(base: type[OpenclawError]) -> Iterator[type[OpenclawError]]:
         yield from _below(one)
 
 
-def _section(base: type[OpenclawError]) -> list[str]:
-    own = [one for one in errors() if issubclass(one, base)]
-    return [f"## {base.__name__}", "", _first(base), "", *_HEAD, *map(_row, own)]
-
-
-def _commands() -> list[str]:
-    from openclaw_pipelines.commands.shared import CommandError
-
-    return _section(CommandError)
+def _section(base: type[OpenclawError], own: list[type[OpenclawError]]) -> list[str]:
+    return [f"## {base.__name__}", "", _first(base), "", *_HEAD, *map(_row, own), ""]
 
 
 _HEAD = ["| error | when | what it says and what to do |", "|---|---|---|"]

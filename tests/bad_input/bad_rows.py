@@ -320,6 +320,12 @@ def next_day(world: World) -> None:
     assert world.materialize("candles", "funding_rates", "features", partition=NEXT).exit_code == 0
 
 
+def market_only(world: World) -> None:
+    """Market data up to the first ticks, and no ticks."""
+    assert world.materialize("instruments").exit_code == 0
+    assert world.materialize("candles", "funding_rates", "features", partition=FIRST, last=RECORDED).exit_code == 0
+
+
 def forget_tick(world: World) -> None:
     for table in ("autopilot_ticks", "tick_inputs", "autopilot_equity", "autopilot_positions", "reconcile_events"):
         world.sql("ledger", f"DELETE FROM {table} WHERE tick_at = {TICK}")
@@ -346,7 +352,7 @@ TICKS = [
     row("warm-up not materialized", asked("instruments", partition=None), cycle(RECORDED), "WarmUpError", FIRST, recorded=False),
     row("deployment changed", set_to("strategies.STRATEGY.params.channel_entry", 5), cycle(), "DeploymentChangedError", "start_day"),
     row("price off the unit", both(OFF_UNIT, asked("candles"), asked("features")), cycle(), "PriceUnitError", BTC, "0.1"),
-    row("leverage the instrument refuses", both(next_day, set_to("risk.margin_leverage_bps", 1_000_000), set_to("market.intervals", ["1h"]), sql("market", "UPDATE instruments SET max_leverage = 5")), cycle(), "LeverageError", BTC),
+    row("leverage the instrument refuses", both(market_only, set_to("risk.margin_leverage_bps", 1_000_000), sql("market", "UPDATE instruments SET max_leverage = 5")), cycle(RECORDED), "LeverageError", BTC, "5x", recorded=False),
     row("unknown partition", nothing, cycle(RECORDED, "nobody"), "DagsterUnknownPartitionError", "nobody"),
     row("day to come", nothing, asked("candles", partition="2099-01-01"), "DagsterUnknownPartitionError", "2099-01-01"),
     row("retired strategy", nothing, retired_strategy, "UnknownStrategyError", "retired", STRATEGY),
