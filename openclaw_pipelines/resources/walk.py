@@ -1,7 +1,6 @@
 """A walk in progress: the session, the rows of the ticks taken so far, and the universes it looked up or built."""
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -145,12 +144,3 @@ def ticks_between(after: datetime, until: datetime, length: Any) -> list[datetim
     first = after - (after - day_start("1970-01-01")) % length + length
     count = max(0, (until - first) // length + 1)
     return [first + n * length for n in range(count)]
-
-
-def joined(tables: Iterable[dict[str, list[Row]]]) -> dict[str, list[Row]]:
-    """Rows of several ticks by table."""
-    rows: dict[str, list[Row]] = {}
-    for own in tables:
-        for table, more in own.items():
-            rows.setdefault(table, []).extend(more)
-    return rows
