@@ -179,7 +179,7 @@ def test_runs_of_a_killed_ticker_are_failed_and_those_of_a_living_one_are_not(tm
 
 
 @pytest.mark.slow
-def test_two_tickers_at_once_write_what_one_writes(tmp_path: Path, new_world) -> None:
+def test_two_tickers_at_once_write_what_one_writes(tmp_path: Path, new_world, monkeypatch: pytest.MonkeyPatch) -> None:
     one: World = new_world()
     lived(one, 2)
     folder = write_config(tmp_path / "two")
@@ -191,7 +191,8 @@ def test_two_tickers_at_once_write_what_one_writes(tmp_path: Path, new_world) ->
     environ |= {"OPENCLAW_CONFIG": str(folder / "autopilot.yaml"), "DAGSTER_HOME": str(home)}
     program = [str(Path(sys.executable).with_name("openclaw")), "ticker", "--clock", "replayed"]
     program += ["--from", f"{DAY_ONE}T00:00:00Z", "--to", f"{DAY_ONE}T02:00:00Z"]
-    with dg.DagsterInstance.from_config(str(home)):
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    with dg.DagsterInstance.get():
         pass  # the instance's tables are made once, before two processes meet
     both = [subprocess.Popen(program, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(2)]
     deadline = time.monotonic() + 240

@@ -13,12 +13,12 @@ from dagster._core.storage.tags import BACKFILL_ID_TAG
 from openclaw_pipelines.assets.cycle_metadata import day_metadata
 from openclaw_pipelines.assets.market import is_live
 from openclaw_pipelines.assets.metadata import spec_metadata
-from openclaw_pipelines.assets.partitions import day_and_strategy, day_by_strategy, previous_day, same_day
+from openclaw_pipelines.assets.partitions import day_and_strategy, day_by_strategy, first_day, previous_day, same_day
 from openclaw_pipelines.resources.autopilot import Autopilot
 from openclaw_pipelines.resources.runner import DayReport, HoleError
 
 GROUP = "autopilot"
-WAIT_SECONDS, MOST_WAITS = 5, 240
+WAIT_SECONDS, MOST_WAITS = 10, 360
 """How a day of a backfill waits for the day before it."""
 TABLES_OF = {
     "universe_snapshots": "autopilot_universe_snapshots",
@@ -96,18 +96,18 @@ def _run_day(context: dg.AssetExecutionContext, autopilot: Autopilot, strategy: 
     try:
         return autopilot.runner.run_day(strategy, day, live=is_live(context))
     except HoleError as error:
-        if not _others_run(context):
+        if not _earlier_day_runs(context, day):
             raise
         raise dg.RetryRequested(max_retries=MOST_WAITS, seconds_to_wait=WAIT_SECONDS) from error
 
 
-def _others_run(context: dg.AssetExecutionContext) -> bool:
-    """Whether another run of the same backfill has not finished."""
+def _earlier_day_runs(context: dg.AssetExecutionContext, day: str) -> bool:
+    """Whether a run of the same backfill that begins with an earlier day has not finished."""
     backfill = context.run.tags.get(BACKFILL_ID_TAG)
     if backfill is None:
         return False
     unfinished = dg.RunsFilter(tags={BACKFILL_ID_TAG: backfill}, statuses=NOT_FINISHED_STATUSES)
-    return any(run.run_id != context.run.run_id for run in context.instance.get_runs(unfinished))
+    return any(first_day(run.tags) < day for run in context.instance.get_runs(unfinished))
 
 
 def _spec(name: str) -> dg.AssetSpec:

@@ -110,3 +110,31 @@ def test_a_day_whose_candles_nobody_asked_for_is_refused(new_world) -> None:
     result = world.run("autopilot_cycle_job", f"{DAY_ONE}|{MOMENTUM}")
     assert not result.success
     assert "WarmUpError" in failure(result)
+
+
+def test_days_of_one_backfill_wait_for_the_earlier_ones_only(new_world) -> None:
+    """Dagster starts as many runs as days at once when there are no more days than strategies, in no order."""
+    from openclaw_pipelines.assets import autopilot
+    from openclaw_pipelines.assets.partitions import range_tags
+
+    world: World = new_world()
+    backfill = {"dagster/backfill": "abc"}
+    job = world.defs.resolve_job_def("autopilot_cycle_job")
+    first = world.instance.create_run_for_job(
+        job, tags={**backfill, **range_tags(KEYS[0], KEYS[1])}, status=dg.DagsterRunStatus.STARTED
+    )
+
+    def waits(day: str, tags: dict[str, str]) -> bool:
+        run = world.instance.create_run_for_job(job, tags=tags, status=dg.DagsterRunStatus.STARTED)
+        context = type("Context", (), {"run": run, "instance": world.instance})
+        return autopilot._earlier_day_runs(context, day)
+
+    assert waits(DAY_TWO, {**backfill, "dagster/partition": f"{DAY_TWO}|{MOMENTUM}"})
+    assert not waits(DAY_ONE, {**backfill, **range_tags(KEYS[0], KEYS[1])})
+    assert not waits(DAY_TWO, {"dagster/backfill": "another"})
+    assert not waits(DAY_TWO, {})
+    world.instance.report_run_failed(first)
+    for run in world.instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
+        if run.tags.get("dagster/asset_partition_range_start") == KEYS[0]:
+            world.instance.report_run_failed(run)
+    assert not waits(DAY_TWO, backfill)

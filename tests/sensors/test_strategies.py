@@ -83,11 +83,11 @@ def test_a_strategy_waits_for_bars_that_nobody_asked_for_and_then_asks_itself(ne
 
 def test_after_an_outage_over_midnight_days_are_caught_up_in_order_and_equal_a_backfill(new_world) -> None:
     backfilled: World = new_world()
-    done = backfilled.run("autopilot_cycle_job", f"{DAY_ONE}|{MOMENTUM}", last=f"{DAY_TWO}|{MOMENTUM}")
-    assert done.success, failure(done)
     world: World = new_world(market=False)
     for one in (world, backfilled):
         one.configure(lambda tree: tree["strategies"].pop(BREAKOUT))
+    done = backfilled.run("autopilot_cycle_job", f"{DAY_ONE}|{MOMENTUM}", last=f"{DAY_TWO}|{MOMENTUM}")
+    assert done.success, failure(done)
     assert world.run("instruments_refresh").success
     world.clock.set(day_start(DAY_TWO) + timedelta(hours=5))
     cursor, seen = None, []
