@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import pandera.backends.polars.builtin_checks  # noqa: F401  registers the checks that `_holds` calls
 import pandera.polars as pa
 import polars as pl
+from pandera.api.polars.types import PolarsData
 from pandera.errors import SchemaErrors
 
 from openclaw_pipelines.contracts.errors import ContractError, DataError
@@ -108,10 +110,47 @@ class Table:
 
     def validate(self, frame: pl.DataFrame) -> pl.DataFrame:
         """`frame` in column order, or a `SchemaError` that names every broken rule."""
+        if self._obeys(frame):
+            return frame.select(self.names)
         try:
             return self.model.validate(frame, lazy=True).select(self.names)
         except SchemaErrors as error:
             raise _schema_error(self.name, error) from error
+
+    def _obeys(self, frame: pl.DataFrame) -> bool:
+        """Whether every rule holds, asked in one query: pandera takes a millisecond or more per rule and column.
+
+        False says only that pandera has to look: it knows which rule, and the rules that are not asked here.
+        """
+        schema = self.model.to_schema()
+        columns = schema.columns.items()
+        if dict(frame.schema) != self.polars_schema or schema.unique or any(column.unique for _, column in columns):
+            return False
+        rows = frame.lazy()
+        checks = [(name, check) for name, column in columns for check in column.checks]
+        held = [_holds(rows, name, check) for name, check in [*checks, *(("*", check) for check in schema.checks)]]
+        held.append(rows.select(~pl.any_horizontal(_absent(name, column) for name, column in columns)))
+        named = [one.select(pl.all_horizontal(pl.all()).alias(str(n))) for n, one in enumerate(held)]
+        return all(pl.concat(named, how="horizontal").collect().row(0))
+
+
+def _holds(rows: pl.LazyFrame, column: str, check: pa.Check) -> pl.LazyFrame:
+    """One row: whether `check` holds in all rows of a column, or of the frame where it is `*`."""
+    name = getattr(check._check_fn, "__name__", "")
+    function: Any = pa.Check.get_builtin_check_fn(name) if pa.Check.is_builtin_check(name) else check._check_fn
+    output = function(PolarsData(rows, column), **check._check_kwargs)
+    if isinstance(output, bool):
+        return pl.LazyFrame({"held": [output]})
+    passed = pl.all() if check.ignore_na else pl.all().fill_null(value=False)
+    return pl.LazyFrame.select(output, passed.all())
+
+
+def _absent(name: str, column: Any) -> pl.Expr:
+    """Whether a value is missing that must not; NaN is missing too, as in pandera."""
+    if column.nullable:
+        return pl.lit(value=False)
+    missing = pl.col(name).is_null()
+    return (missing | pl.col(name).is_nan() if column.dtype.type == pl.Float64 else missing).any()
 
 
 TABLES: dict[str, Table] = {}
