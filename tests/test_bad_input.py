@@ -102,11 +102,10 @@ def test_files_as_people_found_them(
     assert world.changed(before) == []
 
 
-def test_a_kill_switch_file_of_no_meaning_halts_and_is_reported(worlds: Worlds) -> None:
+def test_a_kill_switch_file_of_no_meaning_halts_and_is_reported(worlds: Worlds, tmp_path: Path) -> None:
     world = worlds.copy()
     next_day(world)
-    twin = worlds.copy()
-    next_day(twin)
+    twin = World(Path(shutil.copytree(world.root, tmp_path / "twin")))
     (world.data_dir / "KILL_SWITCH").write_text("maybe\n")
     status = json.loads(world.openclaw("status", "--json").message)
     assert status["kill_switch"] == "halt_all"
@@ -232,7 +231,7 @@ PROCESSES = [
     pytest.param(nothing, materialized(*CYCLE, partition=f"2025-05-12|{STRATEGY}"), "HoleError", ("2025-05-11",), id="hole"),
     pytest.param(nothing, materialized("candles", partition="2099-01-01"), "DagsterInvalidSubsetError", ("2099-01-01",), id="day to come", marks=pytest.mark.slow),
     pytest.param(sql("ledger", MORE_CASH), materialized(*CYCLE, partition=f"{RECORDED}|{STRATEGY}"), "DagsterAssetCheckFailedError", ("recorded_ticks_replay",), id="ledger row changed", marks=pytest.mark.slow),
-    pytest.param(sql("ledger", MORE_CASH), ["openclaw", "verify"], "LedgerDiffersError", ("autopilot_equity", "cash"), id="verify"),
+    pytest.param(sql("ledger", MORE_CASH), ["openclaw", "verify"], "LedgerDiffersError", ("autopilot_equity", "cash"), id="verify", marks=pytest.mark.slow),
     pytest.param(set_to("risk.max_order_notional", -1), ["openclaw", "status"], "SettingValueError", ("max_order_notional",), id="negative limit"),
 ]  # fmt: skip
 
@@ -304,7 +303,7 @@ the first to notice."""
     ("database", "partition", "assets"),
     [
         pytest.param("market", NEXT, ("candles",), id="candles"),
-        pytest.param("ledger", f"{NEXT}|{STRATEGY}", CYCLE, id="ticks"),
+        pytest.param("ledger", f"{NEXT}|{STRATEGY}", CYCLE, id="ticks", marks=pytest.mark.slow),
     ],
 )
 def test_a_full_disk_keeps_nothing_of_the_day(

@@ -118,16 +118,16 @@ class World:
 
         last: of a range of partitions that begins with `partition`.
         """
-        days = (
+        days: dict[str, Any] = (
             {"partition_key": partition}
             if last is None
             else {"tags": dict(zip(_RANGE, (partition, last), strict=True))}
         )
-        with self._environment(), instance or _instance() as known:
+        with self._environment():
             job = _definitions().resolve_implicit_global_asset_job_def()
-            keys = [dg.AssetKey(name) for name in assets]
+            days["asset_selection"] = [dg.AssetKey(name) for name in assets]
             try:
-                result = job.execute_in_process(instance=known, asset_selection=keys, raise_on_error=False, **days)
+                result = job.execute_in_process(instance=instance or _instance(), raise_on_error=False, **days)
             except DagsterUnknownPartitionError as error:
                 return Outcome(1, type(error).__name__, str(error))
         return _outcome(result)
@@ -289,11 +289,12 @@ def _definitions() -> dg.Definitions:
     return build_defs()
 
 
-@contextmanager
-def _instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as instance:
-        instance.add_dynamic_partitions("strategies", [STRATEGY])
-        yield instance
+@cache
+def _instance() -> dg.DagsterInstance:
+    """One instance in memory for all worlds: making it costs more than most runs."""
+    instance = dg.DagsterInstance.ephemeral()
+    instance.add_dynamic_partitions("strategies", [STRATEGY])
+    return instance
 
 
 def _outcome(result: dg.ExecuteInProcessResult) -> Outcome:
