@@ -4,8 +4,8 @@
 
 Resident: `Ticker.tick`, what `openclaw ticker` does, on a replayed clock, against a persistent instance with this
 project's dagster.yaml. It is compared with bare `execute_in_process` runs of empty assets on the same instance, in
-turns: as many jobs, and in each as many assets materialized, as the tick just had. `same_steps` keeps the tick's steps
-too (its cycle is one step of several assets); `own_steps` gives each empty asset a step of its own.
+turns, as many jobs as the tick just had. `same_steps` is the tick without our code: the same steps, a cycle of one step
+with seven assets of which as many are materialized. `own_steps` has only the assets that were materialized, each a step.
 
 Scheduled: `dagster-daemon`, from the close of the bar to the commit, on the real clock; it takes some four minutes.
 The last line is JSON.
@@ -28,7 +28,7 @@ import dagster as dg
 from bench_project import STRATEGIES, SYMBOLS, Project, write_project
 from bench_scheduled import scheduled
 
-from openclaw_pipelines.jobs import CYCLE_LIVE, MARKET_LIVE, QUIET
+from openclaw_pipelines.jobs import CYCLE_ASSETS, CYCLE_LIVE, MARKET_LIVE, QUIET
 from openclaw_pipelines.resources.autopilot import open_autopilot
 from openclaw_pipelines.resources.clock import ReplayedClock
 from openclaw_pipelines.ticker import Ticker
@@ -99,7 +99,7 @@ def resident(ticks: int, symbols: int) -> Resident:
         ticker = Ticker(open_autopilot(clock), instance)
         ticker.start()
         take(ticker, clock, START)
-        empty = EmptyJobs(largest=8)
+        empty = EmptyJobs(largest=len(CYCLE_ASSETS))
         for n in range(-1, ticks):  # the first round warms up and is not counted
             at = clock.now() + MINUTE
             seconds = timed(lambda at=at: take(ticker, clock, at))
