@@ -51,6 +51,15 @@ def test_the_same_range_can_be_checked_again(new_world) -> None:
     assert len(executions(world, "candles", "gaps")) == 2 * 3
 
 
+def test_a_range_of_one_day_reports_the_day(new_world) -> None:
+    """A backfill of one day comes as a range."""
+    world: World = new_world()
+    result = world.run("market_day", DAY_ONE, last=DAY_ONE)
+    assert result.success, failure(result)
+    assert set(evaluations(result)) == {(check.name, day) for check in CHECKS for day in (DAY_ONE, None)}
+    assert {status for _, status in executions(world, "candles", "ohlc")} == {"SUCCEEDED"}
+
+
 def test_one_partition_reports_its_own(new_world) -> None:
     world: World = new_world()
     result = world.run("market_day", DAY_ONE)
