@@ -114,7 +114,7 @@ def test_recorded_text_is_what_is_hashed() -> None:
     shipped = load_settings({})
     assert hashlib.sha256(shipped.config_json.encode()).hexdigest() == shipped.config_fingerprint
     recorded = json.loads(shipped.config_json)
-    assert recorded["strategies"]["breakout_15m"]["risk"]["XRP/USDT:USDT"]["max_order_notional"] == "1500"
+    assert recorded["strategies"]["breakout_15m"]["risk"]["XRP/USDT:USDT"]["max_order_notional"] == "2000"
     assert UNFINGERPRINTED.isdisjoint(recorded)
 
 

@@ -30,6 +30,6 @@ def test_shipped_configuration() -> None:
     assert settings.market.symbols == [f"{base}/USDT:USDT" for base in ("BTC", "ETH", "SOL", "XRP", "BNB")]
     assert settings.data_dir == PROJECT / "data" / "local"
     breakout = settings.strategy("breakout_15m")
-    assert breakout.limits("XRP/USDT:USDT").max_order_notional == Decimal(1500)
+    assert breakout.limits("XRP/USDT:USDT").max_order_notional == Decimal(2000)
     assert breakout.limit_source("XRP/USDT:USDT", "max_order_notional") == "symbols:XRP/USDT:USDT"
     assert breakout.limit_source("BTC/USDT:USDT", "max_order_notional") == "strategy:breakout_15m"
