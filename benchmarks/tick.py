@@ -4,8 +4,8 @@
 
 Resident: `Ticker.tick`, what `openclaw ticker` does, on a replayed clock, against a persistent instance with this
 project's dagster.yaml. It is compared with bare `execute_in_process` runs of empty assets on the same instance, in
-turns, as many jobs as the tick just had. `same_steps` is the tick without our code: the same steps, a cycle of one step
-with seven assets of which as many are materialized. `own_steps` has only the assets that were materialized, each a step.
+turns, as many jobs as the tick had. `same_steps` is the tick without our code: the same steps, a cycle of one step
+with seven assets, as many of them materialized. `own_steps` has only the assets that were materialized, each a step.
 
 Scheduled: `dagster-daemon`, from the close of the bar to the commit, on the real clock; it takes some four minutes.
 The last line is JSON.
@@ -162,15 +162,15 @@ def timed(run: Callable[[], None]) -> float:
 
 
 def figures_of(measured: Resident) -> dict[str, Any]:
-    """Medians and ratios; ratios are of the medians, as ticks and empty runs took turns."""
+    """Medians and ratios; a ratio is the median over rounds, so that load which comes and goes falls on both sides."""
     median = statistics.median(measured.ticks)
     same, own = statistics.median(measured.same_steps), statistics.median(measured.own_steps)
     ordered = sorted(measured.ticks)
     return {
         "resident_median_s": round(median, 3),
         "resident_p95_s": round(ordered[min(len(ordered) - 1, round(0.95 * len(ordered)))], 3),
-        "resident_vs_empty": round(median / same, 2),
-        "resident_vs_empty_own_steps": round(median / own, 2),
+        "resident_vs_empty": ratio(measured.ticks, measured.same_steps),
+        "resident_vs_empty_own_steps": ratio(measured.ticks, measured.own_steps),
         "empty_median_s": round(same, 3),
         "empty_own_steps_median_s": round(own, 3),
         "market_run_s": round(statistics.median(measured.market), 3),
@@ -178,6 +178,11 @@ def figures_of(measured: Resident) -> dict[str, Any]:
         "assets_per_tick": statistics.median(measured.assets),
         "ticks": len(measured.ticks),
     }
+
+
+def ratio(ticks: list[float], empty: list[float]) -> float:
+    """Median over rounds of a tick over the empty runs that followed it."""
+    return round(statistics.median(tick / other for tick, other in zip(ticks, empty, strict=True)), 2)
 
 
 def scheduled_figures(delays: dict[str, float]) -> dict[str, Any]:
