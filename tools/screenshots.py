@@ -23,9 +23,9 @@ QUIET_MILLISECONDS = 2_500
 PATIENCE_MILLISECONDS = 120_000
 COLOURS = 128
 README = {
-    "lineage": ("/asset-groups", 900, "evaluation"),
     "materialization": ("/assets/equity?view=partitions&partition={key}", 1000, "equity_and_drawdown"),
     "checks": ("/assets/candles?view=checks&checkDetail=stale_flat_runs", 900, "Latest execution"),
+    "lineage": ("/asset-groups", 700, "evaluation"),
 }
 """Path, height, and the words that tell that the page is there."""
 OTHERS = {
@@ -43,7 +43,6 @@ OTHERS = {
 }
 OPENED = ("equity_and_drawdown", "trades_on_price", "candidates", "reject_codes")
 """Metadata whose table or plot is opened."""
-GROUPS = ("market", "autopilot", "evaluation")
 
 
 @contextmanager
@@ -79,10 +78,12 @@ def take(page: Page, address: str, height: int, target: Path, shows: str | None 
 
 
 def expand(page: Page) -> None:
-    """Open the groups of the lineage."""
-    for group in GROUPS:
-        page.locator("svg foreignObject").get_by_text(group, exact=True).first.click()
-        page.wait_for_timeout(2 * QUIET_MILLISECONDS)
+    """Open the groups of the lineage, and leave the page to them."""
+    page.get_by_text("Hide navigation").click()
+    page.locator("input[placeholder^='Jump to']").locator("xpath=following::button[1]").click()
+    page.wait_for_timeout(QUIET_MILLISECONDS)
+    page.keyboard.press("Alt+e")
+    page.wait_for_timeout(4 * QUIET_MILLISECONDS)
 
 
 def shrink(target: Path) -> None:
@@ -97,14 +98,14 @@ def main() -> None:
     """Take them."""
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     asked.add_argument("--url", default="http://127.0.0.1:3000")
-    asked.add_argument("--day", default="2025-05-14")
+    asked.add_argument("--day", default="2025-05-16")
     asked.add_argument("--strategy", default="momentum_1h")
     asked.add_argument("--reports", type=Path, default=ROOT / "data" / "local" / "reports")
     asked.add_argument("--to", type=Path, default=ROOT / "docs" / "images")
     asked.add_argument("--all", action="store_true", help="other pages too")
     asked.add_argument("--only", help="one of them by name")
     given = asked.parse_args()
-    wanted = README | (OTHERS if given.all else {})
+    wanted = (OTHERS if given.all else {}) | README
     with browser() as own:
         page = own.new_page(reduced_motion="reduce")
         page.goto(given.url)
