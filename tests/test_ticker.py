@@ -41,9 +41,9 @@ def test_lived_bar_by_bar_equals_one_backfill(new_world) -> None:
     done = backfilled.run("autopilot_cycle_job", f"{DAY_ONE}|{BREAKOUT}", last=f"{DAY_ONE}|{MOMENTUM}")
     assert done.success, failure(done)
     world: World = new_world(market=False)
-    lived(world, 5)
-    end = START + timedelta(hours=5)
-    for strategy, ticks in ((BREAKOUT, 20), (MOMENTUM, 5)):
+    lived(world, 3)
+    end = START + timedelta(hours=3)
+    for strategy, ticks in ((BREAKOUT, 12), (MOMENTUM, 3)):
         assert len(world.ticks(strategy)) == ticks
         assert world.hash(strategy) == backfilled.hash(strategy, end)
     assert world.hash(BREAKOUT) != backfilled.hash(BREAKOUT, end - timedelta(minutes=15))  # the hash tells
