@@ -16,7 +16,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import dagster as dg
 import pytest
 
 from openclaw_pipelines.web import Guard, PortTakenError, Request, bound_socket, refusal
@@ -217,11 +216,14 @@ def wait_until_up(server: Server, log: Path, seconds: float = 150) -> None:
 MUTATION = {"query": "mutation { setNuxSeen }"}
 
 
+QUERY = '{ __type(name: "Query") { name } }'
+
+
 class TestStartedServer:
     def test_pages_and_queries_pass(self, server: Server):
         assert server.ask("GET", "/asset-groups")[0] == 200
-        status, answer = server.ask("POST", "/graphql", {"query": "{ version }"}, content_type="application/json")
-        assert (status, json.loads(answer)) == (200, {"data": {"version": dg.__version__}})
+        status, answer = server.ask("POST", "/graphql", {"query": QUERY}, content_type="application/json")
+        assert (status, json.loads(answer)) == (200, {"data": {"__type": {"name": "Query"}}})
 
     def test_a_mutation_passes_only_as_json_from_here(self, server: Server):
         own = {"content_type": "application/json", "Origin": f"http://127.0.0.1:{server.port}"}

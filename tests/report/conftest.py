@@ -121,6 +121,7 @@ def tick(strategy: str, at: datetime, n: int) -> dict[str, Any]:
         **OWNER, "strategy_config_id": strategy, "tick_at": at, "status": "settled_only" if settled else "done",
         "reason": "older than max_catch_up_ticks" if settled else None, "mode": "auto", "shadow": False,
         "kill_switch": "close_only" if n in (60, 61) else "off", "phases": "{}", "state_hash": "s" * 64,
+        "program_version": "0.1.0",
     }  # fmt: skip
 
 
