@@ -46,7 +46,11 @@ def busy(market: dict[str, Any], start: date, intervals: tuple[str, str] = ("1h"
 
 @pytest.fixture
 def make_world(tmp_path: Path, request: pytest.FixtureRequest) -> Callable[[str, str, int], World]:
-    """Worlds by market: `simulated`, `perps` and `halt`, the week in which Binance stood still; and `minute`."""
+    """Worlds by market.
+
+    `simulated`; `minute`, one strategy of 1m bars on it; `perps`; `halt`, when Binance spot stood still; and
+    `depeg`, 1m bars of Kraken's BTC/USDC with the minutes in which nothing traded absent.
+    """
 
     def make(market: str, name: str, days: int) -> World:
         if market == "simulated":
@@ -58,6 +62,15 @@ def make_world(tmp_path: Path, request: pytest.FixtureRequest) -> Callable[[str,
             config["strategies"] = {"minute": {**config["strategies"]["breakout_15m"], "interval": "1m"}}
             return world(tmp_path, name, config, {}, start, days)
         shared = request.getfixturevalue("shared_data")
+        if market == "depeg":
+            start = date(2023, 3, 16)
+            days_before = {"source": "archive", "symbols": ["BTC/USDC"], "first_day": date(2023, 3, 1)}
+            config = busy(days_before, start)
+            config["strategies"] = {"minute": {**config["strategies"]["breakout_15m"], "interval": "1m"}}
+            # as careless as the settings allow, so that only the candle rules keep orders out of the holes
+            config |= {"universe": {"min_coverage_bps": 0}, "quality": {"gap_mask_bars": 8}}
+            config["strategies"]["minute"]["risk"] = {"max_position_pct_equity_bps": 5000}
+            return world(tmp_path, name, config, {"OPENCLAW_ARCHIVE_DIR": str(shared / "kraken_spot")}, start, days)
         start, folder, symbols = {
             "perps": (date(2025, 5, 16), "binance_usdm", PERPS),
             "halt": (date(2023, 3, 24 if days == 1 else 20), "binance_spot", SPOT),

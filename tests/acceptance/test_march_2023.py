@@ -1,0 +1,49 @@
+"""March 2023 as it was: Binance's halt and Kraken's silent minutes are reported, and nothing fills in them."""
+
+from collections.abc import Callable
+
+import polars as pl
+import pytest
+from worlds import World, backfill
+
+from openclaw_pipelines.domain.quality import CheckResult
+from openclaw_pipelines.resources import candle_store
+from openclaw_pipelines.resources.examination import examine_candles
+
+pytestmark = [pytest.mark.slow, pytest.mark.shared_data, pytest.mark.timeout(1800)]
+
+
+@pytest.mark.parametrize(
+    ("market", "reported"),
+    [
+        pytest.param("halt", {"gaps", "stale_flat_runs"}, id="binance spot, the halt of 24 March"),
+        pytest.param("depeg", {"gaps"}, id="kraken spot, minutes without a trade"),
+    ],
+)
+def test_holes_are_reported_and_nothing_fills_in_them(
+    market: str, reported: set[str], make_world: Callable[[str, str, int], World]
+) -> None:
+    subject = make_world(market, "held", 1)
+    backfill(subject)
+    results = {result.name: result for result in examine_candles(subject.autopilot(), subject.partitions[0])}
+    assert {name for name, result in results.items() if not result.passed} >= reported
+    assert _missing(results["gaps"]) > 0
+    for strategy in subject.strategies:
+        fills = subject.rows(strategy, "autopilot_fills").filter(pl.col("qty") > 0)
+        traded = _traded_bars(subject, strategy)
+        assert fills.join(traded, on=["symbol", "bar_at"], how="anti").is_empty()
+    decided = sum(subject.rows(strategy, "autopilot_decisions").height for strategy in subject.strategies)
+    assert decided > 0
+
+
+def _missing(gaps: CheckResult) -> int:
+    return int(gaps.facts["missing_bars"])
+
+
+def _traded_bars(subject: World, strategy: str) -> pl.DataFrame:
+    """Bars of the strategy's interval in which something was traded."""
+    autopilot = subject.autopilot()
+    own = autopilot.settings().strategy(strategy)
+    args = (autopilot.store, autopilot.source, own.symbols, own.own.interval)
+    candles = candle_store.candles(*args, subject.begin, subject.end).filter(pl.col("volume") > 0)
+    return candles.select("symbol", bar_at="ts")
