@@ -151,6 +151,7 @@ def kernel_replay(subject: World, strategy: str) -> dict[str, pl.DataFrame]:
     ledger = subject.ledger(strategy)
     session = ledger.session_at(subject.begin)
     rows: dict[str, list[records.Row]] = {table: [] for table in COMPARED}
+    rows["autopilot_equity"].append({**equity_row(session), "tick_at": subject.begin})  # the inception itself
     for recorded in ledger.inputs(subject.begin, subject.end):
         policy = Policy.from_payload(recorded["policy"])
         if policy != session.policy:
