@@ -140,10 +140,13 @@ class Deployment:
         )
 
     def context(self, policy: Policy) -> layout.Context:
-        """The kernel's view of instruments and parameters; a configured fee replaces the instruments' own."""
+        """The kernel's view of instruments and parameters; a configured fee replaces the instruments' own.
+
+        What is deployed trades by the `strict` candle rules; other profiles are for comparing only.
+        """
         params = stack_params([params_record(self.family, self.params, self.interval_seconds)]).view(layout.Records)
         instruments = instrument_records([_kernel_instrument(item, policy.costs) for item in self.instruments])
-        return layout.Context(instruments, params, self.interval_seconds)
+        return layout.Context(instruments, params, self.interval_seconds, int(layout.Profile.STRICT))
 
     def limits(self, policy: Policy) -> layout.Records:
         """LIMITS[S]. A symbol without limits is bounded by nothing here; its control `POLICY_UNRESOLVED` refuses it."""

@@ -49,6 +49,13 @@ class Halt(IntEnum):
     HALT_ALL = 2
 
 
+class Profile(IntEnum):
+    """Candle rules; the names in lower case are what users write."""
+
+    STRICT = 0
+    FREQTRADE = 1
+
+
 class EventKind(IntEnum):
     """What happened inside a bar. Only FILL and FUNDING move cash."""
 
@@ -188,6 +195,8 @@ class Context(NamedTuple):
     params: NDArray[Any]
     """PARAMS[1], see `params`"""
     interval_seconds: int
+    profile: int = 0
+    """The number of a `Profile`, a plain int for the compiler"""
 
 
 class StateBytesError(KernelError):

@@ -22,6 +22,7 @@ from openclaw_pipelines.kernel.layout import (
     PROPOSALS_PER_SYMBOL,
     SYMBOL_TICK,
     Context,
+    Profile,
     Records,
     State,
     Tick,
@@ -38,7 +39,7 @@ from openclaw_pipelines.kernel.result import Result
 from openclaw_pipelines.kernel.signals import new_indicators
 from openclaw_pipelines.kernel.step import Mark, mark, observe_bars, open_positions, step
 
-PROFILES = ("strict",)
+PROFILES = tuple(profile.name.lower() for profile in Profile)
 EQUITY_ROW = np.dtype(
     [
         (name, np.int64)
@@ -130,7 +131,7 @@ def replay(
         bars: see `Bars`; the step at row t is the tick that closes bar t.
         params: one record of `params.params_record`.
         costs: fees, slippage and whether funding is charged.
-        profile: candle rules; `strict`.
+        profile: candle rules, one of `PROFILES`.
         capital: quote currency.
         limits: LIMITS[S]; nothing binds where not given.
         account_limits: ACCOUNT_LIMITS[1]; its slippage is replaced by that of `costs`.
@@ -169,7 +170,8 @@ def run(
     account_limits.slippage_rate = to_rate(costs.slippage_bps / 10_000, "slippage")
     cash = to_atoms(capital)
     prove_ranges(instruments, limits, cash, *bars.price_range())
-    setup = Setup(limits, account_limits, Context(instruments, params, bars.interval_seconds))
+    context = Context(instruments, params, bars.interval_seconds, PROFILES.index(profile))
+    setup = Setup(limits, account_limits, context)
     matrices = bars.matrices if costs.funding else bars.matrices._replace(funding_rate=_zeros(bars))
     state = new_state(indicators, cash, int(bars.times[start]))
     written, n_events, n_proposals = _drive(loop, extra, state, matrices, bars, setup, start)
@@ -211,8 +213,9 @@ def _zeros(bars: Bars) -> NDArray[np.int64]:
 
 
 def _contract(setup: Setup, cash: int, extra: tuple[Any, ...], start: int, *, funding: bool) -> str:
-    digest = hashlib.sha256(repr((cash, setup.context.interval_seconds, start, funding)).encode())
-    for part in (setup.limits, setup.account_limits, setup.context.instruments, setup.context.params, *extra):
+    context = setup.context
+    digest = hashlib.sha256(repr((cash, context.interval_seconds, context.profile, start, funding)).encode())
+    for part in (setup.limits, setup.account_limits, context.instruments, context.params, *extra):
         digest.update(np.ascontiguousarray(part).tobytes())
     return digest.hexdigest()
 

@@ -37,7 +37,7 @@ class Result:
     bars: Bars
     profile: str
     contract: str
-    """Hash of parameters, costs, limits and capital: what besides the bars decides the run."""
+    """Hash of parameters, costs, limits, capital and candle profile: what besides the bars decides the run."""
     slippage_rate: int
     instrument_records: Records
     """INSTRUMENT[S] with the run's fees."""

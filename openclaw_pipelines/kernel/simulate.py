@@ -13,7 +13,7 @@ from openclaw_pipelines.contracts.enums import ExitReason
 from openclaw_pipelines.contracts.errors import KernelError
 from openclaw_pipelines.kernel.bars import Bars, Matrices
 from openclaw_pipelines.kernel.jit import compiled
-from openclaw_pipelines.kernel.layout import BarState, Context, Records, State, Tick
+from openclaw_pipelines.kernel.layout import NO_LIMIT, BarState, Context, Records, State, Tick
 from openclaw_pipelines.kernel.money import affordable, share
 from openclaw_pipelines.kernel.params import PARAMS
 from openclaw_pipelines.kernel.primitives import mul
@@ -57,6 +57,7 @@ def simulate_signals(
     profile: str = "strict",
     capital: Decimal = Decimal(10_000),
     position_bps: int = 10_000,
+    qty: Decimal | None = None,
     limits: Records | None = None,
     account_limits: Records | None = None,
 ) -> Result:
@@ -71,14 +72,16 @@ def simulate_signals(
         take_profit: the same, on the gaining side.
         trailing_stop: the same, following the best price.
         costs: fees, slippage, funding.
-        profile: candle rules.
+        profile: candle rules, one of `replay.PROFILES`.
         capital: quote currency.
         position_bps: part of the equity that an entry may cost, fee included.
+        qty: what every entry buys or sells in base, a multiple of each instrument's lot; position_bps does not count
+            then. An entry that cash or a limit does not allow is refused, with its code in `decisions`.
         limits: LIMITS[S]; nothing binds where not given.
         account_limits: ACCOUNT_LIMITS[1].
 
     Raises:
-        SignalsError: another shape than the bars', or a fraction outside (0, 1).
+        SignalsError: another shape than the bars', a fraction outside (0, 1), or a quantity off a lot.
     """
     none = np.zeros((len(bars.times), len(bars.symbols)), np.bool_)
     longs = _matrix(entries, "entries", none)
@@ -93,7 +96,7 @@ def simulate_signals(
     ])  # fmt: skip
     return run(
         bars, np.zeros(1, PARAMS), np.zeros((len(bars.symbols), 1)), simulate_loop,
-        (longs, shorts, leave, distances, np.int64(position_bps)),
+        (longs, shorts, leave, distances, np.int64(position_bps), _whole_lots(bars, qty)),
         costs=costs or Costs(), profile=profile, capital=capital, limits=limits, account_limits=account_limits, start=0,
     )  # fmt: skip
 
@@ -116,12 +119,25 @@ def _fraction(value: float | None, name: str) -> float:
     return float(value)
 
 
+def _whole_lots(bars: Bars, qty: Decimal | None) -> NDArray[np.int64]:
+    """`qty` in each symbol's kernel lots, zeros for None."""
+    lots = np.zeros(len(bars.symbols), np.int64)
+    for s, instrument in enumerate(bars.instruments if qty is not None else ()):
+        whole = Decimal(qty or 0) / instrument.kernel_lot
+        if whole != whole.to_integral_value() or not 0 < whole < NO_LIMIT:
+            raise SignalsError(
+                "qty", qty, f"Give a multiple of {instrument.kernel_lot}, the lot of {instrument.symbol}."
+            )
+        lots[s] = int(whole)
+    return lots
+
+
 @compiled
 def simulate_loop(
     state: State, matrices: Matrices, times: NDArray[np.int64], setup: Setup, written: Written,
     scratch: tuple[Records, Records, Records], row: int, start: int, n_events: int, n_proposals: int,
     longs: NDArray[np.bool_], shorts: NDArray[np.bool_], leave: NDArray[np.bool_], distances: NDArray[np.float64],
-    position_bps: int,
+    position_bps: int, lots: NDArray[np.int64],
 ) -> tuple[int, int, int]:  # fmt: skip
     """As `replay.replay_loop`, with signals in place of a strategy."""
     events, proposals, symbols = scratch
@@ -134,7 +150,7 @@ def simulate_loop(
         for s in range(len(symbols)):
             wanted = (1 if longs[row, s] else 0) - (1 if shorts[row, s] else 0)
             n = propose_signal(
-                state, tick, setup, s, wanted, 1 if leave[row, s] else 0, distances, position_bps, proposals, n
+                state, tick, setup, s, wanted, 1 if leave[row, s] else 0, distances, position_bps, lots[s], proposals, n
             )
         decide(state, tick, setup.limits, setup.account_limits, context, proposals, n)
         n_events = keep_events(written, events, new_events, n_events)
@@ -147,7 +163,7 @@ def simulate_loop(
 @compiled
 def propose_signal(
     state: State, tick: Tick, setup: Any, s: int, wanted: int, leave: int, distances: NDArray[np.float64],
-    position_bps: int, proposals: Records, n: int,
+    position_bps: int, lots: int, proposals: Records, n: int,
 ) -> int:  # fmt: skip
     """Turn one symbol's signals into a proposal. Long and short at once cancel out."""
     position, bar = state.positions[s], tick.symbols[s]
@@ -162,7 +178,11 @@ def propose_signal(
         return n
     close = float(bar.close)
     signal = Signal(wanted, 0, 1.0, mul(distances[0], close), mul(distances[1], close), mul(distances[2], close), 1.0)
-    qty = _affordable_now(state, setup.context, setup.limits[s], setup.account_limits[0], s, bar.close, position_bps)
+    qty = lots
+    if qty == 0:
+        qty = _affordable_now(
+            state, setup.context, setup.limits[s], setup.account_limits[0], s, bar.close, position_bps
+        )
     return propose_entry(proposals, n, s, signal, qty, bar.close)
 
 

@@ -93,8 +93,9 @@ def test_the_hash_is_stable_and_one_flipped_bar_parameter_or_cost_changes_it(wal
         replay(bars, PARAMS, Costs(fee_bps=Decimal("4.6"), slippage_bps=Decimal(2))).content_hash,
         replay(bars, PARAMS, COSTS, capital=Decimal(10_001)).content_hash,
         replay(bars, PARAMS, COSTS, start=1).content_hash,
+        replay(bars, PARAMS, COSTS, profile="freqtrade").content_hash,
     ]
-    assert len({result.content_hash, *hashes}) == 6
+    assert len({result.content_hash, *hashes}) == 7
 
 
 def test_equity_is_capital_and_everything_that_moved(result) -> None:
@@ -135,7 +136,7 @@ def test_bars_before_the_start_only_warm_the_indicators(bars) -> None:
 
 
 @pytest.mark.parametrize(("options", "error"), [
-    pytest.param({"profile": "freqtrade"}, UnknownProfileError, id="profile"),
+    pytest.param({"profile": "optimistic"}, UnknownProfileError, id="profile"),
     pytest.param({"start": 600}, ReplayWindowError, id="start behind the bars"),
     pytest.param({"start": -1}, ReplayWindowError, id="start before the bars"),
     pytest.param({"capital": Decimal(10_000_001)}, MoneyRangeError, id="capital"),
