@@ -1,0 +1,71 @@
+"""Every look at a holdout, and whether a window may still promote a strategy family.
+
+A holdout measures honestly once. Whoever has seen its result, for a promotion or only for a report, may have chosen the
+next candidates by it. So a window with a day that an earlier cycle looked at promotes the same family no more; the
+same cycle may look again, since resuming it chooses nothing new. Storing looks belongs elsewhere.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from openclaw_pipelines.contracts.errors import ContractError
+from openclaw_pipelines.domain.selection.windows import Window
+
+
+class SpentHoldoutError(ContractError):
+    """A holdout that can no longer promote a family."""
+
+    template = (
+        "holdout {window} cannot promote {family!r}: cycle {earlier_cycle!r} looked at {earlier_window} "
+        "for {purpose}. Wait for days that nobody has looked at, or choose another holdout."
+    )
+    fields = ("family", "window", "earlier_cycle", "earlier_window", "purpose")
+
+
+class Purpose(StrEnum):
+    """Why somebody looked."""
+
+    PROMOTION = "promotion"
+    REPORT = "report"
+
+
+@dataclass(frozen=True)
+class Look:
+    """One look at a window by one cycle."""
+
+    family: str
+    window: Window
+    purpose: Purpose
+    cycle_id: str
+
+    @property
+    def key(self) -> str:
+        """Made only from what the look is about, so that recording it twice is recording it once."""
+        return f"{self.family}:{self.window}:{self.purpose}:{self.cycle_id}"
+
+
+def earlier_look(looks: Iterable[Look], look: Look) -> Look | None:
+    """The first recorded look of another cycle at a day of this look's window, for the same family."""
+    spoilt = (
+        past
+        for past in looks
+        if past.family == look.family and past.cycle_id != look.cycle_id and past.window.overlaps(look.window)
+    )
+    return min(spoilt, key=lambda past: past.key, default=None)
+
+
+def may_promote(looks: Iterable[Look], look: Look) -> bool:
+    """Whether the look's window is unseen by every other cycle of its family."""
+    return earlier_look(looks, look) is None
+
+
+def require_unseen(looks: Iterable[Look], look: Look) -> None:
+    """Refuse a spent holdout.
+
+    Raises:
+        SpentHoldoutError: another cycle of the family looked at a day of it.
+    """
+    past = earlier_look(looks, look)
+    if past is not None:
+        raise SpentHoldoutError(look.family, str(look.window), past.cycle_id, str(past.window), str(past.purpose))
