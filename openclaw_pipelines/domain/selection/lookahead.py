@@ -92,7 +92,7 @@ def cut_places(bars: int, cuts: int, first: int) -> list[int]:
     """Distinct numbers of bars to keep, from `first` (at least 2) to all but one, ascending.
 
     >>> cut_places(100, 5, 50)
-    [55, 59, 67, 74, 80]
+    [54, 61, 73, 80, 92]
     """
     first = max(first, 2)
     span = bars - first

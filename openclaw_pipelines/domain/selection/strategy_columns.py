@@ -25,22 +25,9 @@ Strategy = Callable[[Bars], pl.DataFrame]
 KEYS = ("bar_at", "symbol")
 DECISIONS = ("setup", "entry", "exit_long", "exit_short")
 DISTANCES = ("confidence", "stop", "target", "trail", "size")
-_NO_VALUES = frozenset(
-    [
-        "SEEN",
-        "SETUP",
-        "SETUP_AGE",
-        "CLOSE_AT",
-        "RANGE_AT",
-        "RETURN_AT",
-        "VOLUME_AT",
-        "SLOTS",
-        "MOMENTUM",
-        "BREAKOUT",
-        "REVERSION",
-        "EMA_TREND",
-    ]
-)
+_FAMILIES = ("MOMENTUM", "BREAKOUT", "REVERSION", "EMA_TREND")
+_PLACES = ("CLOSE_AT", "RANGE_AT", "RETURN_AT", "VOLUME_AT", "SLOTS")
+_NO_VALUES = {"SEEN", "SETUP", "SETUP_AGE", *_PLACES, *_FAMILIES}
 SLOT_NAMES = tuple(
     (name.lower(), place) for name, place in vars(slots).items() if name.isupper() and name not in _NO_VALUES
 )

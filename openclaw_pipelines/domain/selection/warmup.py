@@ -18,8 +18,8 @@ from openclaw_pipelines.domain.selection.windows import rows_of
 from openclaw_pipelines.kernel.bars import Bars
 
 LARGEST_DRIFT = 0.25
-"""Standard deviations that an indicator may be off when its strategy may first act on it. The kernel's families stay
-within 0.12, the most being ADX, which smooths twice; an average whose seed still counts is off by far more."""
+"""Standard deviations that an indicator may be off when its strategy may first act on it. The kernel's families
+stay within 0.15, the most being ADX, which smooths twice; an average whose seed still counts is off by far more."""
 
 
 class WarmupError(ConfigError):
