@@ -113,6 +113,15 @@ class Setup(NamedTuple):
     context: Context
 
 
+class Prepared(NamedTuple):
+    """What a run over bars reads."""
+
+    setup: Setup
+    matrices: Matrices
+    cash: int
+    funding: bool
+
+
 def replay(
     bars: Bars,
     params: np.record,
@@ -162,6 +171,35 @@ def run(
     start: int,
 ) -> Result:
     """Prepare, prove ranges, and drive a compiled loop until every tick is done, growing its buffers."""
+    ready = prepare(bars, params, costs, profile, capital, limits, account_limits, start)
+    setup, matrices = ready.setup, ready.matrices
+    state = new_state(indicators, ready.cash, int(bars.times[start]))
+    written, n_events, n_proposals = _drive(loop, extra, state, matrices, bars, setup, start)
+    return Result(
+        bars=bars,
+        profile=profile,
+        contract=contract_of(ready, start, params, *extra),
+        slippage_rate=int(setup.account_limits.slippage_rate[0]),
+        instrument_records=setup.context.instruments,
+        events=written.events[:n_events],
+        proposals=written.proposals[:n_proposals],
+        proposal_ticks=written.proposal_ticks[:n_proposals],
+        equity_rows=written.equity,
+        state=state,
+    )
+
+
+def prepare(
+    bars: Bars,
+    params: NDArray[Any],
+    costs: Costs,
+    profile: str,
+    capital: Decimal,
+    limits: Records | None,
+    account_limits: Records | None,
+    start: int,
+) -> Prepared:
+    """Costs, limits and capital as the kernel reads them, with ranges proved."""
     _refuse(bars, profile, start)
     instruments = instruments_with(bars, costs)
     limits = new_limits(len(bars.symbols)) if limits is None else limits.copy()
@@ -171,20 +209,7 @@ def run(
     prove_ranges(instruments, limits, cash, *bars.price_range())
     setup = Setup(limits, account_limits, Context(instruments, params, bars.interval_seconds))
     matrices = bars.matrices if costs.funding else bars.matrices._replace(funding_rate=_zeros(bars))
-    state = new_state(indicators, cash, int(bars.times[start]))
-    written, n_events, n_proposals = _drive(loop, extra, state, matrices, bars, setup, start)
-    return Result(
-        bars=bars,
-        profile=profile,
-        contract=_contract(setup, cash, extra, start, funding=costs.funding),
-        slippage_rate=int(account_limits.slippage_rate[0]),
-        instrument_records=instruments,
-        events=written.events[:n_events],
-        proposals=written.proposals[:n_proposals],
-        proposal_ticks=written.proposal_ticks[:n_proposals],
-        equity_rows=written.equity,
-        state=state,
-    )
+    return Prepared(setup, matrices, cash, costs.funding)
 
 
 def instruments_with(bars: Bars, costs: Costs) -> Records:
@@ -210,9 +235,11 @@ def _zeros(bars: Bars) -> NDArray[np.int64]:
     return zeros
 
 
-def _contract(setup: Setup, cash: int, extra: tuple[Any, ...], start: int, *, funding: bool) -> str:
-    digest = hashlib.sha256(repr((cash, setup.context.interval_seconds, start, funding)).encode())
-    for part in (setup.limits, setup.account_limits, setup.context.instruments, setup.context.params, *extra):
+def contract_of(ready: Prepared, start: int, *parts: Any) -> str:
+    """Hash of what besides the bars decides a run: capital, window, costs, limits, and the given parts."""
+    setup = ready.setup
+    digest = hashlib.sha256(repr((ready.cash, setup.context.interval_seconds, start, ready.funding)).encode())
+    for part in (setup.limits, setup.account_limits, setup.context.instruments, *parts):
         digest.update(np.ascontiguousarray(part).tobytes())
     return digest.hexdigest()
 

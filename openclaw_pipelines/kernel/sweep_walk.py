@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from openclaw_pipelines.contracts.enums import Action
 from openclaw_pipelines.kernel.fills import charge_funding, fill_entries, fill_exit, nearest_adverse, protect
-from openclaw_pipelines.kernel.fills import protective_level as _level
+from openclaw_pipelines.kernel.fills import _level
 from openclaw_pipelines.kernel.jit import compiled
 from openclaw_pipelines.kernel.layout import BarState, Context, Records, State, Tick
 from openclaw_pipelines.kernel.replay import Setup
