@@ -50,9 +50,9 @@ from openclaw_pipelines.kernel.sweep_result import Sweep, is_day_end, net_equiti
 from openclaw_pipelines.kernel.sweep_tally import SYMBOL_TALLY, TALLY
 from openclaw_pipelines.kernel.sweep_walk import Account, Given, Scratch, TileBars, walk
 
-COLUMN_BYTES = 96 * 2**20
+COLUMN_BYTES = 4 * 2**20
 """Memory for indicator columns; it decides the length of a tile."""
-SHORTEST_TILE, LONGEST_TILE = 512, 8_192
+SHORTEST_TILE, LONGEST_TILE = 1_024, 4_096
 _NO_GIVEN = Given(np.zeros(3), 0)
 
 
@@ -173,9 +173,7 @@ def _run(
                 carried.seen[s] += count
             first = max(start - begin, 0)
             size = len(tile.times)
-            _walk_side_by_side(
-                pool, workers, rows, plan, setup, book, tile, columns[:, :, :size], scratches, day_index, first
-            )
+            _walk_side_by_side(pool, workers, rows, plan, setup, book, tile, columns, scratches, day_index, first)
             if progress is not None:
                 progress(Progress(begin + size, len(bars.times), len(rows)))
 
@@ -198,9 +196,7 @@ def new_scratch(n_symbols: int, length: int) -> Scratch:
     )  # fmt: skip
 
 
-def load_tile(
-    bars: Bars, matrices: Matrices, begin: int, length: int
-) -> tuple[TileBars, NDArray[np.float64]]:
+def load_tile(bars: Bars, matrices: Matrices, begin: int, length: int) -> tuple[TileBars, NDArray[np.float64]]:
     """The bars [begin, begin + length) with each symbol's in one piece, and their volume."""
     part = Matrices(*(np.ascontiguousarray(array[begin : begin + length].T) for array in matrices))
     unusual = (part.bar_state != BarState.TRADABLE) | (part.funding_rate != 0)
@@ -223,7 +219,7 @@ def _fill_side_by_side(
     size = len(tile.times)
     jobs = [
         pool.submit(
-            fill_columns, plan, series, carried, columns[:, :, :size], counts, tile.bar_state, filler,
+            fill_columns, plan, series, carried, columns, size, counts, tile.bar_state, filler,
             range(i, len(plan.kinds), workers),
         )
         for i, filler in enumerate(fillers)
@@ -265,7 +261,7 @@ def walk_rows(
         params, row_map = rows[r], maps[r]
         for s in range(positions.shape[1]):
             mark_flags(
-                scratch.flags[s, :n], scratch.sides[:n], columns, row_map, params, tile.bar_state, tile.seen, s,
+                scratch.flags[s], scratch.sides, columns, row_map, params, tile.bar_state, tile.seen, s,
                 setups, r,
             )  # fmt: skip
         if first >= n:

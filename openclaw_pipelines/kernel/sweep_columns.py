@@ -298,14 +298,14 @@ def column_bytes(plan: Plan, n_symbols: int, tile: int) -> int:
 
 
 def fill_columns(
-    plan: Plan, series: Series, carried: Carried, columns: NDArray[np.float64], counts: Iterable[int],
+    plan: Plan, series: Series, carried: Carried, columns: NDArray[np.float64], size: int, counts: Iterable[int],
     bar_state: NDArray[np.int8], scratch: NDArray[np.float64], which: Iterable[int],
 ) -> None:  # fmt: skip
-    """Fill the columns numbered `which` [C, S, N] for the tile whose bars `observe_tile` has appended."""
+    """Fill the columns numbered `which` [C, S, N] for the tile of `size` bars that `observe_tile` has appended."""
     tallies = list(enumerate(counts))
     for c in which:
         for s, count in tallies:
             carried.values[c, s] = fill_column(
-                columns[c, s], plan.kinds[c], plan.lengths[c], plan.alphas[c], series, s, plan.history, count,
+                columns[c, s, :size], plan.kinds[c], plan.lengths[c], plan.alphas[c], series, s, plan.history, count,
                 carried.states[c, s], carried.values[c, s], carried.seen[s], plan.annual_factor, bar_state, scratch,
             )  # fmt: skip

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openclaw_pipelines.kernel import slots
-from openclaw_pipelines.kernel.jit import compiled
+from openclaw_pipelines.kernel.jit import compiled, inlined
 from openclaw_pipelines.kernel.layout import BarState
 from openclaw_pipelines.kernel.primitives import mul
 from openclaw_pipelines.kernel.sweep_columns import RSI_SLOT
@@ -28,6 +28,11 @@ _ENTRY_HIGH, _ENTRY_LOW, _EXIT_HIGH, _EXIT_LOW = slots.ENTRY_HIGH, slots.ENTRY_L
 _MEAN_VOLUME = slots.MEAN_VOLUME
 
 
+Flags = NDArray[np.uint8]
+Columns = NDArray[np.float64]
+Map = NDArray[np.int32]
+
+
 class Setups(NamedTuple):
     """The setup of each row and symbol at the last bar, carried from tile to tile. [R, S]"""
 
@@ -38,25 +43,24 @@ class Setups(NamedTuple):
 
 @compiled
 def mark_flags(
-    flags: NDArray[np.uint8], sides: NDArray[np.uint8], columns: NDArray[np.float64], row_map: NDArray[np.int32],
-    params: Any, bar_state: NDArray[np.int8], seen: NDArray[np.int64], s: int, setups: Setups, r: int,
+    flags: Flags, sides: Flags, columns: Columns, row_map: Map, params: Any,
+    bar_state: NDArray[np.int8], seen: NDArray[np.int64], s: int, setups: Setups, r: int,
 ) -> None:  # fmt: skip
     """Write the flags [N] of symbol `s` for parameter row `r`; `sides` [N] is scratch."""
-    n = len(flags)
+    n = seen.shape[1]
     ready, warm = _first_at(seen, s, params.ready_bars), _first_at(seen, s, params.warmup_bars)
-    for t in range(ready):
-        sides[t] = 0
+    flags[:ready] = 0
+    sides[:ready] = 0
     if params.family == slots.MOMENTUM:
-        _momentum(flags, sides, columns, row_map, s, ready)
+        _momentum(flags[ready:n], sides[ready:n], columns, row_map, s, ready, n)
     elif params.family == slots.BREAKOUT:
-        _breakout(flags, sides, columns, row_map, s, ready)
+        _breakout(flags[ready:n], sides[ready:n], columns, row_map, s, ready, n)
     elif params.family == slots.REVERSION:
-        _reversion(flags, sides, columns, row_map, s, ready, params)
+        _reversion(flags[ready:n], sides[ready:n], columns, row_map, s, ready, n, params)
     else:
-        _ema_trend(flags, sides, columns, row_map, s, ready, params)
-    for t in range(min(warm, n)):
-        flags[t] = 0
-    _mark_fresh(flags, sides, columns, row_map, params, bar_state, seen, s, setups, r, warm)
+        _ema_trend(flags[ready:n], sides[ready:n], columns, row_map, s, ready, n, params)
+    flags[ready:warm] = 0
+    _mark_fresh(flags[:n], sides[:n], columns, row_map, params, bar_state, seen, s, setups, r, warm)
 
 
 @compiled
@@ -72,65 +76,89 @@ def _first_at(seen: NDArray[np.int64], s: int, least: int) -> int:
     return low
 
 
+# The loops below run over slices from 0 on and choose between bytes: written so, and only so, are they vectorized.
+
+
+@inlined
+def _byte(bit: int, holds: bool) -> Any:  # noqa: FBT001 - compiled positional call
+    return np.uint8(bit) if holds else np.uint8(0)
+
+
+@inlined
+def _part(columns: Columns, column: int, s: int, first: int, n: int) -> Any:
+    return columns[column, s][first:n]
+
+
 @compiled
-def _momentum(
-    flags: NDArray[np.uint8], sides: NDArray[np.uint8], columns: NDArray[np.float64], row_map: NDArray[np.int32],
-    s: int, ready: int,
-) -> None:  # fmt: skip
-    close, past, slow = columns[row_map[_CLOSE], s], columns[row_map[_PAST], s], columns[row_map[_SLOW], s]
-    for t in range(ready, len(flags)):
+def _momentum(flags: Flags, sides: Flags, columns: Columns, row_map: Map, s: int, first: int, n: int) -> None:
+    close, past, slow = (
+        _part(columns, row_map[_CLOSE], s, first, n),
+        _part(columns, row_map[_PAST], s, first, n),
+        _part(columns, row_map[_SLOW], s, first, n),
+    )
+    for t in range(len(flags)):
         rose, fell = close[t] > past[t], close[t] < past[t]
         above, below = close[t] > slow[t], close[t] < slow[t]
-        sides[t] = ENTER_LONG * (rose & above) + ENTER_SHORT * (fell & below)
-        flags[t] = LEAVE_LONG * fell + LEAVE_SHORT * rose
+        sides[t] = _byte(ENTER_LONG, rose & above) | _byte(ENTER_SHORT, fell & below)
+        flags[t] = _byte(LEAVE_LONG, fell) | _byte(LEAVE_SHORT, rose)
 
 
 @compiled
-def _breakout(
-    flags: NDArray[np.uint8], sides: NDArray[np.uint8], columns: NDArray[np.float64], row_map: NDArray[np.int32],
-    s: int, ready: int,
-) -> None:  # fmt: skip
-    close = columns[row_map[_CLOSE], s]
-    entry_high, entry_low = columns[row_map[_ENTRY_HIGH], s], columns[row_map[_ENTRY_LOW], s]
-    exit_high, exit_low = columns[row_map[_EXIT_HIGH], s], columns[row_map[_EXIT_LOW], s]
-    for t in range(ready, len(flags)):
-        sides[t] = ENTER_LONG * (close[t] > entry_high[t]) + ENTER_SHORT * (close[t] < entry_low[t])
-        flags[t] = LEAVE_LONG * (close[t] < exit_low[t]) + LEAVE_SHORT * (close[t] > exit_high[t])
+def _breakout(flags: Flags, sides: Flags, columns: Columns, row_map: Map, s: int, first: int, n: int) -> None:
+    close = _part(columns, row_map[_CLOSE], s, first, n)
+    entry_high, entry_low = (
+        _part(columns, row_map[_ENTRY_HIGH], s, first, n),
+        _part(columns, row_map[_ENTRY_LOW], s, first, n),
+    )
+    exit_high, exit_low = (
+        _part(columns, row_map[_EXIT_HIGH], s, first, n),
+        _part(columns, row_map[_EXIT_LOW], s, first, n),
+    )
+    for t in range(len(flags)):
+        sides[t] = _byte(ENTER_LONG, close[t] > entry_high[t]) | _byte(ENTER_SHORT, close[t] < entry_low[t])
+        flags[t] = _byte(LEAVE_LONG, close[t] < exit_low[t]) | _byte(LEAVE_SHORT, close[t] > exit_high[t])
 
 
 @compiled
 def _reversion(
-    flags: NDArray[np.uint8], sides: NDArray[np.uint8], columns: NDArray[np.float64], row_map: NDArray[np.int32],
-    s: int, ready: int, params: Any,
-) -> None:  # fmt: skip
-    close, middle = columns[row_map[_CLOSE], s], columns[row_map[_MIDDLE], s]
-    deviation, rsi, adx = columns[row_map[_DEVIATION], s], columns[row_map[RSI_SLOT], s], columns[row_map[_ADX], s]
+    flags: Flags, sides: Flags, columns: Columns, row_map: Map, s: int, first: int, n: int, params: Any
+) -> None:
+    close, middle = _part(columns, row_map[_CLOSE], s, first, n), _part(columns, row_map[_MIDDLE], s, first, n)
+    deviation, rsi, adx = (
+        _part(columns, row_map[_DEVIATION], s, first, n),
+        _part(columns, row_map[RSI_SLOT], s, first, n),
+        _part(columns, row_map[_ADX], s, first, n),
+    )
     width, low, high, quiet = params.bollinger_width, params.rsi_low, params.rsi_high, params.adx_threshold
-    for t in range(ready, len(flags)):
+    for t in range(len(flags)):
         reach = mul(width, deviation[t])
-        under = (close[t] < middle[t] - reach) & (rsi[t] < low) & (adx[t] < quiet)
-        over = (close[t] > middle[t] + reach) & (rsi[t] > high) & (adx[t] < quiet)
-        sides[t] = ENTER_LONG * under + ENTER_SHORT * over
-        flags[t] = LEAVE_LONG * (close[t] >= middle[t]) + LEAVE_SHORT * (close[t] <= middle[t])
+        calm = adx[t] < quiet
+        under = (close[t] < middle[t] - reach) & (rsi[t] < low) & calm
+        over = (close[t] > middle[t] + reach) & (rsi[t] > high) & calm
+        sides[t] = _byte(ENTER_LONG, under) | _byte(ENTER_SHORT, over)
+        flags[t] = _byte(LEAVE_LONG, close[t] >= middle[t]) | _byte(LEAVE_SHORT, close[t] <= middle[t])
 
 
 @compiled
 def _ema_trend(
-    flags: NDArray[np.uint8], sides: NDArray[np.uint8], columns: NDArray[np.float64], row_map: NDArray[np.int32],
-    s: int, ready: int, params: Any,
-) -> None:  # fmt: skip
-    fast, slow, adx = columns[row_map[_FAST], s], columns[row_map[_SLOW], s], columns[row_map[_ADX], s]
+    flags: Flags, sides: Flags, columns: Columns, row_map: Map, s: int, first: int, n: int, params: Any
+) -> None:
+    fast, slow, adx = (
+        _part(columns, row_map[_FAST], s, first, n),
+        _part(columns, row_map[_SLOW], s, first, n),
+        _part(columns, row_map[_ADX], s, first, n),
+    )
     threshold = params.adx_threshold
-    for t in range(ready, len(flags)):
+    for t in range(len(flags)):
         above, below = fast[t] > slow[t], fast[t] < slow[t]
         trends = adx[t] >= threshold
-        sides[t] = ENTER_LONG * (above & trends) + ENTER_SHORT * (below & trends)
-        flags[t] = LEAVE_LONG * below + LEAVE_SHORT * above
+        sides[t] = _byte(ENTER_LONG, above & trends) | _byte(ENTER_SHORT, below & trends)
+        flags[t] = _byte(LEAVE_LONG, below) | _byte(LEAVE_SHORT, above)
 
 
 @compiled
 def _mark_fresh(
-    flags: NDArray[np.uint8], sides: NDArray[np.uint8], columns: NDArray[np.float64], row_map: NDArray[np.int32],
+    flags: NDArray[np.uint8], sides: NDArray[np.uint8], columns: Columns, row_map: Map,
     params: Any, bar_state: NDArray[np.int8], seen: NDArray[np.int64], s: int, setups: Setups, r: int, warm: int,
 ) -> None:  # fmt: skip
     """Mark entries during the first `entry_window_bars` observed bars of each setup, and carry the last setup on."""
@@ -152,9 +180,9 @@ def _next_change(sides: NDArray[np.uint8], start: int, side: int) -> int:
     """First bar from `start` on whose side is another; N where there is none."""
     t, n, same = start, len(sides), np.uint8(side)
     while t + BLOCK <= n:
-        other = np.uint8(0)
-        for i in range(t, t + BLOCK):
-            other |= sides[i] ^ same
+        other, block = np.uint8(0), sides[t : t + BLOCK]
+        for i in range(BLOCK):
+            other |= block[i] ^ same
         if other != 0:
             break
         t += BLOCK
@@ -165,7 +193,7 @@ def _next_change(sides: NDArray[np.uint8], start: int, side: int) -> int:
 
 @compiled
 def _mark_run(
-    flags: NDArray[np.uint8], columns: NDArray[np.float64], row_map: NDArray[np.int32], params: Any,
+    flags: NDArray[np.uint8], columns: Columns, row_map: Map, params: Any,
     bar_state: NDArray[np.int8], seen: NDArray[np.int64], s: int, side: int, since: int, start: int, end: int,
     warm: int,
 ) -> None:  # fmt: skip
@@ -179,9 +207,7 @@ def _mark_run(
 
 
 @compiled
-def _tradable_setup(
-    columns: NDArray[np.float64], row_map: NDArray[np.int32], params: Any, s: int, t: int
-) -> bool:
+def _tradable_setup(columns: Columns, row_map: Map, params: Any, s: int, t: int) -> bool:
     """A range to hang a stop on and enough volume, as `signals` asks for."""
     if not columns[row_map[_ATR], s, t] > 0.0:
         return False
@@ -192,7 +218,7 @@ def _tradable_setup(
 
 
 @compiled
-def gather(row: Row, columns: NDArray[np.float64], row_map: NDArray[np.int32], s: int, t: int, seen: int) -> None:
+def gather(row: Row, columns: Columns, row_map: Map, s: int, t: int, seen: int) -> None:
     """Put the column values of symbol `s` at bar `t` into an indicator row, in the slots that `signal` reads."""
     for slot in range(slots.SLOTS):
         if row_map[slot] >= 0:

@@ -101,9 +101,7 @@ class Sweep:
     def concatenate(parts: "list[Sweep]") -> "Sweep":
         """Shards of one sweep put together in the given order; they must share bars, contract and days."""
         first = parts[0]
-        joined = [
-            np.concatenate([np.asarray(getattr(part, name)) for part in parts]) for name in _PER_ROW
-        ]
+        joined = [np.concatenate([np.asarray(getattr(part, name)) for part in parts]) for name in _PER_ROW]
         return first._replace(dict(zip(_PER_ROW, map(_as_records, joined), strict=True)))
 
     @cached_property
@@ -150,9 +148,7 @@ def new_books(n_rows: int, n_symbols: int) -> tuple[Records, Records]:
     return records(ACCOUNT, n_rows), np.zeros((n_rows, n_symbols), POSITION).view(np.recarray)
 
 
-def net_equities(
-    accounts: Records, positions: Records, instruments: Records, slippage_rate: int
-) -> NDArray[np.int64]:
+def net_equities(accounts: Records, positions: Records, instruments: Records, slippage_rate: int) -> NDArray[np.int64]:
     """Equity [R] less what closing the open positions would cost."""
     net = np.array(accounts.equity, np.int64)
     for row, symbol in np.argwhere(positions.qty != 0).tolist():

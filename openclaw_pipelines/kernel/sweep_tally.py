@@ -113,9 +113,7 @@ def note_drawdown(tally: Any, peak: int, lost: int) -> None:
 
 
 @compiled
-def tally_run(
-    tally: Any, symbols: Records, instruments: Records, events: Records, equity: Any, capital: int
-) -> None:
+def tally_run(tally: Any, symbols: Records, instruments: Records, events: Records, equity: Any, capital: int) -> None:
     """Fold a whole run from its kept events and the equity [T] at its ticks."""
     tally_events(tally, symbols, instruments, events, len(events))
     peak = capital

@@ -127,9 +127,7 @@ def walk(
 
 
 @compiled
-def _next_at(
-    position: Any, bars: TileBars, setup: Setup, scratch: Scratch, s: int, now: int, stepwise: int
-) -> int:
+def _next_at(position: Any, bars: TileBars, setup: Setup, scratch: Scratch, s: int, now: int, stepwise: int) -> int:
     """First bar from `now` on that concerns the symbol. A trailing stop is moved on up to the bar before it."""
     n = len(bars.times)
     if now >= n:
@@ -195,13 +193,17 @@ def _block_is_quiet(
     position: Any, bars: TileBars, flags: NDArray[np.uint8], instrument: Any, s: int, t: int, side: int, leaves: int
 ) -> bool:
     """Whether no bar of the block concerns the position; then its trailing stop has been moved on."""
-    lowest, highest, odd = bars.low[s, t], bars.high[s, t], np.uint8(0)
-    for i in range(t, t + BLOCK):
-        lowest = min(lowest, bars.low[s, i])
-        highest = max(highest, bars.high[s, i])
-        odd |= (flags[s, i] & leaves) | bars.unusual[s, i]
+    low, high = bars.low[s, t : t + BLOCK], bars.high[s, t : t + BLOCK]
+    flag, unusual = flags[s, t : t + BLOCK], bars.unusual[s, t : t + BLOCK]
+    odd = np.uint8(0)
+    for i in range(BLOCK):
+        odd |= (flag[i] & leaves) | unusual[i]
     if odd != 0:
         return False
+    lowest, highest = low[0], high[0]
+    for i in range(BLOCK):
+        lowest = min(lowest, low[i])
+        highest = max(highest, high[i])
     before = position.trail_stop
     if position.trail_distance > 0:
         raised = _level(highest if side > 0 else lowest, -side * position.trail_distance, instrument)
@@ -264,12 +266,13 @@ def _add_worth(
 ) -> None:
     """As `valuation.mark`: spot at its worth, a perpetual at its gain, which is minus its margin at least."""
     per_unit, entry, floor = position.qty * instrument.mult, position.entry_price, -position.margin
+    prices, total = close[s, now:at], worth[now:at]
     if instrument.is_perp:
-        for i in range(now, at):
-            worth[i] += max((close[s, i] - entry) * per_unit, floor)
+        for i in range(at - now):
+            total[i] += max((prices[i] - entry) * per_unit, floor)
     else:
-        for i in range(now, at):
-            worth[i] += close[s, i] * per_unit
+        for i in range(at - now):
+            total[i] += prices[i] * per_unit
 
 
 @compiled
@@ -278,10 +281,10 @@ def _fold_equity(worth: NDArray[np.int64], account: Any, tally: Any, now: int, a
     peak, lost, i = account.peak_equity, 0, now
     while i < at:
         end = min(i + BLOCK, at)
-        least, greatest = worth[i], worth[i]
-        for k in range(i, end):
-            least = min(least, worth[k])
-            greatest = max(greatest, worth[k])
+        block, least, greatest = worth[i:end], worth[i], worth[i]
+        for k in range(end - i):
+            least = min(least, block[k])
+            greatest = max(greatest, block[k])
         if greatest <= peak:
             lost = max(lost, peak - least)
         else:
@@ -398,9 +401,7 @@ def _propose(
 
 
 @compiled
-def _leave_tile(
-    position: Any, bars: TileBars, context: Context, flags: NDArray[np.uint8], s: int, first: int
-) -> None:
+def _leave_tile(position: Any, bars: TileBars, context: Context, flags: NDArray[np.uint8], s: int, first: int) -> None:
     """Bring a symbol to the end of the tile."""
     n = len(bars.times)
     if position.qty != 0:
