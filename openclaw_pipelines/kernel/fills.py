@@ -71,10 +71,7 @@ def fill_bar(state: State, tick: Tick, account_limits: Records, context: Context
         n = fill_entries(state, tick, slippage_rate, context, bar_open, events, n)
     for s in range(n_symbols):
         if state.positions[s].qty != 0 and tick.symbols[s].bar_state == _TRADABLE:
-            if context.profile == _FREQTRADE:
-                n = protect_freqtrade(state, tick, slippage_rate, context, s, bar_open, events, n)
-            else:
-                n = protect(state, tick, slippage_rate, context, s, bar_open, events, n)
+            n = protect_by_profile(state, tick, slippage_rate, context, s, bar_open, events, n)
     return n
 
 
@@ -161,6 +158,16 @@ def fill_entry(
             return drop_entry(position, s, _INSUFFICIENT, _INSUFFICIENT_AT_FILL, bar_open, events, n)
         n = drop_entry(position, s, _REDUCED, 0, bar_open, events, n)
     return open_position(state, context, s, qty, price, bar_open, events, n)
+
+
+@compiled
+def protect_by_profile(
+    state: State, tick: Tick, slippage_rate: int, context: Context, s: int, bar_open: int, events: Records, n: int
+) -> int:
+    """Rules 4 to 6, or those that the profile has in their place."""
+    if context.profile == _FREQTRADE:
+        return protect_freqtrade(state, tick, slippage_rate, context, s, bar_open, events, n)
+    return protect(state, tick, slippage_rate, context, s, bar_open, events, n)
 
 
 @compiled

@@ -114,6 +114,15 @@ class Setup(NamedTuple):
     context: Context
 
 
+class Prepared(NamedTuple):
+    """What a run over bars reads."""
+
+    setup: Setup
+    matrices: Matrices
+    cash: int
+    funding: bool
+
+
 def replay(
     bars: Bars,
     params: np.record,
@@ -163,6 +172,35 @@ def run(
     start: int,
 ) -> Result:
     """Prepare, prove ranges, and drive a compiled loop until every tick is done, growing its buffers."""
+    ready = prepare(bars, params, costs, profile, capital, limits, account_limits, start)
+    setup, matrices = ready.setup, ready.matrices
+    state = new_state(indicators, ready.cash, int(bars.times[start]))
+    written, n_events, n_proposals = _drive(loop, extra, state, matrices, bars, setup, start)
+    return Result(
+        bars=bars,
+        profile=profile,
+        contract=contract_of(ready, start, params, *extra),
+        slippage_rate=int(setup.account_limits.slippage_rate[0]),
+        instrument_records=setup.context.instruments,
+        events=written.events[:n_events],
+        proposals=written.proposals[:n_proposals],
+        proposal_ticks=written.proposal_ticks[:n_proposals],
+        equity_rows=written.equity,
+        state=state,
+    )
+
+
+def prepare(
+    bars: Bars,
+    params: NDArray[Any],
+    costs: Costs,
+    profile: str,
+    capital: Decimal,
+    limits: Records | None,
+    account_limits: Records | None,
+    start: int,
+) -> Prepared:
+    """Costs, limits and capital as the kernel reads them, with ranges proved."""
     _refuse(bars, profile, start)
     instruments = instruments_with(bars, costs)
     limits = new_limits(len(bars.symbols)) if limits is None else limits.copy()
@@ -173,20 +211,7 @@ def run(
     context = Context(instruments, params, bars.interval_seconds, PROFILES.index(profile))
     setup = Setup(limits, account_limits, context)
     matrices = bars.matrices if costs.funding else bars.matrices._replace(funding_rate=_zeros(bars))
-    state = new_state(indicators, cash, int(bars.times[start]))
-    written, n_events, n_proposals = _drive(loop, extra, state, matrices, bars, setup, start)
-    return Result(
-        bars=bars,
-        profile=profile,
-        contract=_contract(setup, cash, extra, start, funding=costs.funding),
-        slippage_rate=int(account_limits.slippage_rate[0]),
-        instrument_records=instruments,
-        events=written.events[:n_events],
-        proposals=written.proposals[:n_proposals],
-        proposal_ticks=written.proposal_ticks[:n_proposals],
-        equity_rows=written.equity,
-        state=state,
-    )
+    return Prepared(setup, matrices, cash, costs.funding)
 
 
 def instruments_with(bars: Bars, costs: Costs) -> Records:
@@ -212,10 +237,12 @@ def _zeros(bars: Bars) -> NDArray[np.int64]:
     return zeros
 
 
-def _contract(setup: Setup, cash: int, extra: tuple[Any, ...], start: int, *, funding: bool) -> str:
-    context = setup.context
-    digest = hashlib.sha256(repr((cash, context.interval_seconds, context.profile, start, funding)).encode())
-    for part in (setup.limits, setup.account_limits, context.instruments, context.params, *extra):
+def contract_of(ready: Prepared, start: int, *parts: Any) -> str:
+    """Hash of what besides the bars decides a run: capital, window, costs, limits, and the given parts."""
+    context = ready.setup.context
+    known = (ready.cash, context.interval_seconds, context.profile, start, ready.funding)
+    digest = hashlib.sha256(repr(known).encode())
+    for part in (ready.setup.limits, ready.setup.account_limits, context.instruments, *parts):
         digest.update(np.ascontiguousarray(part).tobytes())
     return digest.hexdigest()
 

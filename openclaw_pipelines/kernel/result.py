@@ -62,7 +62,7 @@ class Result:
         """Equity at the last tick, net of what closing the open positions would cost."""
         equity = int(self.state.account.equity[0])
         for position, instrument in zip(self.state.positions, self.instrument_records, strict=True):
-            equity -= _exit_cost(position, instrument, self.slippage_rate)
+            equity -= exit_cost(position, instrument, self.slippage_rate)
         return from_atoms(equity)
 
     @cached_property
@@ -185,7 +185,7 @@ def _named(rows: Records) -> Iterator[Any]:
     return map(row._make, rows.tolist())
 
 
-def _exit_cost(position: Any, instrument: Any, slippage_rate: int) -> int:
+def exit_cost(position: Any, instrument: Any, slippage_rate: int) -> int:
     """Slippage and fee of closing now; a perpetual's loss is its margin at most, as when it is closed."""
     if position.qty == 0:
         return 0

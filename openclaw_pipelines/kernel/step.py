@@ -16,9 +16,11 @@ from openclaw_pipelines.kernel.layout import BarState, Context, Records, State, 
 from openclaw_pipelines.kernel.risk import distance_units, size_qty
 from openclaw_pipelines.kernel.signals import Signal, observe, signal
 from openclaw_pipelines.kernel.valuation import Mark, mark, open_positions
+from openclaw_pipelines.kernel.windows import Row
 
 __all__ = [
     "Mark",
+    "close_books",
     "decide",
     "govern",
     "mark",
@@ -28,9 +30,11 @@ __all__ = [
     "propose",
     "propose_entry",
     "propose_exit",
+    "propose_symbol",
     "rank",
     "settle",
     "step",
+    "value_at_close",
 ]
 
 _MISSING, _TRADABLE = int(BarState.MISSING), int(BarState.TRADABLE)
@@ -61,13 +65,14 @@ def settle(state: State, tick: Tick, account_limits: Records, context: Context, 
     """Fill what the closed bars fill, then value the account at their closes. Returns the next free event index."""
     n = fill_bar(state, tick, account_limits, context, events, n)
     for s in range(len(state.positions)):
-        _value_at_close(state.positions[s], tick.symbols[s])
-    _close_books(state, tick.at, mark(state, context).equity)
+        value_at_close(state.positions[s], tick.symbols[s])
+    close_books(state, tick.at, mark(state, context).equity)
     return n
 
 
 @compiled
-def _value_at_close(position: Any, symbol: Any) -> None:
+def value_at_close(position: Any, symbol: Any) -> None:
+    """Mark one position at its bar's close; without a bar that could be traded it keeps its price and is stale."""
     if symbol.bar_state == _TRADABLE:
         position.last_price = symbol.close
     if position.qty != 0:
@@ -76,7 +81,7 @@ def _value_at_close(position: Any, symbol: Any) -> None:
 
 
 @compiled
-def _close_books(state: State, tick_at: int, equity: int) -> None:
+def close_books(state: State, tick_at: int, equity: int) -> None:
     """The tick at 00:00 closes the old day: its equity is the new day's baseline."""
     account = state.account[0]
     account.equity = equity
@@ -114,21 +119,30 @@ def propose(state: State, tick: Tick, context: Context, proposals: Records, n: i
     """
     equity = state.account[0].equity
     for s in range(len(state.positions)):
-        position, bar = state.positions[s], tick.symbols[s]
-        if bar.bar_state == _MISSING:
-            continue
-        row, params = state.indicators[s], context.params[0]
-        wanted = signal(row, params, 0, 0)
-        if position.pending_action == 0:
-            if position.qty == 0:
-                if wanted.entry != 0 and bar.in_universe != 0:
-                    qty = size_qty(equity, params.position_bps, wanted.size, bar.close, context.instruments[s])
-                    n = propose_entry(proposals, n, s, wanted, qty, bar.close)
-            else:
-                side = 1 if position.qty > 0 else -1
-                held = signal(row, params, side, position.bars_held)
-                n = _propose_held(position, bar.close, wanted, held.exit, side, proposals, n, s)
-        position.last_signal = wanted.entry
+        if tick.symbols[s].bar_state != _MISSING:
+            n = propose_symbol(
+                state.positions[s], tick.symbols[s], state.indicators[s], context, equity, proposals, n, s
+            )
+    return n
+
+
+@compiled
+def propose_symbol(
+    position: Any, bar: Any, row: Row, context: Context, equity: int, proposals: Records, n: int, s: int
+) -> int:
+    """`propose` for one symbol whose bar is not missing, from its indicator row."""
+    params = context.params[0]
+    wanted = signal(row, params, 0, 0)
+    if position.pending_action == 0:
+        if position.qty == 0:
+            if wanted.entry != 0 and bar.in_universe != 0:
+                qty = size_qty(equity, params.position_bps, wanted.size, bar.close, context.instruments[s])
+                n = propose_entry(proposals, n, s, wanted, qty, bar.close)
+        else:
+            side = 1 if position.qty > 0 else -1
+            held = signal(row, params, side, position.bars_held)
+            n = _propose_held(position, bar.close, wanted, held.exit, side, proposals, n, s)
+    position.last_signal = wanted.entry
     return n
 
 

@@ -1,0 +1,435 @@
+"""One parameter row over one tile of bars, from each moment at which something can happen to the next.
+
+Between such moments a position only follows the close and its trailing stop only follows the extreme. At them the
+phases of `step` run, by the same functions, for the symbols concerned: those with a pending order, a flagged signal,
+funding due, a bar that is not an ordinary one, or a price that reaches a protective level. So every order, fill and
+limit check is made by the code that a replay runs; what is skipped is only what would change nothing.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from openclaw_pipelines.contracts.enums import Action
+from openclaw_pipelines.kernel.booking import nearest_adverse, protective_level
+from openclaw_pipelines.kernel.fills import charge_funding, fill_entries, fill_exit, protect_by_profile
+from openclaw_pipelines.kernel.jit import compiled
+from openclaw_pipelines.kernel.layout import BarState, Context, Records, State, Tick
+from openclaw_pipelines.kernel.replay import Setup
+from openclaw_pipelines.kernel.simulate import propose_signal
+from openclaw_pipelines.kernel.step import close_books, decide, mark, propose_symbol, value_at_close
+from openclaw_pipelines.kernel.sweep_flags import (
+    BLOCK,
+    ENTER,
+    ENTER_LONG,
+    ENTER_SHORT,
+    LEAVE_LONG,
+    LEAVE_SHORT,
+    gather,
+    gather_setup,
+)
+from openclaw_pipelines.kernel.sweep_tally import note_drawdown, tally_events
+
+_MISSING, _TRADABLE = int(BarState.MISSING), int(BarState.TRADABLE)
+_EXIT = int(Action.EXIT)
+_DAY = 86_400
+_NO_PRICE = 2**62
+_ENTER_WORD = 0x0303030303030303  # ENTER in each of eight flags
+
+
+class TileBars(NamedTuple):
+    """The bars of a tile, one symbol after the other. [S, N] but `times`."""
+
+    open: NDArray[np.int64]
+    high: NDArray[np.int64]
+    low: NDArray[np.int64]
+    close: NDArray[np.int64]
+    bar_state: NDArray[np.int8]
+    funding_rate: NDArray[np.int64]
+    in_universe: NDArray[np.int8]
+    unusual: NDArray[np.uint8]
+    """1 where a bar cannot be traded or funding is due."""
+    seen: NDArray[np.int64]
+    """Bars observed up to this one."""
+    times: NDArray[np.int64]
+    """[N] opens"""
+
+
+class Given(NamedTuple):
+    """Signals in place of a strategy: fractions of the close for stop, target and trail, and what an entry may cost."""
+
+    distances: NDArray[np.float64]
+    position_bps: int
+    lots: NDArray[np.int64]
+    """[S] fixed quantity of an entry; 0 sizes by `position_bps`"""
+
+
+class Scratch(NamedTuple):
+    """Buffers of one thread."""
+
+    flags: NDArray[np.uint8]
+    """[S, N]"""
+    words: NDArray[np.uint64]
+    """[S, N / 8] the same memory, eight flags at a time"""
+    sides: NDArray[np.uint8]
+    worth: NDArray[np.int64]
+    """[N] equity of the row being walked"""
+    next_at: NDArray[np.int64]
+    """[S] the next bar that concerns the symbol; N where none does"""
+    events: Records
+    proposals: Records
+    symbols: Records
+    row: NDArray[np.float64]
+    """[1, SLOTS]"""
+
+
+class Account(NamedTuple):
+    """One row's account and what is kept of it."""
+
+    state: State
+    """Its `indicators` are the scratch row."""
+    tally: Records
+    """TALLY[1]"""
+    symbols: Records
+    """SYMBOL_TALLY[S]"""
+    day_equity: NDArray[np.int64]
+    """[D]"""
+
+
+@compiled
+def walk(
+    own: Account, bars: TileBars, setup: Setup, given: Given, scratch: Scratch, columns: NDArray[np.float64],
+    row_map: NDArray[np.int32], first: int, day_index: int, stepwise: int,
+) -> int:  # fmt: skip
+    """Take the ticks of the tile from bar `first` on; returns the next free place in `day_equity`.
+
+    stepwise: 1 takes every bar of an open position by the full rules, for candle profiles other than `strict`.
+    """
+    n, now = len(bars.times), first
+    n_symbols = len(own.state.positions)
+    for s in range(n_symbols):
+        scratch.next_at[s] = _next_at(own.state.positions[s], bars, setup, scratch, s, now, stepwise)
+    while now < n:
+        at = n
+        for s in range(n_symbols):
+            at = min(at, scratch.next_at[s])
+        if at > now:
+            day_index = _pass_quietly(own, bars, setup.context, scratch, now, at, day_index)
+        if at < n:
+            _take_tick(own, bars, setup, given, scratch, columns, row_map, at)
+            day_index = _keep_day(own, bars.times[at] + setup.context.interval_seconds, scratch.worth[at], day_index)
+            for s in range(n_symbols):
+                if scratch.next_at[s] == at:
+                    scratch.next_at[s] = _next_at(own.state.positions[s], bars, setup, scratch, s, at + 1, stepwise)
+        now = at + 1
+    for s in range(n_symbols):
+        _leave_tile(own.state.positions[s], bars, setup.context, scratch.flags, s, first)
+    return day_index
+
+
+@compiled
+def _next_at(position: Any, bars: TileBars, setup: Setup, scratch: Scratch, s: int, now: int, stepwise: int) -> int:
+    """First bar from `now` on that concerns the symbol. A trailing stop is moved on up to the bar before it."""
+    n = len(bars.times)
+    if now >= n:
+        return n
+    if position.pending_action != 0:
+        return now
+    if position.qty == 0:
+        return _next_entry(scratch.flags, scratch.words, s, now)
+    if stepwise != 0:
+        return now
+    context = setup.context
+    last, hold = n, context.params[0].max_hold_bars
+    if hold > 0:
+        entry = now - (bars.times[now] - position.entry_at) // context.interval_seconds
+        last = min(n, max(entry + hold - 1, now))
+    return _next_protective(position, bars, scratch.flags, context.instruments[s], s, now, last)
+
+
+@compiled
+def _next_entry(flags: NDArray[np.uint8], words: NDArray[np.uint64], s: int, now: int) -> int:
+    """First bar flagged for entry."""
+    t, n = now, flags.shape[1]
+    while t < n and t % 8 != 0:
+        if flags[s, t] & ENTER:
+            return t
+        t += 1
+    word, n_words, mask = t // 8, words.shape[1], np.uint64(_ENTER_WORD)
+    while word < n_words and (words[s, word] & mask) == 0:
+        word += 1
+    t = max(t, 8 * word)
+    while t < n and not flags[s, t] & ENTER:
+        t += 1
+    return t
+
+
+@compiled
+def _next_protective(
+    position: Any, bars: TileBars, flags: NDArray[np.uint8], instrument: Any, s: int, now: int, last: int
+) -> int:
+    """First bar before `last` at which the position may be closed; `last` where there is none.
+
+    Whole blocks are passed by their extremes. A block that reaches a level is gone through bar by bar.
+    """
+    side, t = (1 if position.qty > 0 else -1), now
+    leaves = (LEAVE_LONG | ENTER_SHORT) if side > 0 else (LEAVE_SHORT | ENTER_LONG)
+    while t < last:
+        end = min(t + BLOCK, last)
+        if end == t + BLOCK and _block_is_quiet(position, bars, flags, instrument, s, t, side, np.uint8(leaves)):
+            t = end
+            continue
+        while t < end:
+            if (flags[s, t] & leaves) | bars.unusual[s, t]:
+                return t
+            low, high = bars.low[s, t], bars.high[s, t]
+            if not _bar_is_quiet(position, instrument, side, low if side > 0 else high, high if side > 0 else low):
+                return t
+            t += 1
+    return last
+
+
+@compiled
+def _block_is_quiet(
+    position: Any, bars: TileBars, flags: NDArray[np.uint8], instrument: Any, s: int, t: int, side: int, leaves: int
+) -> bool:
+    """Whether no bar of the block concerns the position; then its trailing stop has been moved on."""
+    low, high = bars.low[s, t : t + BLOCK], bars.high[s, t : t + BLOCK]
+    flag, unusual = flags[s, t : t + BLOCK], bars.unusual[s, t : t + BLOCK]
+    odd = np.uint8(0)
+    for i in range(BLOCK):
+        odd |= (flag[i] & leaves) | unusual[i]
+    if odd != 0:
+        return False
+    lowest, highest = low[0], high[0]
+    for i in range(BLOCK):
+        lowest = min(lowest, low[i])
+        highest = max(highest, high[i])
+    before = position.trail_stop
+    if position.trail_distance > 0:
+        raised = protective_level(highest if side > 0 else lowest, -side * position.trail_distance, instrument)
+        position.trail_stop = nearest_adverse(side, before, raised, 0)
+    # against the stop as it is after the block: nearer than at any bar of it, so that a quiet answer is certain
+    level = nearest_adverse(side, position.stop, position.trail_stop, position.liquidation)
+    adverse, favourable = (lowest, highest) if side > 0 else (highest, lowest)
+    hit = (level > 0 and side * adverse <= side * level) or (
+        position.target > 0 and side * favourable >= side * position.target
+    )
+    if hit:
+        position.trail_stop = before
+    return not hit
+
+
+@compiled
+def _bar_is_quiet(position: Any, instrument: Any, side: int, adverse: int, favourable: int) -> bool:
+    """Whether the bar reaches no protective level; then its trailing stop has been moved on."""
+    level = nearest_adverse(side, position.stop, position.trail_stop, position.liquidation)
+    if level > 0 and side * adverse <= side * level:
+        return False
+    if position.target > 0 and side * favourable >= side * position.target:
+        return False
+    if position.trail_distance > 0:
+        raised = protective_level(favourable, -side * position.trail_distance, instrument)
+        position.trail_stop = nearest_adverse(side, position.trail_stop, raised, 0)
+    return True
+
+
+@compiled
+def _pass_quietly(
+    own: Account, bars: TileBars, context: Context, scratch: Scratch, now: int, at: int, day_index: int
+) -> int:
+    """Value the account at every close of the bars [now, at), in which nothing else happens."""
+    worth, account, interval = scratch.worth, own.state.account[0], context.interval_seconds
+    held = 0
+    for s in range(len(own.state.positions)):
+        position = own.state.positions[s]
+        if position.qty != 0:
+            if held == 0:
+                worth[now:at] = account.cash
+            held += 1
+            _add_worth(worth, bars.close, position, context.instruments[s], s, now, at)
+    if held == 0:
+        worth[now:at] = account.equity
+    else:
+        _fold_equity(worth, account, own.tally[0], now, at)
+    first_day, last_day = (bars.times[now] + interval - 1) // _DAY, (bars.times[at - 1] + interval) // _DAY
+    for day in range(first_day + 1, last_day + 1):
+        i = now + (day * _DAY - interval - bars.times[now]) // interval
+        day_index = _keep_day(own, day * _DAY, worth[i], day_index)
+        account.day, account.day_open_equity = day, worth[i]
+    account.equity, account.last_tick = worth[at - 1], bars.times[at - 1] + interval
+    return day_index
+
+
+@compiled
+def _add_worth(
+    worth: NDArray[np.int64], close: NDArray[np.int64], position: Any, instrument: Any, s: int, now: int, at: int
+) -> None:
+    """As `valuation.mark`: spot at its worth, a perpetual at its gain, which is minus its margin at least."""
+    per_unit, entry, floor = position.qty * instrument.mult, position.entry_price, -position.margin
+    prices, total = close[s, now:at], worth[now:at]
+    if instrument.is_perp:
+        for i in range(at - now):
+            total[i] += max((prices[i] - entry) * per_unit, floor)
+    else:
+        for i in range(at - now):
+            total[i] += prices[i] * per_unit
+
+
+@compiled
+def _fold_equity(worth: NDArray[np.int64], account: Any, tally: Any, now: int, at: int) -> None:
+    """Peak and drawdown over [now, at): blocks without a new peak by their least value, the others tick by tick."""
+    peak, lost, i = account.peak_equity, 0, now
+    while i < at:
+        end = min(i + BLOCK, at)
+        block, least, greatest = worth[i:end], worth[i], worth[i]
+        for k in range(end - i):
+            least = min(least, block[k])
+            greatest = max(greatest, block[k])
+        if greatest <= peak:
+            lost = max(lost, peak - least)
+        else:
+            for k in range(i, end):
+                if worth[k] > peak:
+                    note_drawdown(tally, peak, lost)
+                    peak, lost = worth[k], 0
+                else:
+                    lost = max(lost, peak - worth[k])
+        i = end
+    note_drawdown(tally, peak, lost)
+    account.peak_equity = peak
+
+
+@compiled
+def _keep_day(own: Account, tick_at: int, equity: int, day_index: int) -> int:
+    if tick_at % _DAY != 0:
+        return day_index
+    own.day_equity[day_index] = equity
+    return day_index + 1
+
+
+@compiled
+def _take_tick(
+    own: Account, bars: TileBars, setup: Setup, given: Given, scratch: Scratch, columns: NDArray[np.float64],
+    row_map: NDArray[np.int32], at: int,
+) -> None:  # fmt: skip
+    """All phases of `step` for the symbols that bar `at` concerns; the others are marked at their close."""
+    state, context = own.state, setup.context
+    tick_at = bars.times[at] + context.interval_seconds
+    for s in range(len(state.positions)):
+        if scratch.next_at[s] == at:
+            _load(scratch.symbols[s], bars, s, at)
+            _catch_up(state.positions[s], bars, context, s, at)
+        elif state.positions[s].qty != 0:
+            state.positions[s].last_price, state.positions[s].stale = bars.close[s, at], 0
+    tick = Tick(tick_at, scratch.symbols)
+    n_events = _fill_concerned(state, tick, setup, scratch, at)
+    for s in range(len(state.positions)):
+        if scratch.next_at[s] == at:
+            value_at_close(state.positions[s], scratch.symbols[s])
+    close_books(state, tick_at, mark(state, context).equity)
+    account, tally = state.account[0], own.tally[0]
+    scratch.worth[at] = account.equity
+    note_drawdown(tally, account.peak_equity, account.peak_equity - account.equity)
+    if n_events > 0:
+        tally_events(tally, own.symbols, context.instruments, scratch.events, n_events)
+    n = 0
+    for s in range(len(state.positions)):
+        if scratch.next_at[s] == at and scratch.symbols[s].bar_state != _MISSING:
+            n = _propose(own, bars, setup, tick, given, scratch, columns, row_map, s, at, n)
+    decide(state, tick, setup.limits, setup.account_limits, context, scratch.proposals, n)
+
+
+@compiled
+def _load(symbol: Any, bars: TileBars, s: int, at: int) -> None:
+    symbol.open, symbol.high, symbol.low, symbol.close = (
+        bars.open[s, at], bars.high[s, at], bars.low[s, at], bars.close[s, at],
+    )  # fmt: skip
+    symbol.bar_state, symbol.funding_rate = bars.bar_state[s, at], bars.funding_rate[s, at]
+    symbol.in_universe, symbol.control = bars.in_universe[s, at], 0
+
+
+@compiled
+def _catch_up(position: Any, bars: TileBars, context: Context, s: int, at: int) -> None:
+    """Bring an open position to the end of the bar before `at`."""
+    if position.qty != 0:
+        position.bars_held = (bars.times[at] - position.entry_at) // context.interval_seconds
+        if at > 0 and bars.unusual[s, at - 1] == 0:
+            position.last_price, position.stale = bars.close[s, at - 1], 0
+
+
+@compiled
+def _fill_concerned(state: State, tick: Tick, setup: Setup, scratch: Scratch, at: int) -> int:
+    """The candle rules in the order of `fills.fill_bar`; symbols that are not concerned have nothing to fill."""
+    context, events, n = setup.context, scratch.events, 0
+    bar_open, slippage_rate = tick.at - context.interval_seconds, setup.account_limits[0].slippage_rate
+    for s in range(len(state.positions)):
+        if scratch.next_at[s] == at and state.positions[s].qty != 0 and tick.symbols[s].funding_rate != 0:
+            n = charge_funding(state, tick, context, s, bar_open, events, n)
+    for s in range(len(state.positions)):
+        if (
+            scratch.next_at[s] == at
+            and state.positions[s].pending_action == _EXIT
+            and tick.symbols[s].bar_state == _TRADABLE
+        ):
+            n = fill_exit(state, tick, slippage_rate, context, s, bar_open, events, n)
+    if state.account[0].pending_entries > 0:
+        n = fill_entries(state, tick, slippage_rate, context, bar_open, events, n)
+    for s in range(len(state.positions)):
+        if scratch.next_at[s] == at and state.positions[s].qty != 0 and tick.symbols[s].bar_state == _TRADABLE:
+            n = protect_by_profile(state, tick, slippage_rate, context, s, bar_open, events, n)
+    return n
+
+
+@compiled
+def _propose(
+    own: Account, bars: TileBars, setup: Setup, tick: Tick, given: Given, scratch: Scratch,
+    columns: NDArray[np.float64], row_map: NDArray[np.int32], s: int, at: int, n: int,
+) -> int:  # fmt: skip
+    flag, params, state = scratch.flags[s, at], setup.context.params[0], own.state
+    if params.family == 0:
+        wanted = (1 if flag & ENTER_LONG else 0) - (1 if flag & ENTER_SHORT else 0)
+        leave = 1 if flag & (LEAVE_LONG | LEAVE_SHORT) else 0
+        return propose_signal(
+            state,
+            tick,
+            setup,
+            s,
+            wanted,
+            leave,
+            given.distances,
+            given.position_bps,
+            given.lots[s],
+            scratch.proposals,
+            n,
+        )
+    row = scratch.row[0]
+    gather(row, columns, row_map, s, at, bars.seen[s, at])
+    gather_setup(row, flag, params.entry_window_bars)
+    return propose_symbol(
+        state.positions[s], tick.symbols[s], row, setup.context, state.account[0].equity, scratch.proposals, n, s
+    )
+
+
+@compiled
+def _leave_tile(position: Any, bars: TileBars, context: Context, flags: NDArray[np.uint8], s: int, first: int) -> None:
+    """Bring a symbol to the end of the tile."""
+    n = len(bars.times)
+    if position.qty != 0:
+        position.bars_held = (bars.times[n - 1] - position.entry_at) // context.interval_seconds + 1
+        if bars.unusual[s, n - 1] == 0:
+            position.last_price, position.stale = bars.close[s, n - 1], 0
+    else:
+        t = n - 1
+        while t >= first and bars.bar_state[s, t] != _TRADABLE:
+            t -= 1
+        if t >= first:
+            position.last_price = bars.close[s, t]
+    if context.params[0].family != 0:
+        t = n - 1
+        while t >= first and bars.bar_state[s, t] == _MISSING:
+            t -= 1
+        if t >= first:
+            flag = flags[s, t]
+            position.last_signal = (1 if flag & ENTER_LONG else 0) - (1 if flag & ENTER_SHORT else 0)
