@@ -6,6 +6,7 @@ that blocked. Which windows the evidence comes from, and storing the rows, is th
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -23,7 +24,13 @@ from openclaw_pipelines.domain.selection.lookahead import LookaheadReport
 from openclaw_pipelines.domain.selection.looks import Look, earlier_look
 from openclaw_pipelines.domain.selection.overfitting import SPLITS, overfitting
 from openclaw_pipelines.domain.selection.statistics import Moments, deflated_sharpe, moments
-from openclaw_pipelines.domain.selection.trials import LEAST_CORRELATION, Trials, clustered_trials, raw_trials
+from openclaw_pipelines.domain.selection.trials import (
+    LEAST_CORRELATION,
+    Trials,
+    TrialsError,
+    clustered_trials,
+    raw_trials,
+)
 from openclaw_pipelines.domain.selection.warmup import WarmupReport
 
 
@@ -106,7 +113,7 @@ class Evidence:
 def evaluate(evidence: Evidence, limits: GateLimits | None = None) -> tuple[Gate, ...]:
     """Every gate in order: what makes the measurement void first, then the holdout, then luck, then the baselines."""
     limits = limits or GateLimits()
-    best, returns, ever = evidence.train_returns[evidence.row], evidence.train_returns, evidence.ever_run
+    returns, ever = evidence.train_returns, evidence.ever_run
     return (
         no_lookahead(evidence.lookahead),
         settled_warmup(evidence.warmup),
@@ -116,13 +123,8 @@ def evaluate(evidence: Evidence, limits: GateLimits | None = None) -> tuple[Gate
         holdout_interval(evidence.holdout_returns, limits),
         stressed_net(evidence.stressed_net, evidence.trades.height, limits),
         top_symbol_share(evidence.trades, limits),
-        deflated("deflated_sharpe_raw", best, raw_trials(returns, ever), limits),
-        deflated(
-            "deflated_sharpe_clustered",
-            best,
-            clustered_trials(returns, ever, least_correlation=limits.least_correlation),
-            limits,
-        ),
+        deflated_raw(returns, evidence.row, ever, limits),
+        deflated_clustered(returns, evidence.row, ever, limits),
         backtest_overfitting(returns, limits),
         better_than_holding(evidence.net, evidence.hold),
         better_than_random(evidence.net, evidence.random, limits),
@@ -227,14 +229,32 @@ def top_symbol_share(trades: pl.DataFrame, limits: GateLimits) -> Gate:
     return Gate(name, share, required, share < limits.largest_symbol_share, f"{top} earned most", trades.height)
 
 
-def deflated(name: str, returns: Floats, trials: Trials, limits: GateLimits) -> Gate:
-    """Probability that the candidate's Sharpe ratio on the days it was chosen on is above the luck of the search."""
+def deflated_raw(returns: Floats, row: int, ever_run: int | None, limits: GateLimits) -> Gate:
+    """Deflated Sharpe ratio of row `row` of [R, D], every trial counted."""
+    return _deflated("deflated_sharpe_raw", returns[row], lambda: raw_trials(returns, ever_run), limits)
+
+
+def deflated_clustered(returns: Floats, row: int, ever_run: int | None, limits: GateLimits) -> Gate:
+    """Deflated Sharpe ratio of row `row` of [R, D], trials that move together counted once."""
+
+    def trials() -> Trials:
+        return clustered_trials(returns, ever_run, least_correlation=limits.least_correlation)
+
+    return _deflated("deflated_sharpe_clustered", returns[row], trials, limits)
+
+
+def _deflated(name: str, returns: Floats, count: Callable[[], Trials], limits: GateLimits) -> Gate:
+    """Probability that a Sharpe ratio on the days it was chosen on is above the luck of the search."""
     required = f">= {limits.least_deflated_probability}"
     measured = moments(returns)
-    result = (
-        deflated_sharpe(measured, trials.count, trials.sharpe_variance) if isinstance(measured, Moments) else measured
-    )  # fmt: skip
-    if result.value is None or not isinstance(measured, Moments):
+    if not isinstance(measured, Moments):
+        return _undefined(name, required, measured.reason or "undefined", measured.sample_size)
+    try:
+        trials = count()
+    except TrialsError as refused:
+        return _undefined(name, required, str(refused), measured.n)
+    result = deflated_sharpe(measured, trials.count, trials.sharpe_variance)
+    if result.value is None:
         return _undefined(name, required, result.reason or "undefined", result.sample_size)
     reason = f"Sharpe {measured.sharpe:.3f} a day, best of {trials.count} trials, spread {trials.sharpe_variance:.4f}"
     passed = result.value >= limits.least_deflated_probability
@@ -279,7 +299,9 @@ def finer_candles(trades: pl.DataFrame, net: Decimal, fine_net: Decimal | None, 
     """
     name, required = "finer_candles", f">= {limits.least_finer_share} of the net result, above 0"
     inside = sum(is_inside_a_bar(reason) for reason in trades["reason"])
-    if not trades.is_empty() and inside == 0:
+    if trades.is_empty():
+        return _undefined(name, required, "0 closed trades")
+    if inside == 0:
         return Gate(name, 1.0, required, passed=True, reason="no exit sits inside a bar", sample_size=0)
     if fine_net is None:
         return _undefined(name, required, f"{inside} exits sit inside a bar, and finer candles were not run", inside)

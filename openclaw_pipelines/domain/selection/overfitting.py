@@ -12,18 +12,17 @@ About 0.5 means that choosing by the backtest was as good as choosing blindly, w
 """
 
 import itertools
-import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from openclaw_pipelines.contracts.errors import ConfigError
 from openclaw_pipelines.domain.selection.equity import Floats
 
 SPLITS = 10
-_FLAT = 1e-14
-_TIE = 1e-12  # ratios closer than this, relatively, are one
+_FLAT = 1e-13  # variance below this share of the mean square is rounding
+_DIGITS = 11  # ratios that agree to so many decimals are one
+_AT_ONCE = 256
 
 
 class SplitsError(ConfigError):
@@ -68,13 +67,19 @@ def overfitting(returns: Floats, *, splits: int = SPLITS) -> Overfitting:
         return Overfitting(None, None, 0, rows, days, reason)
     length = days // splits
     blocks = returns[:, days - splits * length :].reshape(rows, splits, length)
-    chosen = _halves(splits)
+    sums, squares = blocks.sum(axis=2).T, (blocks**2).sum(axis=2).T
+    halves = _halves(splits)
     overfit, lost = 0.0, 0.0
-    for half in chosen:
-        share_overfit, share_lost = _one_combination(blocks, half)
-        overfit += share_overfit
-        lost += share_lost
-    return Overfitting(overfit / len(chosen), lost / len(chosen), len(chosen), rows, splits * length)
+    for first in range(0, len(halves), _AT_ONCE):
+        train = halves[first : first + _AT_ONCE]
+        inside = _performance(train @ sums, train @ squares, splits * length // 2)
+        outside = _performance((1.0 - train) @ sums, (1.0 - train) @ squares, splits * length // 2)
+        for on_train, on_test in zip(inside, outside, strict=True):
+            best = np.flatnonzero(on_train == on_train.max())
+            overfit += float(np.mean(relative_ranks(on_test)[best] <= 0.5))
+            lost += float(np.mean(on_test[best] < 0.0))
+    n = len(halves)
+    return Overfitting(overfit / n, lost / n, n, rows, splits * length)
 
 
 def relative_ranks(performance: Floats) -> Floats:
@@ -90,36 +95,22 @@ def relative_ranks(performance: Floats) -> Floats:
     return shares
 
 
-def _one_combination(blocks: Floats, half: NDArray[np.bool_]) -> tuple[float, float]:
-    """Shares of the train set's best rows that rank at or below the median, and that lose, on the test set."""
-    train, test = _performance(blocks[:, half]), _performance(blocks[:, ~half])
-    best = np.flatnonzero(train >= train.max())
-    return float(np.mean(relative_ranks(test)[best] <= 0.5)), float(np.mean(test[best] < 0.0))
-
-
-def _performance(blocks: Floats) -> Floats:
-    """Sharpe ratio per day over all blocks of each row, rounded so that what is equal up to rounding ties."""
-    days = blocks.reshape(len(blocks), -1)
-    mean, variance = days.mean(axis=1), days.var(axis=1, ddof=1)
-    level = np.mean(days**2, axis=1)
+def _performance(sums: Floats, squares: Floats, days: int) -> Floats:
+    """Sharpe ratio per day from sums over `days` days, rounded so that what is equal up to rounding ties."""
+    mean, level = sums / days, squares / days
+    variance = (level - mean**2) * (days / (days - 1))
     moved = variance > _FLAT * level
     steady = np.where(level > 0.0, np.copysign(np.inf, mean), 0.0)
     ratio = np.where(moved, mean / np.sqrt(np.where(moved, variance, 1.0)), steady)
-    return _rounded(ratio)
+    return np.where(np.isfinite(ratio), np.round(ratio, _DIGITS), ratio)
 
 
-def _rounded(values: Floats) -> Floats:
-    digits = -round(math.log10(_TIE))
-    return np.where(np.isfinite(values), np.round(values, digits), values)
-
-
-def _halves(splits: int) -> list[NDArray[np.bool_]]:
-    masks = []
-    for picked in itertools.combinations(range(splits), splits // 2):
-        mask = np.zeros(splits, np.bool_)
-        mask[list(picked)] = True
-        masks.append(mask)
-    return masks
+def _halves(splits: int) -> Floats:
+    """Every choice of half of the blocks as a row of zeros and ones."""
+    chosen = list(itertools.combinations(range(splits), splits // 2))
+    halves = np.zeros((len(chosen), splits))
+    halves[np.arange(len(chosen))[:, None], np.array(chosen)] = 1.0
+    return halves
 
 
 def _undefined(returns: Floats, splits: int) -> str | None:

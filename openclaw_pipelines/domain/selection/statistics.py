@@ -41,6 +41,8 @@ def moments(returns: Floats | Sequence[float]) -> Moments | Statistic:
     (0.282843, -0.379473, 1.828)
     """
     values = np.asarray(returns, np.float64)
+    if not np.isfinite(values).all():
+        return Statistic(None, len(values), "a return is not a finite number")
     ratio = sharpe(values.tolist(), periods_per_year=1)
     if ratio.value is None:
         return ratio

@@ -62,7 +62,10 @@ def test_the_first_difference_is_named_with_both_values_and_what_was_known() -> 
     place = cut_places(6, 1, 3)[0]
     assert found.bar_at == FIRST + (place - 1) * HOUR
     assert found.known_until == FIRST + place * HOUR
-    assert (found.with_future, found.without_future) == (110 / 106 - 1, None) or found.without_future != found.with_future
+    assert (found.with_future, found.without_future) == (
+        110 / 106 - 1,
+        None,
+    ) or found.without_future != found.with_future
     sample = lookahead_report(BIASED["over_sample_mean"], bars, cuts=1, first=3).biased[0]
     assert sample.bar_at == FIRST  # everything is off, so the first bar is named
 
