@@ -3,8 +3,8 @@
 The column `freqtrade` is what that project's own `Backtesting` gave for the same candles: release 2026.9, hourly bars,
 price precision 1, fee 0, `stoploss`, `minimal_roi {"0": ...}` and `trailing_stop` (a trail alone) or
 `trailing_stop_positive` (beside a stop), as fractions of 1,000. Where the trail is 55 or 45, its fraction was 5 % too:
-that project's distance is a fraction of the extreme, there 1,100 or 900. The column `strict` was worked out by hand from
-the rules in `fills`.
+that project's distance is a fraction of the extreme, there 1,100 or 900. The column `strict` was worked out by hand
+from the rules in `fills`.
 """
 
 from datetime import UTC, datetime, timedelta
