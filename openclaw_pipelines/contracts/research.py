@@ -1,0 +1,299 @@
+"""Tables of the `research` database: what the strategy factory tried, compared, judged and deployed.
+
+Rows of one cycle belong to one contract (code, bars, windows, costs, limits), whose hash is in the cycle's identifier,
+so that computing them again gives the same rows. Rules are in `domain.factory`, `domain.selection`, `domain.lifecycle`.
+"""
+
+from enum import StrEnum
+
+import pandera.polars as pa
+import polars as pl
+
+from openclaw_pipelines.contracts.market import Money, Time
+from openclaw_pipelines.contracts.schema import table
+from openclaw_pipelines.contracts.time import INTERVALS
+
+
+class CycleState(StrEnum):
+    """How far a cycle came. Only `validated` and `deployed` are a selection."""
+
+    PLANNED = "planned"
+    SWEPT = "swept"
+    SHORTLISTED = "shortlisted"
+    INCUMBENT_HOLDS = "incumbent_holds"
+    REPLAYED = "replayed"
+    COMPARED = "compared"
+    BLOCKED = "blocked"
+    VALIDATED = "validated"
+    DEPLOYED = "deployed"
+
+
+class Channel(StrEnum):
+    """What a shortlist orders its candidates by."""
+
+    EFFICIENT = "efficient"
+    GROWTH = "growth"
+    CONSERVATIVE = "conservative"
+
+
+class Variant(StrEnum):
+    """Window and costs of a replay."""
+
+    TRAIN = "train"
+    HOLDOUT = "holdout"
+    STRESSED = "stressed"
+    FINER = "finer"
+    SAMPLE = "sample"
+
+
+class Comparison(StrEnum):
+    """The two sides of a parity report."""
+
+    SWEEP_REPLAY = "sweep_replay"
+    REPLAY_STEPPING = "replay_stepping"
+    CPU_GPU = "cpu_gpu"
+    PAPER_REPLAY = "paper_replay"
+
+
+class ParityClass(StrEnum):
+    """What a comparison found. Only `equal` passes; `INVALID_COMPARISON` is neither pass nor fail, and blocks."""
+
+    EQUAL = "EQUAL"
+    STATE_MACHINE = "STATE_MACHINE"
+    REDUCTION_ORDER = "REDUCTION_ORDER"
+    INVALID_COMPARISON = "INVALID_COMPARISON"
+
+
+class _CycleRow(pa.DataFrameModel):
+    cycle_id: str = pa.Field(description="recipe, window and hash of the cycle's contract")
+    recorded_at: Time = pa.Field(description="when the row was written")
+
+    class Config:
+        strict = True
+
+
+class _Candidate(_CycleRow):
+    family: str = pa.Field(description="strategy family of the kernel")
+    params: str = pa.Field(description="JSON: every parameter of the family")
+    params_hash: str = pa.Field(description="SHA-256 of the parameters, checked at each hand-over")
+
+    class Config:
+        strict = True
+
+
+@table("factory_cycles", database="research", key=("cycle_id",), unhashed=("recorded_at", "updated_at"))
+class FactoryCycles(_CycleRow):
+    """One factory cycle: its contract and how far it came."""
+
+    recipe: str = pa.Field(description="name under `factory.recipes`")
+    account_id: str = pa.Field(description="account of the strategy")
+    strategy_config_id: str = pa.Field(description="strategy that a candidate would be deployed as")
+    contract: str = pa.Field(description="canonical JSON: everything that decides the cycle's rows")
+    contract_hash: str = pa.Field(description="SHA-256 of contract")
+    code_version: str = pa.Field(description="SHA-256 of the kernel's sources")
+    bars_hash: str = pa.Field(description="SHA-256 of the bars of the whole range with their warm-up")
+    interval: str = pa.Field(isin=list(INTERVALS), description="bar length")
+    train_start: Time = pa.Field(description="first bar's open of the window that is searched")
+    train_end: Time = pa.Field(description="end of that window, exclusive")
+    holdout_start: Time = pa.Field(description="first bar's open of the window that judges")
+    holdout_end: Time = pa.Field(description="end of that window, exclusive")
+    state: str = pa.Field(isin=[state.value for state in CycleState], description="how far the cycle came")
+    blocked_by: str = pa.Field(nullable=True, description="first gate or comparison that blocked; empty otherwise")
+    reason: str = pa.Field(nullable=True, description="what it measured")
+    updated_at: Time = pa.Field(description="when the state last changed")
+
+    class Config:
+        strict = True
+
+
+@table("sweep_shards", database="research", key=("cycle_id", "shard"), unhashed=("recorded_at", "rate"))
+class SweepShards(_CycleRow):
+    """One finished shard of a sweep; its rows were written in the same transaction."""
+
+    shard: str = pa.Field(description="number of the shard, as a partition key")
+    first_row: int = pa.Field(ge=0, description="number of its first parameter row in the cycle")
+    row_count: int = pa.Field(ge=0, description="parameter rows")
+    contract: str = pa.Field(description="canonical JSON: the contract that its runs were made under")
+    contract_hash: str = pa.Field(description="SHA-256 of contract")
+    content_hash: str = pa.Field(description="SHA-256 over bars, contract, parameters and everything found")
+    rate: float = pa.Field(nullable=True, description="parameter rows x bars x symbols per second, when it ran")
+
+    class Config:
+        strict = True
+
+
+@table("trial_counts", database="research", key=("cycle_id", "shard", "family"), unhashed=("recorded_at",))
+class TrialCounts(_CycleRow):
+    """Trials per shard and family. Their sum over all cycles is what the deflated Sharpe ratio counts."""
+
+    shard: str = pa.Field(description="number of the shard")
+    family: str = pa.Field(description="strategy family of the kernel")
+    trials: int = pa.Field(ge=0, description="parameter rows that were run")
+    skipped: int = pa.Field(ge=0, description="combinations that contradict themselves; never run, never repaired")
+
+    class Config:
+        strict = True
+
+
+@table("sweep_results", database="research", key=("cycle_id", "row_index"), unhashed=("recorded_at",))
+class SweepResults(_Candidate):
+    """One parameter row of a sweep over the train window. Money in quote currency."""
+
+    row_index: int = pa.Field(ge=0, description="number of the row in the cycle")
+    shard: str = pa.Field(description="shard that ran it")
+    interval: str = pa.Field(isin=list(INTERVALS), description="bar length")
+    net: Money = pa.Field(description="final equity less capital, after the cost of closing what is open")
+    gross_profit: Money = pa.Field(description="sum of the winners' net")
+    gross_loss: Money = pa.Field(description="sum of the losers' net, positive")
+    turnover: Money = pa.Field(description="sum of all fills' notional")
+    fees: Money = pa.Field(description="fees paid")
+    funding: Money = pa.Field(description="funding received less paid")
+    entries: int = pa.Field(ge=0, description="entries filled")
+    trades: int = pa.Field(ge=0, description="closed trades")
+    wins: int = pa.Field(ge=0, description="closed trades with a positive net")
+    liquidations: int = pa.Field(ge=0, description="positions liquidated")
+    refused: int = pa.Field(ge=0, description="entries refused at their fill")
+    expired: int = pa.Field(ge=0, description="entries that found no tradable bar")
+    held_seconds: int = pa.Field(ge=0, description="sum of the closed trades' holding times")
+    longest_hold_seconds: int = pa.Field(ge=0, description="longest of them")
+    max_drawdown: float = pa.Field(description="share of the peak, over every tick")
+    return_total: float = pa.Field(description="net over capital")
+    profit_factor: float = pa.Field(nullable=True, description="gross profit over gross loss; empty without losses")
+    sharpe_day: float = pa.Field(nullable=True, description="mean over deviation of daily returns, not annualised")
+    events_digest: int = pa.Field(description="40-bit digest of every event in order; equal digests are equal trades")
+    symbols: str = pa.Field(description="JSON: per symbol its closed trades and their net in atoms")
+    day_equity: pl.Binary = pa.Field(description="equity in atoms at the end of each day, int64 little-endian")
+    bits_hash: str = pa.Field(description="SHA-256 of everything the kernel found for the row")
+
+    class Config:
+        strict = True
+
+
+@table("shortlist", database="research", key=("cycle_id", "channel", "rank"), unhashed=("recorded_at",))
+class Shortlist(_Candidate):
+    """Best rows per channel. Rank 0 is the incumbent, ranks from 1 are candidates."""
+
+    channel: str = pa.Field(isin=[channel.value for channel in Channel], description="what the rows are ordered by")
+    rank: int = pa.Field(ge=0, description="place in the channel; 0 is the deployed strategy")
+    row_index: int = pa.Field(nullable=True, description="row of the sweep; empty for an incumbent that was no row")
+    score: float = pa.Field(nullable=True, description="what the channel orders by")
+    measures: str = pa.Field(description="JSON: score and tie-breakers")
+    status: str = pa.Field(
+        isin=["candidate", "below_floor", "incumbent", "incumbent_holds"],
+        description="candidate, below the materiality floor, incumbent, or incumbent that no candidate beats",
+    )
+    reason: str = pa.Field(description="why it has this status")
+
+    class Config:
+        strict = True
+
+
+@table("replays", database="research", key=("cycle_id", "params_hash", "variant"), unhashed=("recorded_at",))
+class Replays(_Candidate):
+    """A replay with full events of one parameter row on one window under one cost model."""
+
+    variant: str = pa.Field(isin=[variant.value for variant in Variant], description="window and costs")
+    interval: str = pa.Field(isin=list(INTERVALS), description="bars that orders settle on")
+    window_start: Time = pa.Field(description="first bar's open")
+    window_end: Time = pa.Field(description="end, exclusive")
+    slippage_bps: Money = pa.Field(description="slippage of market and stop fills")
+    contract: str = pa.Field(description="canonical JSON: what decided the run besides its parameters")
+    contract_hash: str = pa.Field(description="SHA-256 of contract")
+    content_hash: str = pa.Field(description="SHA-256 over bars, contract and everything the run wrote")
+    bits_hash: str = pa.Field(description="SHA-256 of what a sweep would have found for the row")
+    net: Money = pa.Field(description="final equity less capital, after the cost of closing what is open")
+    fees: Money = pa.Field(description="fees paid")
+    funding: Money = pa.Field(description="funding received less paid")
+    trades: int = pa.Field(ge=0, description="closed trades")
+    max_drawdown: float = pa.Field(description="share of the peak, over every tick")
+    day_equity: pl.Binary = pa.Field(description="equity in atoms at the end of each day, int64 little-endian")
+    trade_log: pl.Binary = pa.Field(description="closed trades as Parquet; empty for the parity sample")
+
+    class Config:
+        strict = True
+
+
+@table("parity_reports", database="research", key=("cycle_id", "comparison", "params_hash"), unhashed=("recorded_at",))
+class ParityReports(_CycleRow):
+    """One comparison of two runs that must be equal to the last bit."""
+
+    comparison: str = pa.Field(isin=[kind.value for kind in Comparison], description="the two sides")
+    params_hash: str = pa.Field(description="SHA-256 of the parameters")
+    sample: str = pa.Field(isin=["shortlist", "random"], description="why the row was compared")
+    verdict: str = pa.Field(isin=[kind.value for kind in ParityClass], description="what was found")
+    code_version: str = pa.Field(description="SHA-256 of the kernel's sources; another one makes the report stale")
+    bars_hash: str = pa.Field(description="SHA-256 of the bars compared; another one makes the report stale")
+    left_contract: str = pa.Field(description="SHA-256 of the contract of the first side")
+    right_contract: str = pa.Field(description="SHA-256 of the contract of the second side")
+    left_hash: str = pa.Field(description="SHA-256 of what the first side found")
+    right_hash: str = pa.Field(description="SHA-256 of what the second side found")
+    differing: str = pa.Field(description="JSON: contract fields, or totals, that differ")
+    first_difference: str = pa.Field(
+        nullable=True, description="JSON: first differing trade: symbol, time, field, both"
+    )
+    symbols: str = pa.Field(description="JSON: per symbol its class")
+    report_hash: str = pa.Field(description="SHA-256 of the report without times")
+
+    class Config:
+        strict = True
+
+
+@table("gate_results", database="research", key=("cycle_id", "params_hash", "gate"), unhashed=("recorded_at",))
+class GateResults(_CycleRow):
+    """One gate of one candidate."""
+
+    params_hash: str = pa.Field(description="SHA-256 of the parameters")
+    gate: str = pa.Field(description="name of the gate")
+    position: int = pa.Field(ge=0, description="order of evaluation; the first that failed blocks")
+    measured: float = pa.Field(nullable=True, description="empty where undefined")
+    required: str = pa.Field(description="what must hold")
+    passed: bool = pa.Field(description="whether it held")
+    reason: str = pa.Field(description="what was measured, or why it is undefined")
+    sample_size: int = pa.Field(ge=0, description="observations")
+    evidence_hash: str = pa.Field(description="SHA-256 over the hashes of all that the candidate's gates looked at")
+
+    class Config:
+        strict = True
+
+
+@table("holdout_looks", database="research", key=("look_key",), unhashed=("recorded_at",))
+class HoldoutLooks(_CycleRow):
+    """One look at a holdout. Rows are never removed: a window looked at promotes the family no more."""
+
+    look_key: str = pa.Field(description="family, window, purpose and cycle")
+    family: str = pa.Field(description="strategy family of the kernel")
+    window_start: Time = pa.Field(description="first bar's open")
+    window_end: Time = pa.Field(description="end, exclusive")
+    purpose: str = pa.Field(description="promotion or report")
+
+    class Config:
+        strict = True
+
+
+@table(
+    "deployments", database="research", key=("account_id", "strategy_config_id", "sequence"), unhashed=("recorded_at",)
+)
+class Deployments(pa.DataFrameModel):
+    """Log of transitions of a strategy's lifecycle; the last one of a `params_hash` is its state."""
+
+    account_id: str = pa.Field(description="account the strategy trades for")
+    strategy_config_id: str = pa.Field(description="name of the strategy")
+    sequence: int = pa.Field(ge=0, description="0, 1, 2, ... per strategy")
+    from_state: str = pa.Field(nullable=True, description="state before; empty for the first")
+    to_state: str = pa.Field(description="candidate, validated, paper, promoted, paused or retired")
+    family: str = pa.Field(description="strategy family of the kernel")
+    params: str = pa.Field(description="JSON: every parameter of the family")
+    params_hash: str = pa.Field(description="SHA-256 of the parameters, the one that was swept, replayed and judged")
+    interval: str = pa.Field(isin=list(INTERVALS), description="bar length")
+    cycle_id: str = pa.Field(nullable=True, description="cycle that found the parameters")
+    gate_hash: str = pa.Field(nullable=True, description="SHA-256 of the gate results it rests on")
+    parity_hash: str = pa.Field(nullable=True, description="SHA-256 of the parity reports it rests on")
+    ramp_bps: int = pa.Field(ge=0, le=10_000, description="share of full size, 10,000 is full")
+    trigger: str = pa.Field(description="what caused the transition: cycle, gate, rotation, demotion, operator")
+    metrics: str = pa.Field(description="JSON: what was measured, with sample sizes")
+    reason: str = pa.Field(description="why, for people")
+    at: Time = pa.Field(description="the as-of time of the transition, UTC")
+    recorded_at: Time = pa.Field(description="when the row was written")
+
+    class Config:
+        strict = True
