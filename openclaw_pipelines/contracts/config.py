@@ -6,6 +6,7 @@ Layers, provenance, fingerprints and environment variables are in `settings`.
 import re
 from datetime import date, datetime
 from decimal import Decimal
+from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -44,6 +45,8 @@ Money = Annotated[Decimal, Field(ge=0, le=Decimal(10_000_000)), BeforeValidator(
 Amount = Annotated[Decimal, Field(ge=0, le=Decimal(10) ** 13), BeforeValidator(_exact)]
 Seconds = Annotated[int, Field(ge=0, le=31_536_000)]
 Cost = Annotated[Decimal, Field(ge=0, le=500), BeforeValidator(_exact)]
+Ratio = Annotated[float, Field(ge=0, le=1_000, allow_inf_nan=False)]
+Factor = Annotated[Decimal, Field(ge=0, le=1_000), BeforeValidator(_exact)]
 Weight = Annotated[float, Field(ge=0, le=1_000, allow_inf_nan=False)]
 
 
@@ -161,6 +164,101 @@ class SymbolOverride(_Settings):
     risk: dict[str, Any] = Field(default_factory=dict, description="overrides of `risk`")
 
 
+class Lifecycle(_Settings):
+    """When a strategy that the factory deployed gets more size, and when it is taken out again."""
+
+    ramps_bps: list[Annotated[int, Field(ge=1, le=10_000)]] = Field(
+        [2_500, 5_000, 10_000],
+        min_length=2,
+        description="sizes: the first on paper, the second when promoted, each later one when the gates hold again",
+    )
+    paper_days: int = Field(1, ge=1, description="recorded days at a size that are enough evidence")
+    paper_trades: int = Field(20, ge=1, description="closed trades at a size that are enough evidence instead")
+    least_profit_factor: Factor = Field(Decimal("1.2"), description="profit factor that a gate requires")
+    largest_drawdown_bps: Share = Field(
+        1_000, description="drawdown of the marked equity that a gate requires to be less"
+    )
+    stressed_slippage_bps: Cost = Field(
+        Decimal(20), description="slippage at which the recorded ticks, replayed, must still have earned"
+    )
+    rotation_trades: int = Field(30, ge=1, description="last trades over which the profit factor is watched")
+    rotation_profit_factor: Factor = Field(Decimal(1), description="profit factor below which a strategy is paused")
+    rotation_drawdown_bps: Share = Field(1_500, description="drawdown since inception beyond which it is paused")
+    rotation_age_days: int = Field(14, ge=1, description="days since inception after which it is paused")
+    gpu_trust_cycles: int = Field(
+        3, ge=1, description="passing cycles in a row after which results of a GPU stand alone"
+    )
+
+
+class SearchMethod(StrEnum):
+    """How a sweep chooses its parameter rows."""
+
+    GRID = "grid"
+    SOBOL = "sobol"
+    OPTUNA = "optuna"
+
+
+class Recipe(_Settings):
+    """What one factory cycle searches, on which days, and how its candidates are listed and compared."""
+
+    strategy: str = Field(description="strategy to search for: its account, interval, symbols, limits and costs hold")
+    first_day: Day = Field(description="first day of the range that is cut into train and holdout")
+    last_day: Day = Field(description="last day of that range, itself included")
+    holdout_days: int = Field(ge=1, le=3_650, description="days at the end that judge and are never searched")
+    longest_hold_hours: int = Field(
+        24, ge=0, le=8_760, description="longest holding time; it and the warm-up are left out between the two"
+    )
+    profile: str = Field("strict", pattern="^(strict|freqtrade)$", description="candle rules")
+    method: SearchMethod = Field(SearchMethod.SOBOL, strict=False, description="grid, sobol or optuna")
+    rows: int = Field(256, ge=1, le=1_000_000, description="parameter rows proposed per family; the most of a grid")
+    batches: int = Field(
+        4, ge=1, le=8, description="batches of an optuna search, a divisor of 8: each learns from those before it"
+    )
+    seed: int = Field(0, ge=0, description="seed of the search, the sample and the resampling")
+    spaces: dict[str, dict[str, Any]] = Field(
+        min_length=1, description="family -> parameter -> list of values, or low, high and optionally step or log"
+    )
+    per_channel: int = Field(2, ge=1, le=100, description="candidates per channel of the shortlist")
+    least_trades: int = Field(30, ge=1, description="closed trades on the train days that a candidate needs")
+    efficient_floor: Ratio = Field(0.02, description="daily Sharpe ratio by which a candidate must beat the incumbent")
+    growth_floor_bps: Share = Field(100, description="return on capital by which a candidate must beat the incumbent")
+    conservative_floor_bps: Share = Field(100, description="drawdown by which a candidate must beat the incumbent")
+    parity_rows: int = Field(20, ge=0, le=100_000, description="random rows whose sweep is compared with a replay")
+
+
+class Gates(_Settings):
+    """What a candidate must show on the holdout, and about the search that found it, before it may be deployed.
+
+    `confidence` and `random_quantile` are shared out among the candidates of a cycle (Bonferroni).
+    """
+
+    least_holdout_days: int = Field(5, ge=2, description="days of the holdout")
+    least_daily_return: Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)] = Field(
+        0.0, description="mean daily return of the holdout must be above, and so must its interval's lower end"
+    )
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = Field(0.95, description="of the block-bootstrap interval")
+    resamples: int = Field(2_000, ge=100, le=1_000_000, description="resamples of the bootstrap")
+    stressed_slippage_bps: Cost = Field(Decimal(20), description="slippage at which the holdout must still earn")
+    least_trades: int = Field(30, ge=1, description="closed trades of the holdout")
+    largest_symbol_share: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.5, description="share of the net that the best symbol must be below"
+    )
+    least_deflated_probability: Annotated[float, Field(ge=0.5, lt=1)] = Field(
+        0.95, description="deflated Sharpe ratio, with every trial ever run and with clustered trials"
+    )
+    overfitting_splits: int = Field(10, ge=2, le=16, description="even number of blocks of train days")
+    largest_overfitting_probability: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.5, description="probability of backtest overfitting"
+    )
+    random_sets: int = Field(500, ge=20, le=100_000, description="sets of random entries")
+    random_quantile: Annotated[float, Field(ge=0.5, lt=1)] = Field(
+        0.95, description="share of random entries that must be beaten"
+    )
+    least_finer_share: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.5, description="part of the net that must remain when exits are settled on finer candles"
+    )
+
+
 class Market(_Settings):
     """Where candles come from and which."""
 
@@ -193,6 +291,9 @@ class Autopilot(_Settings):
     costs: Costs = Costs()
     universe: Universe = Universe()
     quality: Quality = Quality()
+    gates: Gates = Gates()
+    factory: dict[str, Recipe] = Field(default_factory=dict, description="recipes of factory cycles by name")
+    lifecycle: Lifecycle = Lifecycle()
     symbols: dict[str, SymbolOverride] = Field(default_factory=dict, description="overrides per symbol")
     strategies: dict[str, Strategy] = Field(min_length=1, description="strategies by name")
     outcome_horizons_seconds: list[Annotated[int, Field(ge=1, le=86_400)]] = Field(

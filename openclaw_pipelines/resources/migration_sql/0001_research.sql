@@ -2,24 +2,35 @@
 
 CREATE TABLE IF NOT EXISTS deployments (
     "account_id" VARCHAR NOT NULL,
-    "strategy_config_id" VARCHAR NOT NULL,
     "sequence" BIGINT NOT NULL,
-    "from_state" VARCHAR,
+    "transition" BIGINT NOT NULL,
+    "strategy_config_id" VARCHAR NOT NULL,
+    "slot" VARCHAR NOT NULL,
+    "from_state" VARCHAR NOT NULL,
     "to_state" VARCHAR NOT NULL,
+    "from_ramp_bps" BIGINT NOT NULL,
+    "ramp_bps" BIGINT NOT NULL,
     "family" VARCHAR NOT NULL,
     "params" VARCHAR NOT NULL,
     "params_hash" VARCHAR NOT NULL,
     "interval" VARCHAR NOT NULL,
-    "cycle_id" VARCHAR,
-    "gate_hash" VARCHAR,
-    "parity_hash" VARCHAR,
-    "ramp_bps" BIGINT NOT NULL,
+    "symbols" VARCHAR NOT NULL,
+    "capital" DECIMAL(38,18) NOT NULL,
+    "section" VARCHAR NOT NULL,
+    "start_day" DATE NOT NULL,
+    "cycle_id" VARCHAR NOT NULL,
+    "gate_hash" VARCHAR NOT NULL,
+    "parity_hash" VARCHAR NOT NULL,
     "trigger" VARCHAR NOT NULL,
+    "actor" VARCHAR NOT NULL,
     "metrics" VARCHAR NOT NULL,
     "reason" VARCHAR NOT NULL,
     "at" TIMESTAMPTZ NOT NULL,
+    "undoes" BIGINT,
+    "prev_hash" VARCHAR NOT NULL,
+    "row_hash" VARCHAR NOT NULL,
     "recorded_at" TIMESTAMPTZ NOT NULL,
-    PRIMARY KEY ("account_id", "strategy_config_id", "sequence")
+    PRIMARY KEY ("account_id", "sequence")
 );
 
 CREATE TABLE IF NOT EXISTS factory_cycles (
