@@ -10,7 +10,7 @@ size and number do not need.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -85,16 +85,17 @@ def buy_and_hold(
 ) -> BuyAndHold:
     """Buy every symbol with an equal part of `invested_bps` of the capital and keep it.
 
-    Each is bought at the open of its first tradable bar that follows a bar, since a decision needs one.
+    Each is bought at the open of its first tradable bar that follows a bar, since a decision needs one. A part that
+    rounds to no basis point buys nothing.
     """
+    each_bps = invested_bps // len(bars.symbols)
     entries = np.zeros((len(bars.times), len(bars.symbols)), np.bool_)
-    for column in range(len(bars.symbols)):
+    for column in range(len(bars.symbols)) if each_bps > 0 else ():
         states = bars.matrices.bar_state[:, column]
         first = np.flatnonzero((states[:-1] != _MISSING) & (states[1:] == _TRADABLE))
         entries[first[:1], column] = True
-    each_bps = max(invested_bps // len(bars.symbols), 1)
     result = simulate_signals(
-        bars, entries, np.zeros_like(entries), costs=costs, capital=capital, position_bps=each_bps
+        bars, entries, np.zeros_like(entries), costs=costs, capital=capital, position_bps=max(each_bps, 1)
     )  # fmt: skip
     return BuyAndHold(day_end_equity(result), result.final_equity - capital, invested_bps)
 
@@ -119,12 +120,37 @@ def random_entries(
         return RandomEntries((), trades.height, seed, "the trades fill the bars; there is nowhere else to place them")
     instruments = instruments_with(bars, costs)
     rate = to_rate(costs.slippage_bps / 10_000, "slippage")
+    series = [_series(bars, plan.column, with_funding=costs.funding) for plan in plans]
     rng = np.random.default_rng(seed)
     totals = []
     for _ in range(sets):
-        placed = np.concatenate([_arrange(plan, bars, instruments, rng) for plan in plans]).view(np.recarray)
-        totals.append(int(trade_nets(bars, placed, instruments, rate, with_funding=costs.funding).sum()))
+        total = 0
+        for plan, column in zip(plans, series, strict=True):
+            placed = _arrange(plan, column.opens, int(instruments[plan.column].mult), rng)
+            total += int(_column_nets(column, placed, instruments[plan.column], rate, np.zeros_like(plan.held)).sum())
+        totals.append(total)
     return RandomEntries(tuple(from_atoms(total) for total in sorted(totals)), trades.height, seed)
+
+
+class _Series(NamedTuple):
+    """One symbol's bars [T] for the compiled loop; `funded` are the rows whose rate is charged, ascending."""
+
+    opens: NDArray[np.int64]
+    closes: NDArray[np.int64]
+    states: NDArray[np.int8]
+    rates: NDArray[np.int64]
+    funded: NDArray[np.int64]
+
+
+def _series(bars: Bars, column: int, *, with_funding: bool) -> _Series:
+    known = bars.matrices
+    return _Series(
+        np.ascontiguousarray(known.open[:, column]),
+        np.ascontiguousarray(known.close[:, column]),
+        np.ascontiguousarray(known.bar_state[:, column]),
+        np.ascontiguousarray(known.funding_rate[:, column]),
+        np.flatnonzero(known.funding_rate[:, column]) if with_funding else np.empty(0, np.int64),
+    )
 
 
 @dataclass(frozen=True)
@@ -162,7 +188,7 @@ def _bars_held(trade: dict[str, Any], bars: Bars, rows: NDArray[np.int64]) -> in
     return int(last - first) + int(is_inside_a_bar(trade["reason"]))
 
 
-def _arrange(plan: _Plan, bars: Bars, instruments: Records, rng: np.random.Generator) -> Records:
+def _arrange(plan: _Plan, opens: NDArray[np.int64], mult: int, rng: np.random.Generator) -> Records:
     """The symbol's trades in random order with random gaps."""
     order = rng.permutation(len(plan.held))
     gaps = np.diff(np.r_[0, np.sort(rng.integers(0, plan.slack + 1, len(order)))])
@@ -171,8 +197,7 @@ def _arrange(plan: _Plan, bars: Bars, instruments: Records, rng: np.random.Gener
     placed = records(PLACED, len(order))
     placed.symbol, placed.side = plan.column, plan.sides[order]
     placed.entry, placed.exit = plan.rows[entries], plan.rows[entries + held]
-    per_lot = bars.matrices.open[placed.entry, plan.column] * int(instruments[plan.column].mult)
-    placed.qty = np.maximum(plan.notionals[order] // per_lot, 1)
+    placed.qty = np.maximum(plan.notionals[order] // (opens[placed.entry] * mult), 1)
     return placed
 
 
@@ -183,47 +208,39 @@ def trade_nets(
     nets = np.zeros(len(placed), np.int64)
     for column in np.unique(placed.symbol).tolist():
         rows = np.flatnonzero(placed.symbol == column)
-        funding = np.flatnonzero(bars.matrices.funding_rate[:, column]) if with_funding else np.empty(0, np.int64)
-        nets[rows] = _column_nets(
-            np.ascontiguousarray(bars.matrices.open[:, column]),
-            np.ascontiguousarray(bars.matrices.close[:, column]),
-            np.ascontiguousarray(bars.matrices.bar_state[:, column]),
-            np.ascontiguousarray(bars.matrices.funding_rate[:, column]),
-            funding, placed[rows], instruments[column], slippage_rate, np.zeros(len(rows), np.int64),
-        )  # fmt: skip
+        series = _series(bars, column, with_funding=with_funding)
+        nets[rows] = _column_nets(series, placed[rows], instruments[column], slippage_rate, np.zeros_like(rows))
     return nets
 
 
 @compiled
 def _column_nets(
-    opens: NDArray[np.int64], closes: NDArray[np.int64], states: NDArray[np.int8], rates: NDArray[np.int64],
-    funded: NDArray[np.int64], placed: Records, instrument: Any, slippage_rate: int, nets: NDArray[np.int64],
-) -> NDArray[np.int64]:  # fmt: skip
-    """`trade_nets` of one symbol. funded: rows whose funding rate is not 0, ascending."""
+    series: _Series, placed: Records, instrument: Any, slippage_rate: int, nets: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """`trade_nets` of one symbol."""
+    opens, funded = series.opens, series.funded
     for i in range(len(placed)):
         trade = placed[i]
         side, qty = trade.side, trade.qty
         bought = notional_of(qty, slipped(opens[trade.entry], side, slippage_rate, instrument), instrument)
         sold = notional_of(qty, slipped(opens[trade.exit], -side, slippage_rate, instrument), instrument)
         net = side * (sold - bought) - rate_up(bought, instrument.taker_rate) - rate_up(sold, instrument.taker_rate)
-        for k in range(np.searchsorted(funded, trade.entry, "right"), np.searchsorted(funded, trade.exit, "right")):
-            if instrument.is_perp != 0:
-                net += _funding(opens, closes, states, funded[k], rates[funded[k]], side, qty, instrument)
+        if instrument.is_perp != 0:
+            first, last = np.searchsorted(funded, trade.entry, "right"), np.searchsorted(funded, trade.exit, "right")
+            for k in range(first, last):
+                net += _funding(series, funded[k], side, qty, instrument)
         nets[i] = net
     return nets
 
 
 @compiled
-def _funding(
-    opens: NDArray[np.int64], closes: NDArray[np.int64], states: NDArray[np.int8], row: int, rate: int, side: int,
-    qty: int, instrument: Any,
-) -> int:  # fmt: skip
-    """As `kernel.fills.charge_funding`: at the open, or where the bar is missing at the last close that was traded."""
-    price = opens[row]
-    if states[row] == _MISSING:
-        while states[row] != _TRADABLE:
+def _funding(series: _Series, row: int, side: int, qty: int, instrument: Any) -> int:
+    """As `kernel.booking.charge_funding`: at the open, or where the bar is missing at the last traded close."""
+    rate, price = series.rates[row], series.opens[row]
+    if series.states[row] == _MISSING:
+        while series.states[row] != _TRADABLE:
             row -= 1
-        price = closes[row]
+        price = series.closes[row]
     notional = notional_of(qty, price, instrument)
     if (side > 0) == (rate > 0):
         return -rate_up(notional, abs(rate))

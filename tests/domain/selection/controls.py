@@ -13,6 +13,7 @@ import polars as pl
 from openclaw_pipelines.domain.selection.strategy_columns import bar_times
 from openclaw_pipelines.kernel.bars import Bars
 from openclaw_pipelines.kernel.instruments import Instrument
+from openclaw_pipelines.kernel.params import params_record, stack_params
 
 FIRST = datetime(2025, 5, 5, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -146,3 +147,40 @@ def planted(rows: int, days: int, seed: int, *, skilled: int = 20, daily_sharpe:
     shared = rng.normal(0.0, 0.01, days)
     returns[:skilled] = 0.6 * returns[:skilled] + 0.8 * shared + daily_sharpe * 0.01
     return returns
+
+
+# --- markets ------------------------------------------------------------------------------------------------------
+
+
+def trending_bars(n_bars: int, seed: int, *, symbols: tuple[str, ...] = SYMBOLS, drift: float = 0.4) -> Bars:
+    """A walk whose every step leans one way for three days, then perhaps the other: an edge for whoever follows it."""
+    rng = np.random.default_rng(seed)
+    frames = []
+    for symbol in symbols:
+        lean = np.repeat(rng.choice([-1.0, 1.0], n_bars // 72 + 1), 72)[:n_bars]
+        close = np.round(1_000 * np.exp(np.cumsum(rng.normal(0, 0.005, n_bars) + 0.005 * drift * lean)), 2)
+        open_ = np.r_[1_000, close[:-1]]
+        frames.append(pl.DataFrame({
+            "ts": [FIRST + hour * HOUR for hour in range(n_bars)], "symbol": [symbol] * n_bars, "open": open_,
+            "high": np.round(np.maximum(open_, close) * 1.001, 2), "low": np.round(np.minimum(open_, close) * 0.999, 2),
+            "close": close, "volume": 5.0,
+        }))  # fmt: skip
+    return Bars.from_frame(pl.concat(frames), interval="1h")
+
+
+def parameter_rows() -> np.ndarray:
+    """75 parameter rows of all four families."""
+    wanted = [
+        ("breakout", {"channel_entry": e, "channel_exit": x, "stop_atr": s, "trail_atr": t, "volume_ratio": 0.0})
+        for e in (6, 12, 24, 48, 72) for x in (3, 6) for s in (1.5, 3.0) for t in (2.0, 4.0)
+    ]  # fmt: skip
+    wanted += [
+        ("ema_trend", {"ema_fast": f, "ema_slow": s, "adx_threshold": a})
+        for f in (3, 6, 12) for s in (24, 48, 96) for a in (10.0, 20.0)
+    ]  # fmt: skip
+    wanted += [
+        ("reversion", {"rsi_low": r, "rsi_high": 100.0 - r, "bollinger_width": w})
+        for r in (25.0, 35.0, 45.0) for w in (1.0, 1.5, 2.0)
+    ]  # fmt: skip
+    wanted += [("momentum", {"momentum_lookback": m, "ema_slow": s}) for m in (12, 24, 48, 96) for s in (12, 48)]
+    return stack_params([params_record(family, values, HOUR_SECONDS) for family, values in wanted])

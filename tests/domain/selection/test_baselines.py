@@ -101,10 +101,10 @@ def trades_of(*rows: tuple[str, int, int, str], qty: int = 1, price: int = 100, 
 def test_every_place_of_one_trade_is_as_likely() -> None:
     """A long of two bars on opens 100 100 110 130 130 160: entries at rows 1 to 3 earn 30, 20, 30."""
     bars = flat_bars(100, 110, 130, 130, 160, 160)
-    nets = random_entries(bars, trades_of(("buy", 1, 3, "signal")), costs=FREE, sets=3_000, seed=1).nets
-    counts = {net: nets.count(net) / 3_000 for net in set(nets)}
+    nets = random_entries(bars, trades_of(("buy", 1, 3, "signal")), costs=FREE, sets=2_000, seed=1).nets
+    counts = {net: nets.count(net) / 2_000 for net in set(nets)}
     assert set(counts) == {Decimal(30), Decimal(20)}
-    assert counts[Decimal(20)] == pytest.approx(1 / 3, abs=0.03)
+    assert counts[Decimal(20)] == pytest.approx(1 / 3, abs=0.04)
 
 
 def test_sides_holding_and_notional_are_the_candidates() -> None:
@@ -137,7 +137,7 @@ def test_trades_of_a_symbol_never_overlap(seed, held) -> None:
         rows.append(("buy", int(tradable[at]), int(tradable[at + bars_held]), "signal"))
         at += bars_held + 1
     plan = _plan(bars, trades_of(*rows, price=1_000, symbol=SYMBOLS[0]), SYMBOLS[0])
-    placed = _arrange(plan, bars, instruments_with(bars, FREE), np.random.default_rng(seed))
+    placed = _arrange(plan, bars.matrices.open[:, 0].copy(), bars.instruments[0].mult, np.random.default_rng(seed))
     order = np.argsort(placed.entry)
     lengths = np.searchsorted(tradable, placed.exit) - np.searchsorted(tradable, placed.entry)
     assert sorted(lengths.tolist()) == sorted(held)
@@ -180,6 +180,7 @@ def test_holding_is_bought_once_and_valued_at_each_days_end() -> None:
     assert hold.net == 2_000
     half = buy_and_hold(bars, costs=FREE, invested_bps=5_000)
     assert half.net == 1_000
+    assert buy_and_hold(bars, costs=FREE, invested_bps=0).net == 0
     costly = buy_and_hold(bars, costs=Costs(fee_bps=Decimal(10), slippage_bps=Decimal(100)))
     lots = 98  # at 101 and a fee 99 would cost 10,009; closing slips from 120 to 118
     assert costly.net == lots * (118 - 101) - Decimal("0.001") * lots * (101 + 118)
