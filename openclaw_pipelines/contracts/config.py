@@ -220,7 +220,7 @@ class Recipe(_Settings):
     )
     per_channel: int = Field(2, ge=1, le=100, description="candidates per channel of the shortlist")
     least_trades: int = Field(30, ge=1, description="closed trades on the train days that a candidate needs")
-    efficient_floor: Ratio = Field(0.02, description="daily Sharpe ratio by which a candidate must beat the incumbent")
+    efficient_floor: Weight = Field(0.02, description="daily Sharpe ratio by which a candidate must beat the incumbent")
     growth_floor_bps: Share = Field(100, description="return on capital by which a candidate must beat the incumbent")
     conservative_floor_bps: Share = Field(100, description="drawdown by which a candidate must beat the incumbent")
     parity_rows: int = Field(20, ge=0, le=100_000, description="random rows whose sweep is compared with a replay")

@@ -30,18 +30,24 @@ class Document:
     """One layer of settings as a tree, and where its keys stand.
 
     name: how people see the layer, as `autopilot.yaml`. lines: dotted path -> line, counted from 1.
+    included: strategy -> name of the file that its section came from, where that is another one.
     """
 
     name: str
     tree: Mapping[str, Any]
     lines: Mapping[Path, int] = field(default_factory=dict)
+    included: Mapping[str, str] = field(default_factory=dict)
 
     def where(self, path: Path) -> str:
         """`name line n` of a key, or of the nearest key around it."""
         for end in range(len(path), 0, -1):
             if path[:end] in self.lines:
-                return f"{self.name} line {self.lines[path[:end]]}"
+                return f"{self.origin(path[:end]) or self.name} line {self.lines[path[:end]]}"
         return self.name
+
+    def origin(self, path: Path) -> str | None:
+        """Name of the included file that sets a key, None where it stands in the document itself."""
+        return self.included.get(path[1]) if len(path) > 1 and path[0] == "strategies" else None
 
     def has(self, path: Path) -> bool:
         """Whether this document sets the key or something below it."""

@@ -1,6 +1,7 @@
 """Merging layers: what overrides what, and which layer each value came from.
 
-Layers, later wins: code defaults, `autopilot.yaml`, the live overlay, the environment. Inside one document the general
+Layers, later wins: code defaults, `autopilot.yaml` with the strategies that the factory deployed, the live overlay, the
+environment. Inside one document the general
 value `risk.*` gives way to `strategies.<name>.risk.*`, and that to `symbols.<symbol>.risk.*`; but a later document
 beats everything an earlier one says, so that an operator's overlay `risk:` section clamps every strategy and symbol.
 """
@@ -13,6 +14,8 @@ from pydantic import BaseModel
 from openclaw_pipelines.settings.documents import Document, Path, dotted
 
 DEFAULT = "default"
+DEPLOYMENT = "deployment"
+"""Layer of a strategy that the lifecycle configured."""
 
 
 def merge(documents: Iterable[Document]) -> dict[str, Any]:
@@ -31,6 +34,8 @@ def layer_name(document: Document, path: Path) -> str:
     >>> layer_name(Document("overlay live.yaml", {}), ("strategies", "trend", "risk", "max_order_notional"))
     'overlay live.yaml strategy:trend'
     """
+    if document.origin(path) is not None:
+        return DEPLOYMENT
     sections = {"strategies": "strategy", "symbols": "symbols"}
     if len(path) < 2 or path[0] not in sections:
         return document.name

@@ -16,6 +16,7 @@ from openclaw_pipelines.contracts.enums import KillSwitch
 from openclaw_pipelines.contracts.time import INTERVALS
 from openclaw_pipelines.settings.agreement import check_agreement
 from openclaw_pipelines.settings.controls import STRICTEST_LAST, environment_kill_switch
+from openclaw_pipelines.settings.deployments import DEPLOYMENTS_FILE, with_deployments
 from openclaw_pipelines.settings.documents import Document, parse
 from openclaw_pipelines.settings.environment import (
     KILL_SWITCH_VARIABLE,
@@ -101,9 +102,11 @@ def load_settings(environ: Mapping[str, str] | None = None, *, path: Path | None
     config_path = _config_path(environ, path)
     text = _read(config_path)
     main = _parsed(config_path.name, text)
-    overlay = _overlay(main, environ, config_path)
+    folder = _data_folder(main, environ, config_path)
+    deployed = _deployed(folder)
+    overlay = _overlay(main, folder)
     ours = tuple((name, environ[name]) for name in VARIABLES if environ.get(name) and not VARIABLES[name].secret)
-    return _settings(config_path, text, overlay, ours, Path.cwd())
+    return _settings(config_path, text, deployed, overlay, ours, Path.cwd())
 
 
 def project_home(config_path: Path) -> Path:
@@ -120,12 +123,13 @@ def project_home(config_path: Path) -> Path:
 def _settings(
     config_path: Path,
     text: str,
+    deployed: str | None,
     overlay: tuple[str, str] | None,
     variables: tuple[tuple[str, str], ...],
     working_folder: Path,
 ) -> Settings:
     environ = dict(variables)
-    documents = [_CODE_DEFAULTS, _parsed(config_path.name, text)]
+    documents = [_CODE_DEFAULTS, with_deployments(_parsed(config_path.name, text), deployed)]
     if overlay is not None:
         documents.append(_parsed(*overlay))
     documents += environment_documents(environ)
@@ -174,13 +178,34 @@ def _read(path: Path) -> str:
         raise MissingConfigError(path, error.strerror or type(error).__name__) from None
 
 
-def _overlay(main: Document, environ: Mapping[str, str], config_path: Path) -> tuple[str, str] | None:
+def _data_folder(main: Document, environ: Mapping[str, str], config_path: Path) -> Path | None:
+    """The data folder, or None where the setting is no text, which is an error of its own."""
+    folder = environ.get("OPENCLAW_DATA_DIR") or main.tree.get("data_dir", Autopilot.model_fields["data_dir"].default)
+    if not isinstance(folder, str):
+        return None
+    return _absolute(folder, "OPENCLAW_DATA_DIR", environ, config_path, Path.cwd())
+
+
+def _deployed(folder: Path | None) -> str | None:
+    """Text of the strategies that the lifecycle configured, or None where there are none."""
+    return None if folder is None else _beside(folder / DEPLOYMENTS_FILE)
+
+
+def _overlay(main: Document, folder: Path | None) -> tuple[str, str] | None:
     """Name and text of the live overlay, or None where it is disabled, absent or empty."""
     name = main.tree.get("overlay_file")
-    folder = environ.get("OPENCLAW_DATA_DIR") or main.tree.get("data_dir", Autopilot.model_fields["data_dir"].default)
-    if not isinstance(name, str) or not isinstance(folder, str):
+    if not isinstance(name, str) or folder is None:
         return None
-    path = _absolute(folder, "OPENCLAW_DATA_DIR", environ, config_path, Path.cwd()) / name
+    path = folder / name
+    text = _beside(path)
+    if text is None:
+        return None
+    _refuse_moving_overlay(_parsed(f"overlay {path.name}", text))
+    return f"overlay {path.name}", text
+
+
+def _beside(path: Path) -> str | None:
+    """Text of a file in the data folder, or None where it is absent or empty."""
     try:
         text = path.read_text(encoding="utf-8")
     except (FileNotFoundError, NotADirectoryError):  # of a data folder that is none, the store has its own error
@@ -189,10 +214,7 @@ def _overlay(main: Document, environ: Mapping[str, str], config_path: Path) -> t
         raise OverlayUnreadableError(path, "it is not UTF-8 text") from None
     except OSError as error:
         raise OverlayUnreadableError(path, error.strerror or type(error).__name__) from None
-    if not text.strip():
-        return None
-    _refuse_moving_overlay(_parsed(f"overlay {path.name}", text))
-    return f"overlay {path.name}", text
+    return text if text.strip() else None
 
 
 def _refuse_moving_overlay(overlay: Document) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from openclaw_pipelines.contracts.canonical import decimal_text
+from openclaw_pipelines.contracts.canonical import canonical_json, decimal_text
 from openclaw_pipelines.contracts.lifecycle import Stage
 from openclaw_pipelines.domain.lifecycle.log import Position
 from openclaw_pipelines.domain.lifecycle.states import CONFIGURED, TRADING
@@ -56,10 +56,10 @@ def _section(position: Position) -> str:
 
 
 def section_of(own: Mapping[str, Any]) -> str:
-    """JSON of the settings that a deployed strategy takes over from its slot, each as YAML text: no digit is lost.
+    r"""JSON of the settings that a deployed strategy takes over from its slot, each as YAML text: no digit is lost.
 
     >>> section_of({"risk": {"price_buffer_bps": 7}, "costs": {"slippage_bps": Decimal("2.50")}, "capital": 1})
-    '{"costs":"{\\\\"slippage_bps\\\\": 2.50}","risk":"{\\\\"price_buffer_bps\\\\": 7}"}'
+    '{"costs":"{\\"slippage_bps\\": 2.50}","risk":"{\\"price_buffer_bps\\": 7}"}'
     """
     return canonical_json({name: _text(own[name]) for name in TAKEN_OVER if own.get(name)})
 

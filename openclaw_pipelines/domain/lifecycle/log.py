@@ -65,8 +65,8 @@ class Origin:
     """What travels unmutated from the sweep into paper.
 
     slot: strategy whose place it may take; at most one strategy of a slot is promoted. params: canonical JSON of every
-    parameter. capital: quote currency. section: see `document.section_of`. start_day: inception at its 00:00Z. gate_hash and parity_hash: SHA-256 of the
-    evidence it was deployed on.
+    parameter. capital: quote currency. section: see `document.section_of`. start_day: inception at its 00:00Z.
+    gate_hash and parity_hash: SHA-256 of the evidence it was deployed on.
     """
 
     strategy: str
