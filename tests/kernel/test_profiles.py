@@ -9,6 +9,7 @@ from the rules in `fills`.
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 
 import numpy as np
 import polars as pl
@@ -31,6 +32,8 @@ from openclaw_pipelines.kernel.params import params_record, stack_params
 from openclaw_pipelines.kernel.replay import PROFILES, Costs, TickInput, instruments_with, replay, replay_ticks
 from openclaw_pipelines.kernel.signals import new_indicators
 from openclaw_pipelines.kernel.simulate import simulate_signals
+from openclaw_pipelines.kernel.sweep import sweep
+from openclaw_pipelines.kernel.sweep_result import Sweep
 
 FIRST = datetime(2025, 5, 10, tzinfo=UTC)
 HOUR = 3_600
@@ -267,9 +270,17 @@ def market(walk):
     return Bars.from_frame(holed.drop("row"), interval="1h", funding=funding)
 
 
-def by_replay(bars, profile):
-    result = replay(bars, BREAKOUT, COSTS, profile=profile)
-    return result.events, state_hash(result.state)
+@cache
+def replayed(bars, profile):
+    return replay(bars, BREAKOUT, COSTS, profile=profile)
+
+
+def events_and_state(result):
+    return result.events.tobytes(), state_hash(result.state)
+
+
+def swept_bits(result):
+    return Sweep.of_result(result, BREAKOUT, 10**12, result.contract).bits(0)
 
 
 def by_stepping(bars, profile):
@@ -283,28 +294,46 @@ def by_stepping(bars, profile):
         for row in range(len(bars.times))
     )
     outputs = list(replay_ticks(state, inputs, context))
-    return np.concatenate([out.events for out in outputs]).view(np.recarray), outputs[-1].state_hash
+    return b"".join(out.events.tobytes() for out in outputs), outputs[-1].state_hash
 
 
-DRIVERS = [pytest.param(by_stepping, id="stepping")]
-"""Functions from bars and profile to EVENT[N] and the final state's hash, each compared with `replay`."""
+def by_sweep(bars, profile):
+    other = params_record("breakout", {"channel_entry": 30}, HOUR)
+    return sweep(bars, stack_params([other, BREAKOUT]), COSTS, profile=profile).bits(1)
 
 
-@pytest.mark.parametrize("driver", DRIVERS)
+DRIVERS = [
+    pytest.param(by_stepping, events_and_state, id="stepping"),
+    pytest.param(by_sweep, swept_bits, id="sweep"),
+]
+"""Functions from bars and profile to what the second function reads off a replay's result."""
+
+
+@pytest.mark.parametrize(("driver", "seen_of"), DRIVERS)
 @pytest.mark.parametrize("profile", PROFILES)
-def test_every_driver_gives_the_bits_of_replay(market, driver, profile) -> None:
-    (events, state), (other_events, other_state) = by_replay(market, profile), driver(market, profile)
-    assert events.tobytes() == other_events.tobytes()
-    assert state == other_state
+def test_every_driver_gives_the_bits_of_replay(market, driver, seen_of, profile) -> None:
+    assert driver(market, profile) == seen_of(replayed(market, profile))
+
+
+@pytest.mark.parametrize(("driver", "seen_of"), DRIVERS)
+def test_the_other_profile_has_other_bits(market, driver, seen_of) -> None:
+    """The twin: a driver that ignored the profile would pass one of the two and fail here."""
+    assert driver(market, "strict") != seen_of(replayed(market, "freqtrade"))
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_the_strategy_meets_every_rule(market, profile) -> None:
+    events = replayed(market, profile).events
     reasons = {ExitReason(int(e.reason)).name for e in events if e.kind == EventKind.FILL and e.leg != Leg.ENTRY}
     assert reasons >= {"STOP", "TARGET", "TRAILING_STOP"}
     assert {EventKind.FUNDING, EventKind.ENTRY_EXPIRED} <= {EventKind(int(kind)) for kind in events.kind}
     assert set(events[events.leg == Leg.ENTRY].side) == {1, -1}
 
 
-def test_profiles_share_entries_until_the_first_exit_that_differs(market) -> None:
-    (strict, _), (freqtrade, _) = by_replay(market, "strict"), by_replay(market, "freqtrade")
+def test_profiles_part_at_an_exit(market) -> None:
+    strict, freqtrade = (replayed(market, profile).events for profile in ("strict", "freqtrade"))
     apart = next(i for i, (a, b) in enumerate(zip(strict, freqtrade, strict=False)) if a != b)
     assert apart > 0
-    kinds = {(int(events[apart].kind), int(events[apart].leg) == Leg.ENTRY) for events in (strict, freqtrade)}
-    assert (EventKind.FILL, False) in kinds
+    assert EventKind.FILL in {
+        int(events[apart].kind) for events in (strict, freqtrade) if events[apart].leg != Leg.ENTRY
+    }

@@ -89,6 +89,19 @@ def test_the_opposite_signal_closes_and_a_later_one_enters() -> None:
     assert lines == [("buy", "entry", Decimal(100)), ("sell", "exit", Decimal(104)), ("sell", "entry", Decimal(108))]
 
 
+@pytest.mark.parametrize(("qty", "filled", "codes"), [
+    pytest.param(7, [7], ["NONE"], id="as asked"),
+    pytest.param(100, [100], ["NONE"], id="all the cash"),
+    pytest.param(101, [], ["INSUFFICIENT_BALANCE"], id="more than the cash: refused, not reduced"),
+])  # fmt: skip
+def test_a_fixed_quantity_takes_the_place_of_a_share_of_the_equity(qty, filled, codes) -> None:
+    result = simulate_signals(
+        bars_of(*RISE), at(5, 0), at(5), costs=Costs(fee_bps=Decimal(0)), qty=Decimal(qty), position_bps=1
+    )
+    assert result.fills["qty"].to_list() == filled
+    assert result.decisions["code"].to_list() == codes
+
+
 @pytest.mark.parametrize(("options", "name"), [
     pytest.param({"entries": np.zeros(4, bool)}, "entries", id="another length"),
     pytest.param({"exits": np.zeros(5)}, "exits", id="floats"),
@@ -97,6 +110,8 @@ def test_the_opposite_signal_closes_and_a_later_one_enters() -> None:
     pytest.param({"take_profit": 2.0}, "take_profit", id="percent for fraction"),
     pytest.param({"trailing_stop": float("nan")}, "trailing_stop", id="no number"),
     pytest.param({"position_bps": 10_001}, "position_bps", id="more than all"),
+    pytest.param({"qty": Decimal("1.5")}, "qty", id="off the lot"),
+    pytest.param({"qty": Decimal(0)}, "qty", id="nothing"),
 ])  # fmt: skip
 def test_named_errors(options, name) -> None:
     given_ = {"entries": at(5, 0), "exits": at(5)} | options
