@@ -1,0 +1,71 @@
+"""Whether this machine can run the GPU sweep, and what to say where it cannot."""
+
+import importlib
+import importlib.util
+from typing import Any
+
+import numba
+
+from openclaw_pipelines.contracts.errors import KernelError
+
+
+class CudaMissingError(KernelError):
+    """The optional extra is not installed."""
+
+    template = "the GPU sweep needs {package}, which is not installed. Install the extra: pip install '.[gpu]'."
+    fields = ("package",)
+
+
+class CudaDeviceError(KernelError):
+    """There is no GPU that could be used."""
+
+    template = "no CUDA device can be used: {why}. Sweep on the CPU, or run on a machine with an NVIDIA GPU and driver."
+    fields = ("why",)
+
+
+def simulated() -> bool:
+    """Whether numba's CUDA simulator is switched on (NUMBA_ENABLE_CUDASIM=1): Python in place of a device."""
+    settings: Any = numba.config
+    return bool(settings.ENABLE_CUDASIM)
+
+
+def driver_api() -> Any:
+    """`numba.cuda`, which has no types: the simulator's, the extra's, or what numba itself still brings."""
+    return importlib.import_module("numba.cuda")
+
+
+def require_extra() -> None:
+    """Refuse to go on without numba-cuda.
+
+    Raises:
+        CudaMissingError: it is not installed. The simulator does without.
+    """
+    if not simulated() and importlib.util.find_spec("numba_cuda") is None:
+        raise CudaMissingError("numba-cuda")
+
+
+def require_device() -> None:
+    """Refuse to go on without a device.
+
+    Raises:
+        CudaMissingError: numba-cuda is not installed.
+        CudaDeviceError: no driver, no device, or no compiler for it.
+    """
+    require_extra()
+    cuda = driver_api()
+    if not cuda.is_available():
+        why = str(cuda.cuda_error() or "no device was found, or NVVM is missing")
+        raise CudaDeviceError(" ".join(why.split()).rstrip("."))
+
+
+def device_name() -> str:
+    """The current device's name, for reports.
+
+    Raises:
+        CudaMissingError, CudaDeviceError: as `require_device`.
+    """
+    require_device()
+    if simulated():
+        return "simulator"
+    name = driver_api().get_current_device().name
+    return str(name.decode() if isinstance(name, bytes) else name)
