@@ -171,6 +171,12 @@ def test_without_an_exit_inside_a_bar_finer_candles_are_not_asked_for() -> None:
     assert closed(replace(GOOD, fine_net=None)) == {}
 
 
+def test_a_loss_on_finer_candles_is_never_enough() -> None:
+    stopped = replace(GOOD, trades=STOPPED, fine_net=Decimal(-1))
+    assert "finer_candles" in closed(stopped, GateLimits(least_finer_share=-1.0))
+    assert closed(replace(stopped, fine_net=Decimal(1)), GateLimits(least_finer_share=-1.0)) == {}
+
+
 def test_limits_are_the_issues() -> None:
     limits = GateLimits()
     assert (limits.least_trades, limits.largest_symbol_share, limits.stressed_slippage_bps) == (30, 0.5, 20)
