@@ -27,7 +27,6 @@ from openclaw_pipelines.kernel.layout import (
     PROPOSALS_PER_SYMBOL,
     RING_SIZE,
     SYMBOL_TICK,
-    BarState,
     Context,
     Records,
     State,

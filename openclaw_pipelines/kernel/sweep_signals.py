@@ -7,7 +7,6 @@ what `simulate_signals` is for.
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -151,4 +150,3 @@ def _flag(
         flag |= np.uint8(ENTER_LONG) if long & (not short) else np.uint8(0)
         flag |= np.uint8(ENTER_SHORT) if short & (not long) else np.uint8(0)
         flags[t] = flag
-
