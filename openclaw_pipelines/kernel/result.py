@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from openclaw_pipelines.contracts.enums import Action, ExitReason, Leg, RejectCode, Side
 from openclaw_pipelines.kernel.bars import Bars
+from openclaw_pipelines.kernel.instruments import Instrument
 from openclaw_pipelines.kernel.layout import EventKind, Records, State, state_hash
 from openclaw_pipelines.kernel.money import from_atoms, notional_of, rate_up, slipped
 
@@ -78,16 +79,7 @@ class Result:
     @cached_property
     def trades(self) -> pl.DataFrame:
         """Closed round trips in order of their exits, net = gross - fees + funding. An open position is none yet."""
-        rows, entries, funding = [], {}, dict.fromkeys(range(len(self.bars.symbols)), 0)
-        for event in _named(self.events):
-            symbol = event.symbol
-            if event.kind == EventKind.FUNDING:
-                funding[symbol] += event.cash_change
-            elif event.kind == EventKind.FILL and event.leg == Leg.ENTRY:
-                entries[symbol], funding[symbol] = event, 0
-            elif event.kind == EventKind.FILL:
-                rows.append(self._trade(entries.pop(symbol), event, funding[symbol]))
-        return pl.DataFrame(rows, schema=_TRADE_SCHEMA, orient="row")
+        return closed_trades(self.bars, self.events)
 
     @cached_property
     def equity(self) -> pl.DataFrame:
@@ -144,24 +136,6 @@ class Result:
             schema_overrides={"leg": pl.String},
         )
 
-    def _trade(self, entry: Any, leave: Any, funding: int) -> tuple[Any, ...]:
-        spec = self.bars.instruments[int(entry.symbol)]
-        fees, gross = int(entry.fee) + int(leave.fee), int(leave.realized)
-        return (
-            spec.symbol,
-            Side(int(entry.side)).name.lower(),
-            spec.qty(entry.qty),
-            _time(entry.at),
-            _time(leave.at),
-            spec.price(entry.price),
-            spec.price(leave.price),
-            ExitReason(int(leave.reason)).name.lower(),
-            from_atoms(gross),
-            from_atoms(fees),
-            from_atoms(funding),
-            from_atoms(gross - fees + funding),
-        )
-
 
 _TRADE_SCHEMA: dict[str, Any] = {
     "symbol": pl.String,
@@ -177,6 +151,38 @@ _TRADE_SCHEMA: dict[str, Any] = {
     "funding": MONEY,
     "net": MONEY,
 }
+
+
+def closed_trades(bars: Bars, events: Records) -> pl.DataFrame:
+    """Closed round trips in order of their exits, net = gross - fees + funding."""
+    rows, entries, funding = [], {}, dict.fromkeys(range(len(bars.symbols)), 0)
+    for event in _named(events):
+        symbol = event.symbol
+        if event.kind == EventKind.FUNDING:
+            funding[symbol] += event.cash_change
+        elif event.kind == EventKind.FILL and event.leg == Leg.ENTRY:
+            entries[symbol], funding[symbol] = event, 0
+        elif event.kind == EventKind.FILL:
+            rows.append(_trade(bars.instruments[symbol], entries.pop(symbol), event, funding[symbol]))
+    return pl.DataFrame(rows, schema=_TRADE_SCHEMA, orient="row")
+
+
+def _trade(spec: Instrument, entry: Any, leave: Any, funding: int) -> tuple[Any, ...]:
+    fees, gross = int(entry.fee) + int(leave.fee), int(leave.realized)
+    return (
+        spec.symbol,
+        Side(int(entry.side)).name.lower(),
+        spec.qty(entry.qty),
+        _time(entry.at),
+        _time(leave.at),
+        spec.price(entry.price),
+        spec.price(leave.price),
+        ExitReason(int(leave.reason)).name.lower(),
+        from_atoms(gross),
+        from_atoms(fees),
+        from_atoms(funding),
+        from_atoms(gross - fees + funding),
+    )
 
 
 def _named(rows: Records) -> Iterator[Any]:

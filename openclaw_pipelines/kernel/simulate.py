@@ -4,7 +4,7 @@ The phases are those of `step`; only the strategy is replaced by two arrays of b
 """
 
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,19 @@ class SignalsError(KernelError):
 
     template = "{name} is {value}. {advice}"
     fields = ("name", "value", "advice")
+
+
+class Signals(NamedTuple):
+    """What is traded in place of a strategy; the matrices are [T, S]."""
+
+    longs: NDArray[np.bool_]
+    shorts: NDArray[np.bool_]
+    leave: NDArray[np.bool_]
+    distances: NDArray[np.float64]
+    """[3] stop, target and trailing stop as fractions of the close; 0 none"""
+    position_bps: Any
+    lots: NDArray[np.int64]
+    """[S] fixed quantity; 0 sizes by `position_bps`"""
 
 
 def simulate_signals(
@@ -83,22 +96,38 @@ def simulate_signals(
     Raises:
         SignalsError: another shape than the bars', a fraction outside (0, 1), or a quantity off a lot.
     """
-    none = np.zeros((len(bars.times), len(bars.symbols)), np.bool_)
-    longs = _matrix(entries, "entries", none)
-    leave = _matrix(exits, "exits", none)
-    shorts = none if short_entries is None else _matrix(short_entries, "short_entries", none)
-    if not 0 < position_bps <= _LARGEST_SHARE_BPS:
-        raise SignalsError("position_bps", position_bps, "Give 1 to 10,000.")
-    distances = np.array([
-        _fraction(stop_loss, "stop_loss"),
-        _fraction(take_profit, "take_profit"),
-        _fraction(trailing_stop, "trailing_stop"),
-    ])  # fmt: skip
+    given = read_signals(
+        bars, entries, exits, short_entries, (stop_loss, take_profit, trailing_stop), position_bps, qty
+    )
     return run(
         bars, np.zeros(1, PARAMS), np.zeros((len(bars.symbols), 1)), simulate_loop,
-        (longs, shorts, leave, distances, np.int64(position_bps), _whole_lots(bars, qty)),
+        tuple(given),
         costs=costs or Costs(), profile=profile, capital=capital, limits=limits, account_limits=account_limits, start=0,
     )  # fmt: skip
+
+
+def read_signals(
+    bars: Bars,
+    entries: NDArray[np.bool_],
+    exits: NDArray[np.bool_],
+    short_entries: NDArray[np.bool_] | None,
+    fractions: tuple[float | None, float | None, float | None],
+    position_bps: int,
+    qty: Decimal | None,
+) -> Signals:
+    """Signals as the compiled code reads them, refused where they do not fit the bars."""
+    none = np.zeros((len(bars.times), len(bars.symbols)), np.bool_)
+    if not 0 < position_bps <= _LARGEST_SHARE_BPS:
+        raise SignalsError("position_bps", position_bps, "Give 1 to 10,000.")
+    names = ("stop_loss", "take_profit", "trailing_stop")
+    return Signals(
+        _matrix(entries, "entries", none),
+        none if short_entries is None else _matrix(short_entries, "short_entries", none),
+        _matrix(exits, "exits", none),
+        np.array([_fraction(value, name) for name, value in zip(names, fractions, strict=True)]),
+        np.int64(position_bps),
+        _whole_lots(bars, qty),
+    )
 
 
 def _matrix(given: NDArray[np.bool_], name: str, like: NDArray[np.bool_]) -> NDArray[np.bool_]:

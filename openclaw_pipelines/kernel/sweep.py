@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,6 @@ from openclaw_pipelines.kernel.layout import (
     PROPOSALS_PER_SYMBOL,
     RING_SIZE,
     SYMBOL_TICK,
-    BarState,
     Context,
     Records,
     State,
@@ -48,12 +48,12 @@ from openclaw_pipelines.kernel.sweep_columns import (
 from openclaw_pipelines.kernel.sweep_flags import Setups, mark_flags
 from openclaw_pipelines.kernel.sweep_result import Sweep, is_day_end, net_equities, new_books
 from openclaw_pipelines.kernel.sweep_tally import SYMBOL_TALLY, TALLY
-from openclaw_pipelines.kernel.sweep_walk import Account, Given, Scratch, TileBars, walk
+from openclaw_pipelines.kernel.sweep_walk import Account, Given, Scratch, TileBars, mark_unusual, walk
 
 COLUMN_BYTES = 4 * 2**20
 """Memory for indicator columns; it decides the length of a tile."""
 SHORTEST_TILE, LONGEST_TILE = 1_024, 4_096
-_STRICT = PROFILES.index("strict")
+STRICT = PROFILES.index("strict")
 _NO_GIVEN = Given(np.zeros(3), 0, np.zeros(1, np.int64))
 
 
@@ -62,6 +62,9 @@ class NoRowsError(KernelError):
 
     template = "a sweep needs at least one parameter row. Widen the space or check its filter."
     fields = ()
+
+
+_NO_EVENTS = records(EVENT, 0)
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,12 @@ def sweep(
     Args:
         bars: see `Bars`.
         rows: PARAMS[R] of `params.stack_params`; families may be mixed.
-        costs, profile, capital, limits, account_limits, start: as for `replay`.
+        costs: fees, slippage and whether funding is charged.
+        profile: candle rules; others than `strict` take every bar of an open position by the full rules.
+        capital: quote currency, of each row.
+        limits: LIMITS[S]; nothing binds where not given.
+        account_limits: ACCOUNT_LIMITS[1]; its slippage is replaced by that of `costs`.
+        start: first bar whose tick trades; earlier bars only warm the indicators.
         threads: walkers side by side; one per processor where not given. It changes nothing in the result.
         progress: called after each tile, from the calling thread.
 
@@ -117,7 +125,7 @@ def sweep(
     rows = np.ascontiguousarray(rows, PARAMS)
     ready = prepare(bars, rows, costs or Costs(), profile, capital, limits, account_limits, start)
     ticks = bars.times[start:] + bars.interval_seconds
-    book = _new_book(len(rows), bars, ready.cash, start, int(is_day_end(ticks).sum()))
+    book = new_book(len(rows), bars, ready.cash, start, int(is_day_end(ticks).sum()))
     workers = max(1, min(threads or os.cpu_count() or 1, len(rows)))
     _run(bars, rows, ready.setup, ready.matrices, book, start, workers, progress)
     return Sweep(
@@ -132,7 +140,8 @@ def sweep(
     )  # fmt: skip
 
 
-def _new_book(n_rows: int, bars: Bars, cash: int, start: int, n_days: int) -> Book:
+def new_book(n_rows: int, bars: Bars, cash: int, start: int, n_days: int) -> Book:
+    """Flat accounts at bar `start`."""
     n_symbols = len(bars.symbols)
     accounts, positions = new_books(n_rows, n_symbols)
     accounts.cash = accounts.equity = accounts.day_open_equity = accounts.peak_equity = cash
@@ -199,18 +208,24 @@ def new_scratch(n_symbols: int, length: int) -> Scratch:
 
 def load_tile(bars: Bars, matrices: Matrices, begin: int, length: int) -> tuple[TileBars, NDArray[np.float64]]:
     """The bars [begin, begin + length) with each symbol's in one piece, and their volume."""
-    part = Matrices(*(np.ascontiguousarray(array[begin : begin + length].T) for array in matrices))
-    unusual = (part.bar_state != BarState.TRADABLE) | (part.funding_rate != 0)
+    rows = slice(begin, begin + length)
+
+    def by_symbol(array: NDArray[Any]) -> NDArray[Any]:
+        return np.ascontiguousarray(array[rows].T)
+
+    state, funding = by_symbol(matrices.bar_state), by_symbol(matrices.funding_rate)
     tile = TileBars(
-        part.open, part.high, part.low, part.close, part.bar_state, part.funding_rate, part.in_universe,
-        unusual.astype(np.uint8), np.zeros(part.open.shape, np.int64), bars.times[begin : begin + length].copy(),
+        by_symbol(matrices.open), by_symbol(matrices.high), by_symbol(matrices.low), by_symbol(matrices.close),
+        state, funding, by_symbol(matrices.in_universe), np.empty(state.shape, np.uint8),
+        np.zeros(state.shape, np.int64), bars.times[rows].copy(),
     )  # fmt: skip
-    return tile, part.volume
+    mark_unusual(tile)
+    return tile, by_symbol(matrices.volume)
 
 
 def _shares(total: int, workers: int) -> Iterator[tuple[int, int]]:
     bounds = [total * i // workers for i in range(workers + 1)]
-    return zip(bounds[:-1], bounds[1:], strict=True)
+    return pairwise(bounds)
 
 
 def _fill_side_by_side(
@@ -234,7 +249,7 @@ def _walk_side_by_side(
     columns: NDArray[np.float64], scratches: list[Scratch], day_index: NDArray[np.int64], first: int,
 ) -> None:  # fmt: skip
     size = len(tile.times)
-    stepwise = 0 if setup.context.profile == _STRICT else 1
+    stepwise = 0 if setup.context.profile == STRICT else 1
     jobs = []
     for (low, high), scratch in zip(_shares(len(rows), workers), scratches, strict=True):
         own = scratch if size == scratch.flags.shape[1] else new_scratch(len(setup.limits), -(-size // 8) * 8)
@@ -242,7 +257,7 @@ def _walk_side_by_side(
             pool.submit(
                 walk_rows, low, high, rows, plan.maps, setup, _NO_GIVEN, book.accounts, book.positions,
                 book.order_times, book.tallies, book.symbol_tallies, book.day_equity, book.setups, tile, columns, own,
-                day_index, first, stepwise,
+                day_index, _NO_EVENTS, np.zeros(1, np.int64), first, stepwise,
             )
         )  # fmt: skip
     for job in jobs:
@@ -254,7 +269,7 @@ def walk_rows(
     low: int, high: int, rows: NDArray[Any], maps: NDArray[np.int32], setup: Setup, given: Given, accounts: Records,
     positions: Records, order_times: NDArray[np.int64], tallies: Records, symbol_tallies: Records,
     day_equity: NDArray[np.int64], setups: Setups, tile: TileBars, columns: NDArray[np.float64], scratch: Scratch,
-    day_index: NDArray[np.int64], first: int, stepwise: int,
+    day_index: NDArray[np.int64], kept: Records, kept_count: NDArray[np.int64], first: int, stepwise: int,
 ) -> None:  # fmt: skip
     """Walk the rows [low, high) through a tile, trading from its bar `first` on."""
     n = len(tile.times)
@@ -272,7 +287,7 @@ def walk_rows(
         )
         own = Account(
             State(accounts[r : r + 1], positions[r], scratch.row, order_times[r]), tallies[r : r + 1],
-            symbol_tallies[r], day_equity[r],
+            symbol_tallies[r], day_equity[r], kept, kept_count,
         )  # fmt: skip
         day_index[r] = walk(
             own, tile, Setup(setup.limits, setup.account_limits, context), given, scratch, columns, row_map, first,

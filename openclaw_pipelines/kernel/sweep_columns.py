@@ -24,24 +24,12 @@ from openclaw_pipelines.kernel.sweep_windows import (
     mean_ending_at,
 )
 
-(
-    LAST_CLOSE,
-    LAST_VOLUME,
-    ATR,
-    EMA,
-    GAIN,
-    LOSS,
-    RSI,
-    ADX,
-    HIGHEST,
-    LOWEST,
-    PAST_CLOSE,
-    BAND_MIDDLE,
-    BAND_DEVIATION,
-    VOLATILITY,
-    MEAN_VOLUME,
-) = range(15)
-"""Kinds of column; all but the first two have a length in bars."""
+LAST_CLOSE, LAST_VOLUME, PAST_CLOSE = 0, 1, 2
+"""Kinds of column that copy a number of some bar; a length is how many bars ago."""
+HIGHEST, LOWEST, BAND_MIDDLE, BAND_DEVIATION, MEAN_VOLUME, VOLATILITY = 3, 4, 5, 6, 7, 8
+"""Kinds over a window of `length` bars."""
+EMA, ATR, ADX, GAIN, LOSS, RSI = 9, 10, 11, 12, 13, 14
+"""Kinds that fold each bar into what they carry."""
 
 RSI_SLOT = slots.SLOTS
 """Place of the RSI in a row's map; an indicator row holds only the averages that it is made of."""
@@ -85,7 +73,7 @@ class Plan(NamedTuple):
 
 
 class Series(NamedTuple):
-    """The observed bars of each symbol, without those missing: `history` bars, then those of the tile. [S, H + N]"""
+    """The observed bars of each symbol, without those missing: `history` bars, then those of the tile. [S, H + N]."""
 
     high: NDArray[np.float64]
     low: NDArray[np.float64]
@@ -181,7 +169,9 @@ def fill_column(
     scratch: [2, H + N]. At a missing bar the column keeps its value. Before a setting has seen enough bars it is 0.
     """
     values = scratch[0]
-    if kind <= MEAN_VOLUME and kind >= HIGHEST or kind <= LAST_VOLUME:
+    if kind <= PAST_CLOSE:
+        _fill_copies(values, kind, length, series, s, history, count, seen)
+    elif kind <= VOLATILITY:
         _fill_windows(values, kind, length, series, s, history, count, seen, annual_factor, scratch[1])
     else:
         _fill_recurrence(values, kind, length, alpha, series, s, history, count, seen, state)
@@ -195,35 +185,38 @@ def fill_column(
 
 
 @compiled
+def _fill_copies(
+    values: NDArray[np.float64], kind: int, length: int, series: Series, s: int, history: int, count: int, seen: int
+) -> None:
+    source = series.volume[s] if kind == LAST_VOLUME else series.close[s]
+    for i in range(count):
+        values[i] = source[history + i - length]
+    for i in range(min(max(length - seen, 0), count)):
+        values[i] = 0.0
+
+
+@compiled
 def _fill_windows(
     values: NDArray[np.float64], kind: int, length: int, series: Series, s: int, history: int, count: int, seen: int,
     annual_factor: float, scratch: NDArray[np.float64],
 ) -> None:  # fmt: skip
-    if kind == LAST_CLOSE or kind == LAST_VOLUME:
-        source = series.close[s] if kind == LAST_CLOSE else series.volume[s]
-        for i in range(count):
-            values[i] = source[history + i]
-        return
-    if kind == HIGHEST:
-        highest_before(values, series.high[s], history, count, length, scratch)
-    elif kind == LOWEST:
-        lowest_before(values, series.low[s], history, count, length, scratch)
-    elif kind == PAST_CLOSE:
-        for i in range(count):
-            values[i] = series.close[s, history + i - length]
-    elif kind == BAND_MIDDLE:
+    needs = length - 1  # bars that must have been observed before this one
+    if kind == BAND_MIDDLE:
         mean_ending_at(values, series.close[s], history, count, length)
+    elif kind == MEAN_VOLUME:
+        mean_ending_at(values, series.volume[s], history, count, length)
     elif kind == BAND_DEVIATION:
         deviation_ending_at(values, series.close[s], history, count, length, 0, scratch)
-    elif kind == VOLATILITY:
-        deviation_ending_at(values, series.returns[s], history, count, length, 1, scratch)
-        for i in range(count):
-            values[i] = mul(values[i], annual_factor)
     else:
-        mean_ending_at(values, series.volume[s], history, count, length)
-    needs = length  # bars that must have been observed before this one
-    if kind == BAND_MIDDLE or kind == BAND_DEVIATION or kind == MEAN_VOLUME:
-        needs = length - 1
+        needs = length
+        if kind == HIGHEST:
+            highest_before(values, series.high[s], history, count, length, scratch)
+        elif kind == LOWEST:
+            lowest_before(values, series.low[s], history, count, length, scratch)
+        else:
+            deviation_ending_at(values, series.returns[s], history, count, length, 1, scratch)
+            for i in range(count):
+                values[i] = mul(values[i], annual_factor)
     for i in range(min(max(needs - seen, 0), count)):
         values[i] = 0.0
 

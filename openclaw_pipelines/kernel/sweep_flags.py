@@ -34,7 +34,7 @@ Map = NDArray[np.int32]
 
 
 class Setups(NamedTuple):
-    """The setup of each row and symbol at the last bar, carried from tile to tile. [R, S]"""
+    """The setup of each row and symbol at the last bar, carried from tile to tile. [R, S]."""
 
     side: NDArray[np.int64]
     since: NDArray[np.int64]

@@ -1,7 +1,7 @@
 """What a sweep found: sums, moments, day-end equity and final account of every parameter row.
 
-`Sweep.of_result` reads the same things off a replay, so that a parity check compares like with like. Ranking, statistics
-and gates belong to `domain`.
+`Sweep.of_result` reads the same things off a replay, so that a parity check compares like with like. Ranking,
+statistics and gates belong to `domain`.
 """
 
 import hashlib

@@ -75,8 +75,7 @@ def _digest(digest: int, event: Any) -> int:
     mixed = mix(mix(mix(digest, event.kind), event.symbol), event.leg)
     mixed = mix(mix(mix(mixed, event.side), event.qty), event.price)
     mixed = mix(mix(mix(mixed, event.fee), event.cash_change), event.realized)
-    mixed = mix(mix(mix(mixed, event.reason), event.at), event.decided_at)
-    return mixed
+    return mix(mix(mix(mixed, event.reason), event.at), event.decided_at)
 
 
 @compiled

@@ -95,6 +95,19 @@ class Account(NamedTuple):
     """SYMBOL_TALLY[S]"""
     day_equity: NDArray[np.int64]
     """[D]"""
+    kept: Records
+    """EVENT[K] for the events of the run; none are kept where K is 0"""
+    kept_count: NDArray[np.int64]
+    """[1] how many there were, also of those that did not fit"""
+
+
+@compiled
+def mark_unusual(bars: TileBars) -> None:
+    """Write the mask of bars that concern whoever holds a position."""
+    for s in range(bars.unusual.shape[0]):
+        mask, states, rates = bars.unusual[s], bars.bar_state[s], bars.funding_rate[s]
+        for t in range(len(mask)):
+            mask[t] = np.uint8(0) if (states[t] == _TRADABLE) & (rates[t] == 0) else np.uint8(1)
 
 
 @compiled
@@ -177,7 +190,7 @@ def _next_protective(
     leaves = (LEAVE_LONG | ENTER_SHORT) if side > 0 else (LEAVE_SHORT | ENTER_LONG)
     while t < last:
         end = min(t + BLOCK, last)
-        if end == t + BLOCK and _block_is_quiet(position, bars, flags, instrument, s, t, side, np.uint8(leaves)):
+        if end == t + BLOCK and _block_is_quiet(position, bars, flags, instrument, s, t, side, leaves):
             t = end
             continue
         while t < end:
@@ -197,9 +210,9 @@ def _block_is_quiet(
     """Whether no bar of the block concerns the position; then its trailing stop has been moved on."""
     low, high = bars.low[s, t : t + BLOCK], bars.high[s, t : t + BLOCK]
     flag, unusual = flags[s, t : t + BLOCK], bars.unusual[s, t : t + BLOCK]
-    odd = np.uint8(0)
+    odd, mask = np.uint8(0), np.uint8(leaves)
     for i in range(BLOCK):
-        odd |= (flag[i] & leaves) | unusual[i]
+        odd |= (flag[i] & mask) | unusual[i]
     if odd != 0:
         return False
     lowest, highest = low[0], high[0]
@@ -334,11 +347,22 @@ def _take_tick(
     note_drawdown(tally, account.peak_equity, account.peak_equity - account.equity)
     if n_events > 0:
         tally_events(tally, own.symbols, context.instruments, scratch.events, n_events)
+        if len(own.kept) > 0:
+            _keep_events(own, scratch.events, n_events)
     n = 0
     for s in range(len(state.positions)):
         if scratch.next_at[s] == at and scratch.symbols[s].bar_state != _MISSING:
             n = _propose(own, bars, setup, tick, given, scratch, columns, row_map, s, at, n)
     decide(state, tick, setup.limits, setup.account_limits, context, scratch.proposals, n)
+
+
+@compiled
+def _keep_events(own: Account, events: Records, n: int) -> None:
+    count = own.kept_count[0]
+    for i in range(n):
+        if count + i < len(own.kept):
+            own.kept[count + i] = events[i]
+    own.kept_count[0] = count + n
 
 
 @compiled

@@ -70,11 +70,11 @@ def highest_before(values: Column, source: Column, history: int, count: int, len
     while 2 * span <= length:
         reach -= span
         for i in range(reach):
-            scratch[i] = scratch[i + span] if scratch[i + span] > scratch[i] else scratch[i]
+            scratch[i] = max(scratch[i], scratch[i + span])
         span *= 2
     rest = length - span
     for i in range(count):
-        values[i] = scratch[i + rest] if scratch[i + rest] > scratch[i] else scratch[i]
+        values[i] = max(scratch[i], scratch[i + rest])
 
 
 @compiled
@@ -88,8 +88,8 @@ def lowest_before(values: Column, source: Column, history: int, count: int, leng
     while 2 * span <= length:
         reach -= span
         for i in range(reach):
-            scratch[i] = scratch[i + span] if scratch[i + span] < scratch[i] else scratch[i]
+            scratch[i] = min(scratch[i], scratch[i + span])
         span *= 2
     rest = length - span
     for i in range(count):
-        values[i] = scratch[i + rest] if scratch[i + rest] < scratch[i] else scratch[i]
+        values[i] = min(scratch[i], scratch[i + rest])

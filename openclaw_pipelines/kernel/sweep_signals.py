@@ -1,0 +1,152 @@
+"""Trade given signals at the speed of a sweep: the results of `simulate_signals` without its record of every decision.
+
+Of a run it keeps the account's value at every bar, the events and the sums over them; proposals and their verdicts are
+what `simulate_signals` is for.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cached_property
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from openclaw_pipelines.kernel import slots
+from openclaw_pipelines.kernel.bars import Bars
+from openclaw_pipelines.kernel.jit import compiled, entered
+from openclaw_pipelines.kernel.layout import EVENT, Records, State, records
+from openclaw_pipelines.kernel.money import from_atoms
+from openclaw_pipelines.kernel.params import PARAMS
+from openclaw_pipelines.kernel.replay import Costs, Prepared, Setup, prepare
+from openclaw_pipelines.kernel.result import closed_trades
+from openclaw_pipelines.kernel.simulate import Signals, read_signals
+from openclaw_pipelines.kernel.sweep import STRICT, load_tile, new_book, new_scratch
+from openclaw_pipelines.kernel.sweep_flags import ENTER_LONG, ENTER_SHORT, LEAVE_LONG, LEAVE_SHORT
+from openclaw_pipelines.kernel.sweep_walk import Account, Given, Scratch, TileBars, walk
+
+TILE = 32_768
+"""Bars of a tile; there are no indicator columns to hold."""
+_FIRST_EVENTS = 4_096
+_NO_COLUMNS, _NO_MAP = np.zeros((1, 1, 1)), np.zeros(slots.SLOTS, np.int32)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SignalRun:
+    """What came of given signals. Money is in atoms; equity_atoms: [T] at every bar's close; events: EVENT[N]."""
+
+    bars: Bars
+    equity_atoms: NDArray[np.int64]
+    events: Records
+    tally: np.record
+    """TALLY: counts, sums, moments and drawdown"""
+    account: Records
+    """ACCOUNT[1] after the last bar"""
+    positions: Records
+    """POSITION[S]"""
+
+    @cached_property
+    def trades(self) -> pl.DataFrame:
+        """Closed round trips as `Result.trades`."""
+        return closed_trades(self.bars, self.events)
+
+    @property
+    def final_equity(self) -> Decimal:
+        """Marked to the last close, in quote."""
+        return from_atoms(int(self.equity_atoms[-1]))
+
+    @property
+    def max_drawdown(self) -> float:
+        """Greatest loss from a peak, as a share of it."""
+        return float(self.tally.max_drawdown)
+
+
+def score_signals(
+    bars: Bars,
+    entries: NDArray[np.bool_],
+    exits: NDArray[np.bool_],
+    *,
+    short_entries: NDArray[np.bool_] | None = None,
+    stop_loss: float | None = None,
+    take_profit: float | None = None,
+    trailing_stop: float | None = None,
+    costs: Costs | None = None,
+    profile: str = "strict",
+    capital: Decimal = Decimal(10_000),
+    position_bps: int = 10_000,
+    qty: Decimal | None = None,
+    limits: Records | None = None,
+    account_limits: Records | None = None,
+) -> SignalRun:
+    """As `simulate_signals`, with the same arguments and errors, trade for trade and to the atom."""
+    signals = read_signals(
+        bars, entries, exits, short_entries, (stop_loss, take_profit, trailing_stop), position_bps, qty
+    )
+    ready = prepare(bars, np.zeros(1, PARAMS), costs or Costs(), profile, capital, limits, account_limits, 0)
+    capacity = _FIRST_EVENTS
+    while True:
+        run, count = _run(bars, signals, ready, records(EVENT, capacity))
+        if count <= capacity:
+            return run
+        capacity = count
+
+
+def _run(bars: Bars, signals: Signals, ready: Prepared, kept: Records) -> tuple[SignalRun, int]:
+    n_symbols, total = len(bars.symbols), len(bars.times)
+    book = new_book(1, bars, ready.cash, 0, _days(bars))
+    scratch = new_scratch(n_symbols, min(TILE, -(-total // 8) * 8))
+    own = Account(
+        State(book.accounts, book.positions[0], scratch.row, book.order_times[0]), book.tallies,
+        book.symbol_tallies[0], book.day_equity[0], kept, np.zeros(1, np.int64),
+    )  # fmt: skip
+    given = Given(signals.distances, int(signals.position_bps), signals.lots)
+    equity = np.empty(total, np.int64)
+    stepwise = 0 if ready.setup.context.profile == STRICT else 1
+    for begin in range(0, total, TILE):
+        tile, _ = load_tile(bars, ready.matrices, begin, TILE)
+        end = begin + len(tile.times)
+        if end - begin != scratch.flags.shape[1]:
+            scratch = new_scratch(n_symbols, -(-(end - begin) // 8) * 8)
+        walk_signals(
+            own, tile, ready.setup, given, scratch, _NO_COLUMNS, _NO_MAP, signals.longs[begin:end],
+            signals.shorts[begin:end], signals.leave[begin:end], stepwise, equity[begin:end],
+        )  # fmt: skip
+    count = int(own.kept_count[0])
+    run = SignalRun(
+        bars=bars, equity_atoms=equity, events=kept[:count], tally=book.tallies[0], account=book.accounts,
+        positions=book.positions[0],
+    )  # fmt: skip
+    return run, count
+
+
+def _days(bars: Bars) -> int:
+    """Places for day-end equities; here they are not read."""
+    return int(bars.times[-1] - bars.times[0]) // 86_400 + 2
+
+
+@entered
+def walk_signals(
+    own: Account, tile: TileBars, setup: Setup, given: Given, scratch: Scratch, columns: NDArray[np.float64],
+    row_map: NDArray[np.int32], longs: NDArray[np.bool_], shorts: NDArray[np.bool_], leave: NDArray[np.bool_],
+    stepwise: int, equity: NDArray[np.int64],
+) -> None:  # fmt: skip
+    """Walk one account through a tile and copy its value at every bar."""
+    for s in range(longs.shape[1]):
+        _flag(scratch.flags[s], longs, shorts, leave, s)
+    walk(own, tile, setup, given, scratch, columns, row_map, 0, 0, stepwise)
+    worth = scratch.worth
+    for t in range(len(equity)):
+        equity[t] = worth[t]
+
+
+@compiled
+def _flag(
+    flags: NDArray[np.uint8], longs: NDArray[np.bool_], shorts: NDArray[np.bool_], leave: NDArray[np.bool_], s: int
+) -> None:
+    """Long and short at once cancel out."""
+    for t in range(len(longs)):
+        long, short = longs[t, s], shorts[t, s]
+        flag = np.uint8(LEAVE_LONG | LEAVE_SHORT) if leave[t, s] else np.uint8(0)
+        flag |= np.uint8(ENTER_LONG) if long & (not short) else np.uint8(0)
+        flag |= np.uint8(ENTER_SHORT) if short & (not long) else np.uint8(0)
+        flags[t] = flag
