@@ -145,7 +145,7 @@ class Deployment:
         What is deployed trades by the `strict` candle rules; other profiles are for comparing only.
         """
         params = stack_params([params_record(self.family, self.params, self.interval_seconds)]).view(layout.Records)
-        instruments = instrument_records([_kernel_instrument(item, policy.costs) for item in self.instruments])
+        instruments = instrument_records([kernel_instrument(item, policy.costs) for item in self.instruments])
         return layout.Context(instruments, params, self.interval_seconds, int(layout.Profile.STRICT))
 
     def limits(self, policy: Policy) -> layout.Records:
@@ -179,7 +179,7 @@ class Deployment:
         return replace(self, inception=inception)
 
 
-def _kernel_instrument(item: Instrument, costs: Costs) -> KernelInstrument:
+def kernel_instrument(item: Instrument, costs: Costs) -> KernelInstrument:
     """The kernel's instrument; a fee from the configuration replaces the instrument's own."""
     fee = item.taker_fee_rate if costs.taker_fee_bps is None else costs.taker_fee_bps / 10_000
     return KernelInstrument(

@@ -1,7 +1,8 @@
 """Hashes over settings. Order, comments, layers and spelling of numbers do not matter, only what holds in the end.
 
 What changes no decision is left out of the configuration's fingerprint: where things lie (data folder, archive folder,
-overlay and kill-switch file), how they are reached (time-outs, retries, connection options), log level and jitter.
+overlay and kill-switch file), how they are reached (time-outs, retries, connection options), log level and jitter, and
+what the factory searches and requires (a cycle's contract covers that).
 """
 
 import hashlib
@@ -18,6 +19,8 @@ UNFINGERPRINTED = frozenset(
     {
         "data_dir",
         "log_level",
+        "factory",
+        "gates",
         "lock_timeout_seconds",
         "kill_switch_file",
         "overlay_file",

@@ -23,7 +23,7 @@ from openclaw_pipelines.settings.redaction import looks_secret
 
 OVERRIDES: dict[str, type[BaseModel]] = {"risk": Risk, "costs": Costs, "universe": Universe}
 """Sections that strategies and symbols may override key by key."""
-FREE_NAMES = {"symbols": "<symbol>", "strategies": "<name>"}
+FREE_NAMES = {"symbols": "<symbol>", "strategies": "<name>", "factory": "<recipe>"}
 """Sections whose keys are names, and how the names read in documentation."""
 
 

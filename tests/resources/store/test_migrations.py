@@ -128,7 +128,7 @@ def test_holes_in_the_numbers_are_refused(tmp_path):
 
 def test_freeze_writes_what_the_models_say_and_never_over_a_released_migration(tmp_path):
     written = migrations.freeze(tmp_path)
-    assert [path.name for path in written] == ["0001_market.sql", "0001_ledger.sql"]
+    assert [path.name for path in written] == ["0001_market.sql", "0001_ledger.sql", "0001_research.sql"]
     assert 'PRIMARY KEY ("order_key")' in written[1].read_text()
     (tmp_path / "0002_market_more.sql").write_text("")
     with pytest.raises(MigrationFilesError, match="migration 1 is released"):
