@@ -6,6 +6,9 @@ named in docs/candle-rules.md.
 """
 
 import dataclasses
+import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -108,3 +111,13 @@ def test_only_the_exact_price_explains_a_difference(exit_price, name) -> None:
     quiet = np.zeros(4, np.bool_)
     made = dataclasses.replace(made, prices=rows, missing=quiet, silent=quiet, fractions={"trail": 0.1})
     assert explained(made, Trade(1, 1, 100, 2, 95), Trade(1, 1, 100, 2, exit_price)) == name
+
+
+def test_the_script_compares_what_is_stored_where_no_engine_is_installed() -> None:
+    environ = {key: value for key, value in os.environ.items() if key != "PEERS_PYTHON"}
+    command = [sys.executable, str(PROJECT / "benchmarks" / "agreement.py"), "--quick", "--store"]
+    done = subprocess.run(command, env=environ, cwd=PROJECT, capture_output=True, text=True, timeout=240, check=True)
+    figures = json.loads(done.stdout.splitlines()[-1])
+    told = {name.replace("/", "_"): run for name, run in FACTS["runs"].items() if name.endswith("embedded")}
+    assert figures == {name: {key: run[key] for key in figures[name]} for name, run in told.items()}
+    assert load_facts(PROJECT / "tests" / "data" / "agreement")[1] == FACTS, "nothing is stored without an engine"
