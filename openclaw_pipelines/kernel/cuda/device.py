@@ -52,6 +52,9 @@ def require_device() -> None:
         CudaDeviceError: no driver, no device, or no compiler for it.
     """
     require_extra()
+    settings: Any = numba.config
+    if simulated() and not settings.DISABLE_JIT:
+        raise CudaDeviceError("numba's simulator cannot call compiled functions, set NUMBA_DISABLE_JIT=1 beside it")
     cuda = driver_api()
     if not cuda.is_available():
         why = str(cuda.cuda_error() or "no device was found, or NVVM is missing")

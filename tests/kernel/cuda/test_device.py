@@ -55,6 +55,12 @@ def test_without_a_device_the_driver_is_quoted(monkeypatch) -> None:
     )
 
 
+def test_the_simulator_needs_the_interpreter(monkeypatch) -> None:
+    monkeypatch.setattr(device, "simulated", lambda: True)
+    with pytest.raises(cuda.CudaDeviceError, match="NUMBA_DISABLE_JIT=1"):
+        device.require_device()
+
+
 @pytest.mark.skipif(has_device(), reason="there is a GPU; test_host compares it")
 def test_the_check_says_that_there_is_none() -> None:
     done = subprocess.run([sys.executable, str(CHECK)], capture_output=True, text=True, check=False)

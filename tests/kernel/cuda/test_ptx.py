@@ -6,16 +6,20 @@ Needs numba-cuda with NVVM and NVRTC of the CUDA toolkit's wheels; no driver.
 import importlib.util
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 
-from openclaw_pipelines.kernel.cuda import ptx
+from openclaw_pipelines.kernel.cuda import host, ptx
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "tools"))
+import gpu_check
 
 needs_numba_cuda = pytest.mark.skipif(
     importlib.util.find_spec("numba_cuda") is None, reason="numba-cuda, the optional extra [gpu], is not installed"
 )
 PLAIN = """
-import sys
 from numba import types
 from openclaw_pipelines.kernel.cuda import ptx
 from openclaw_pipelines.kernel.cuda.exact import use_exact_products
@@ -32,11 +36,11 @@ def primitive(out, a, b, c):
     out[0] = mul(a, b) + c
 
 signature = types.void(types.float64[::1], *[types.float64] * 3)
-if sys.argv[1] == "exact":
-    use_exact_products()
-for function in (bare, in_place, primitive):
-    code = ptx.compile_ptx(function, signature, (9, 0))
-    print(function.__name__, *ptx.inexact(code), ptx.count(code, "mul.rn.f64"))
+for prepare in (int, use_exact_products):
+    prepare()
+    for function in (bare, in_place, primitive):
+        code = ptx.compile_ptx(function, signature, (9, 0))
+        print(function.__name__, *ptx.inexact(code), ptx.count(code, "mul.rn.f64"))
 """
 
 
@@ -56,19 +60,51 @@ def test_the_sweep_has_only_exact_instructions(capability) -> None:
 
 
 @needs_numba_cuda
-@pytest.mark.parametrize(
-    ("mode", "told"),
-    [
-        pytest.param(
-            "plain", ["bare fma.rn.f64 0", "in_place mul.f64 0", "primitive fma.rn.f64 0"], id="as numba-cuda does"
-        ),
-        pytest.param("exact", ["bare 1", "in_place 1", "primitive 1"], id="exact products"),
-    ],
-)
-def test_the_checker_finds_the_contraction_that_exact_products_prevent(mode, told) -> None:
-    done = subprocess.run([sys.executable, "-c", PLAIN, mode], capture_output=True, text=True, check=False)
+def test_the_checker_finds_the_contraction_that_exact_products_prevent() -> None:
+    # a process of its own: exact products cannot be taken back
+    done = subprocess.run([sys.executable, "-c", PLAIN], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == told
+    as_numba_cuda_does = ["bare fma.rn.f64 0", "in_place mul.f64 0", "primitive fma.rn.f64 0"]
+    assert done.stdout.splitlines() == [*as_numba_cuda_does, "bare 1", "in_place 1", "primitive 1"]
+
+
+class Recorder:
+    """`numba.cuda` that keeps arrays on the host and notes the types that a kernel is launched with."""
+
+    def __init__(self, typeof):
+        self.typeof, self.launched = typeof, set()
+
+    def to_device(self, array):
+        return array.view(OnHost)
+
+    def __getitem__(self, _grid):
+        return self.launch
+
+    def launch(self, *arguments):
+        plain = (np.asarray(value) if isinstance(value, OnHost) else value for value in arguments)
+        self.launched.add(tuple(map(self.typeof, plain)))
+
+
+class OnHost(np.ndarray):
+    """An array that says it is on a device."""
+
+    def copy_to_host(self):
+        return np.asarray(self)
+
+
+@needs_numba_cuda
+def test_what_is_checked_is_what_is_launched(monkeypatch) -> None:
+    recorder = Recorder(importlib.import_module("numba.cuda.typing.typeof").typeof)
+    monkeypatch.setattr(host, "require_device", lambda: None)
+    monkeypatch.setattr(host, "driver_api", lambda: recorder)
+    monkeypatch.setattr(host, "_kernel", lambda: recorder)
+    monkeypatch.setattr(host, "TICKS_PER_LAUNCH", 24)
+    limits, account_limits = gpu_check.loose_limits(2)
+    swept = host.sweep(
+        gpu_check.market(50, 2), gpu_check.parameter_rows(5), limits=limits, account_limits=account_limits, start=30
+    )
+    assert recorder.launched == {tuple(ptx.sweep_signature().args)}
+    assert swept.day_equity.shape == (5, 2)
 
 
 @pytest.mark.parametrize(
