@@ -4,6 +4,7 @@ Nothing but the ledger is read: not the candles, not the configuration of today.
 rewrite.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -69,15 +70,26 @@ def verify_day(ledger: StrategyLedger, executor: Executor, day: str) -> Verifica
     return Verification(ledger.strategy, day, len(inputs), compared, tuple(differences), versions)
 
 
-def replayed(ledger: StrategyLedger, executor: Executor, inputs: list[Row], since: datetime) -> dict[str, list[Row]]:
-    """Rows of the recorded ticks, taken again one by one from the state after the tick `since`."""
+def replayed(
+    ledger: StrategyLedger,
+    executor: Executor,
+    inputs: list[Row],
+    since: datetime,
+    change: Callable[[Policy], Policy] = lambda recorded: recorded,
+) -> dict[str, list[Row]]:
+    """Rows of the recorded ticks, taken again one by one from the state after the tick `since`.
+
+    change: what to take them under instead of each recorded policy, as with more slippage.
+    """
     session = ledger.session_at(since)
     session.chain = AuditChain(ledger.account_id, ledger.strategy)
     rows: dict[str, list[Row]] = {}
+    context_hash = None
     for row in inputs:
         session.config_fingerprint = row["config_fingerprint"]
-        if row["context_hash"] != session.context_hash:
-            session.use_policy(Policy.from_payload(row["policy"]))
+        if row["context_hash"] != context_hash:
+            session.use_policy(change(Policy.from_payload(row["policy"])))
+            context_hash = row["context_hash"]
         result = cycle.run_tick(session, TickInput.from_row(row), executor)
         for table, own in result.rows.items():
             rows.setdefault(table, []).extend(own)

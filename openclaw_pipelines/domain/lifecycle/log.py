@@ -12,7 +12,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from openclaw_pipelines.contracts.canonical import canonical_json, sha256_of
+from openclaw_pipelines.contracts.canonical import canonical_json
 from openclaw_pipelines.contracts.errors import LedgerError
 from openclaw_pipelines.contracts.lifecycle import Stage, Trigger
 from openclaw_pipelines.domain.lifecycle.states import move, undo
@@ -86,13 +86,14 @@ class Origin:
 
 @dataclass(frozen=True)
 class Position:
-    """What a strategy is now. since: as-of time of the move that led here."""
+    """What a strategy is now. since: as-of time of the move that led here; trigger: what caused that."""
 
     origin: Origin
     stage: Stage
     ramp_bps: int
     since: datetime
     sequence: int
+    trigger: Trigger
 
 
 @dataclass(frozen=True)
@@ -189,7 +190,12 @@ def positions(rows: Iterable[Row]) -> dict[str, Position]:
     for row in rows:
         origin = _origin(row)
         found[origin.strategy] = Position(
-            origin, Stage(row["to_state"]), row["ramp_bps"], row["at"], row["sequence"]
+            origin,
+            Stage(row["to_state"]),
+            row["ramp_bps"],
+            row["at"],
+            row["sequence"],
+            Trigger(row["trigger"]),
         )  # fmt: skip
     return dict(sorted(found.items()))
 
@@ -232,11 +238,6 @@ def undoing(rows: Sequence[Row], strategy: str, reason: str) -> tuple[int, list[
         back = Step(now[name].origin, now[name].stage, before, now[name].ramp_bps, row["from_ramp_bps"], reason)
         steps.append(replace(back, metrics={"undoes_row_hash": row["row_hash"]}))
     return transition, steps
-
-
-def params_hash(params: Mapping[str, Any]) -> str:
-    """SHA-256 of a family's parameters."""
-    return sha256_of(params)
 
 
 def _columns(step: Step) -> dict[str, Any]:

@@ -1,0 +1,188 @@
+"""From a cycle's evidence to a strategy that trades on paper; every hand-over refused when it is broken."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from openclaw_pipelines.contracts.lifecycle import Stage
+from openclaw_pipelines.contracts.time import day_start
+from openclaw_pipelines.domain.lifecycle.hand_over import (
+    EvidenceAbsentError,
+    EvidenceFailedError,
+    EvidenceStaleError,
+    InvalidComparisonError,
+    ParametersChangedError,
+    Today,
+)
+from openclaw_pipelines.resources.promotion import DeploymentBook, deploy_cycle
+from openclaw_pipelines.resources.timetable import due_of
+
+from .conftest import CYCLE, DAY_ONE, HOLDOUT_END, SLOT, TODAY, candidate, plant
+
+
+def test_a_deployed_candidate_trades_a_day(deployed: Callable[..., Any]) -> None:
+    """The strategy is in the configuration with provenance, is due, and its day runs through the runner."""
+    trading, (name,) = deployed()
+    settings = trading.autopilot.settings()
+    own = settings.strategy(name)
+    assert name == f"{SLOT}_{candidate()['params_hash'][:8]}_20250510"
+    assert settings.provenance[f"strategies.{name}.canary_bps"] == "deployment"
+    assert (own.own.canary_bps, own.own.paused, own.own.enabled) == (2500, False, True)
+    assert (own.own.start_day.isoformat(), own.own.interval, own.symbols) == (
+        DAY_ONE,
+        "1h",
+        settings.strategy(SLOT).symbols,
+    )
+    assert dict(own.params) == json.loads(candidate()["params"])
+    assert due_of(trading.autopilot, name, day_start("2025-05-12")).first == day_start(DAY_ONE).replace(hour=1)
+    report = trading.run(name, DAY_ONE)
+    assert report.taken == 24
+    assert trading.rows("autopilot_fills", name).height > 0
+    assert trading.rows("autopilot_ticks", name)["deployment_id"][0].startswith(f"{name}@")
+
+
+def test_the_size_on_paper_is_the_first_ramp(deployed: Callable[..., Any]) -> None:
+    """A quarter of what the same parameters trade at full size, up to one lot."""
+    trading, (name,) = deployed()
+    trading.strategy("whole", **{**trading.tree["strategies"][SLOT], "params": {**json.loads(candidate()["params"])}})
+    trading.run(name, DAY_ONE)
+    trading.run("whole", DAY_ONE)
+    quarter, whole = (
+        trading.rows("autopilot_decisions", one)
+        .filter(status="approved", action="enter")
+        .sort("tick_at")
+        .row(0, named=True)
+        for one in (name, "whole")
+    )
+    assert (quarter["tick_at"], quarter["symbol"]) == (whole["tick_at"], whole["symbol"])
+    assert float(quarter["approved_qty"] / whole["approved_qty"]) == pytest.approx(0.25, rel=0.01)
+
+
+def test_twice_is_once(deployed: Callable[..., Any]) -> None:
+    trading, _ = deployed()
+    before = DeploymentBook(trading.autopilot).rows()
+    assert deploy_cycle(trading.autopilot, CYCLE, TODAY, as_of=HOLDOUT_END) == []
+    assert DeploymentBook(trading.autopilot).rows() == before
+    assert [row["to_state"] for row in before] == ["validated", "paper"]
+    assert {row["transition"] for row in before} == {1}
+
+
+def test_one_per_channel_and_each_once(deployed: Callable[..., Any]) -> None:
+    first, second = candidate(), candidate(stop_atr=2.0)
+    trading, names = deployed(
+        [("efficient", first), ("efficient", second), ("growth", first), ("conservative", second)]
+    )
+    assert len(names) == 2
+    assert set(names) <= set(trading.autopilot.settings().strategies)
+
+
+def test_a_candidate_whose_gate_fails_makes_room(desk: Callable[..., Any]) -> None:
+    trading, first, second = desk("asked"), candidate(), candidate(stop_atr=2.0)
+    plant(trading, [("efficient", first), ("efficient", second)])
+    change(
+        trading,
+        "UPDATE gate_results SET measured = 3 WHERE gate = 'holdout_trades' AND params_hash = ?",
+        first["params_hash"],
+    )
+    made = deploy_cycle(trading.autopilot, CYCLE, TODAY, as_of=HOLDOUT_END)
+    assert [own.origin.params_hash for own in made] == [second["params_hash"]]
+
+
+def change(trading: Any, sql: str, *params: Any) -> None:
+    with trading.store.write("research") as con:
+        con.execute(sql, list(params))
+
+
+@pytest.mark.parametrize(
+    ("sql", "error", "said"),
+    [
+        pytest.param("DELETE FROM factory_cycles", EvidenceAbsentError, "the cycle is not stored", id="no cycle"),
+        pytest.param("UPDATE shortlist SET status = 'below_floor'", EvidenceAbsentError, "a candidate", id="no candidate"),
+        pytest.param("DELETE FROM replays", EvidenceAbsentError, "its replay", id="no replay"),
+        pytest.param(
+            "DELETE FROM parity_reports WHERE comparison = 'sweep_replay'", EvidenceAbsentError, "parity sweep_replay",
+            id="no parity report",
+        ),
+        pytest.param("DELETE FROM gate_results WHERE gate = 'no_lookahead'", EvidenceAbsentError, "gate no_lookahead", id="no gate"),
+        pytest.param("UPDATE parity_reports SET code_version = 'old'", EvidenceStaleError, "code old", id="other code"),
+        pytest.param("UPDATE parity_reports SET bars_hash = 'old'", EvidenceStaleError, "bars old", id="other bars"),
+        pytest.param(
+            "UPDATE gate_results SET required = '>= 3' WHERE gate = 'holdout_trades'", EvidenceStaleError, ">= 3",
+            id="a looser requirement",
+        ),
+        pytest.param(
+            "UPDATE parity_reports SET right_contract = 'd'", InvalidComparisonError, "cannot be compared",
+            id="two contracts under a passing verdict",
+        ),
+        pytest.param(
+            "UPDATE parity_reports SET verdict = 'INVALID_COMPARISON'", InvalidComparisonError, "cannot be compared",
+            id="invalid comparison",
+        ),
+        pytest.param(
+            "UPDATE parity_reports SET right_hash = 'k' WHERE comparison = 'replay_stepping'", EvidenceFailedError,
+            "STATE_MACHINE", id="unequal sides under a passing verdict",
+        ),
+        pytest.param("UPDATE parity_reports SET verdict = 'REDUCTION_ORDER'", EvidenceFailedError, "REDUCTION_ORDER", id="totals"),
+        pytest.param(
+            "UPDATE gate_results SET measured = 29 WHERE gate = 'holdout_trades'", EvidenceFailedError, "29, >= 30",
+            id="a measure below under a passing flag",
+        ),
+        pytest.param(
+            "UPDATE gate_results SET measured = NULL WHERE gate = 'holdout_trades'", EvidenceFailedError, "undefined",
+            id="an undefined measure",
+        ),
+        pytest.param("UPDATE gate_results SET passed = false", EvidenceFailedError, "gate holdout_trades", id="a failing flag"),
+        pytest.param(
+            "UPDATE shortlist SET params = replace(params, '1.25', '1.5')", ParametersChangedError, "evidence is about",
+            id="other parameters on the shortlist",
+        ),
+        pytest.param(
+            "UPDATE replays SET params = replace(params, '1.25', '1.5')", ParametersChangedError, "evidence is about",
+            id="other parameters in the replay",
+        ),
+        pytest.param(
+            "UPDATE factory_cycles SET state = 'blocked', blocked_by = 'top_symbol_share'", EvidenceFailedError,
+            "top_symbol_share", id="a blocked cycle",
+        ),
+    ],
+)  # fmt: skip
+def test_broken_evidence_deploys_nothing(desk: Callable[..., Any], sql: str, error: type[Exception], said: str) -> None:
+    trading = desk("asked")
+    plant(trading)
+    change(trading, sql)
+    with pytest.raises(error, match=said):
+        deploy_cycle(trading.autopilot, CYCLE, TODAY, as_of=HOLDOUT_END)
+    assert DeploymentBook(trading.autopilot).rows() == []
+    assert not Path(trading.folder, "data", "deployments.yaml").exists()
+
+
+def test_a_gate_that_is_required_now_was_never_measured(desk: Callable[..., Any]) -> None:
+    trading = desk("asked")
+    plant(trading)
+    stricter = Today(TODAY.code_version, TODAY.bars_hashes, {**TODAY.gates, "finer_candles": ">= 0.5"})
+    with pytest.raises(EvidenceAbsentError, match="gate finer_candles"):
+        deploy_cycle(trading.autopilot, CYCLE, stricter, as_of=HOLDOUT_END)
+
+
+def test_what_the_slot_sets_holds_for_the_deployed(deployed: Callable[..., Any]) -> None:
+    """Limits, costs and lists as they stood; also an override of one symbol, which beats a strategy's own."""
+    changes = {
+        "symbols": {"BTC/USDT:USDT": {"risk": {"max_order_notional": "123.45"}}},
+        "strategies": {
+            SLOT: {"risk": {"max_order_notional": "777.5"}, "costs": {"slippage_bps": "3.5"}, "deny": ["SOL/USDT"]}
+        },
+    }
+    trading, (name,) = deployed(**changes)
+    own, slot = (trading.autopilot.settings().strategy(one) for one in (name, SLOT))
+    assert own.symbol_limits == slot.symbol_limits
+    assert {str(limits.max_order_notional) for limits in own.symbol_limits.values()} == {"123.45", "777.5"}
+    assert (own.costs, own.own.deny) == (slot.costs, ["SOL/USDT"])
+
+
+def test_stages(deployed: Callable[..., Any]) -> None:
+    trading, (name,) = deployed()
+    position = DeploymentBook(trading.autopilot).position(name)
+    assert (position.stage, position.ramp_bps, position.since) == (Stage.PAPER, 2500, HOLDOUT_END)
