@@ -46,7 +46,7 @@ class CycleContractError(ContractError):
 class RunContract:
     """What besides its parameters decides a run. `window` names its days, `bars_hash` covers them with the warm-up.
 
-    start: row of the bars at which trading begins. limits_hash: of LIMITS[S] and ACCOUNT_LIMITS[1].
+    start: row of the bars at which trading begins. limits_hash: of LIMITS[S], ACCOUNT_LIMITS[1] and INSTRUMENT[S].
     """
 
     code_version: str
@@ -87,12 +87,13 @@ def costs_payload(costs: Costs) -> dict[str, Any]:
     return asdict(costs)
 
 
-def limits_hash(limits: Records, account_limits: Records) -> str:
-    """SHA-256 of the limits; the account's slippage is the cost model's and left out."""
+def limits_hash(limits: Records, account_limits: Records, instruments: Records) -> str:
+    """SHA-256 of limits and instruments; the account's slippage is the cost model's and left out."""
     own = account_limits.copy()
     own.slippage_rate = 0
     digest = hashlib.sha256(np.ascontiguousarray(limits).tobytes())
     digest.update(np.ascontiguousarray(own).tobytes())
+    digest.update(np.ascontiguousarray(instruments).tobytes())
     return digest.hexdigest()
 
 
