@@ -1,0 +1,223 @@
+"""Given signals and whole sweeps against vectorbt and raptorbt: bars per second and core, after the trades are equal.
+
+    python benchmarks/sweep.py [--quick]
+
+PEERS_PYTHON names the interpreter of the peers' environment (`make bench` sets it); without it the ratios are null. The
+last line is JSON.
+
+Task A, signals given: one symbol of one-minute bars; entries and exits from two averages, fixed quantity, a stop of one
+percent, fees, slippage. Out come equity at every bar, drawdown and trades. Task B, bars to scalars: rows of two averages
+each, on an account with every limit checked; out come return, drawdown and trades of every row. All on one core. In
+both a decision on a close fills at the next open. Then the size that a factory asks for: 5,000 rows over 500,000 bars,
+for the memory it takes beyond the bars.
+"""
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import tempfile
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from replay import LATER, Peer, timed
+
+from openclaw_pipelines.kernel.bars import Bars
+from openclaw_pipelines.kernel.batches import ema
+from openclaw_pipelines.kernel.instruments import Instrument
+from openclaw_pipelines.kernel.layout import new_account_limits
+from openclaw_pipelines.kernel.params import params_record, stack_params
+from openclaw_pipelines.kernel.replay import Costs, replay
+from openclaw_pipelines.kernel.result import closed_trades
+from openclaw_pipelines.kernel.sweep import sweep
+from openclaw_pipelines.kernel.sweep_signals import score_signals
+from openclaw_pipelines.resources.market.simulated import SimulatedMarket
+
+PEERS = {"vectorbt": "peer_sweep_vectorbt.py", "raptorbt": "peer_sweep_raptorbt.py"}
+SYMBOL = "BTC/USDT:USDT"
+START = datetime(2024, 1, 1, tzinfo=UTC)
+SIGNAL_SPANS = (60, 240)
+FASTS, SLOWS = (20, 30, 40, 60, 80), (120, 180, 240, 360)
+WARM_UP = 2_000
+ROUNDS = 5
+COSTS = Costs(fee_bps=Decimal(4), slippage_bps=Decimal(1))
+TASK = {"capital": 1_000_000.0, "fees": 0.0004, "slippage": 0.0001}
+STOP = 0.01
+NEAR = 2e-4
+"""Prices may differ by this part: a stop hangs on the close at the decision here, on the fill in the peers."""
+
+Fill = tuple[int, str, float]
+
+
+def minutes(count: int) -> pl.DataFrame:
+    """Bars of the embedded market, its few missing minutes closed up: the peers know no holes."""
+    market = SimulatedMarket(seed=7)
+    parts, at = [], START
+    end = START + timedelta(minutes=count + count // 100)
+    while at < end:
+        until = min(at + timedelta(days=30), end)
+        parts.append(market.candles(SYMBOL, "1m", at, until, LATER))
+        at = until
+    frame = pl.concat(parts).select("ts", "symbol", "open", "high", "low", "close", "volume").head(count)
+    stamps = pl.datetime_range(START, START + timedelta(minutes=count - 1), "1m", time_unit="us", eager=True)
+    # nor do they know bars without trades
+    return frame.with_columns(stamps.alias("ts"), pl.col("volume").clip(lower_bound=1e-6))
+
+
+def as_bars(frame: pl.DataFrame) -> Bars:
+    """The project's bars, one cent the price unit."""
+    spec = Instrument(symbol=SYMBOL, price_unit=Decimal("0.01"), lot=Decimal("0.001"), max_leverage=10)
+    return Bars.from_frame(frame, interval="1m", instruments=[spec])
+
+
+def crosses(frame: pl.DataFrame) -> pl.DataFrame:
+    """The bars with signals of task A."""
+    closes = frame["close"].to_numpy()
+    above = ema(closes, SIGNAL_SPANS[0]) > ema(closes, SIGNAL_SPANS[1])
+    changed = np.zeros(closes.size, np.bool_)
+    changed[WARM_UP:] = above[WARM_UP:] != above[WARM_UP - 1 : -1]
+    return frame.with_columns(entry=pl.Series(changed & above), exit=pl.Series(changed & ~above))
+
+
+def fills_of(trades: pl.DataFrame) -> list[Fill]:
+    """Fills of closed trades, entry and exit in turns."""
+    fills: list[Fill] = []
+    for trade in trades.sort("entry_at").iter_rows(named=True):
+        fills.append((int(trade["entry_at"].timestamp()), "buy", float(trade["entry_price"])))
+        fills.append((int(trade["exit_at"].timestamp()), "sell", float(trade["exit_price"])))
+    return fills
+
+
+def same_fills(ours: list[Fill], theirs: list[Fill]) -> tuple[int, int]:
+    """How many fills agree in bar, side and price, of how many."""
+    agreed = sum(
+        a[:2] == b[:2] and abs(a[2] - b[2]) <= NEAR * a[2] for a, b in zip(ours, theirs, strict=False)
+    )
+    return agreed, max(len(ours), len(theirs))
+
+
+def against_peers(name: str, work: int, frame: pl.DataFrame, task: dict[str, Any], ours: Any, rounds: int) -> Any:
+    """Every engine once cold, then in turns; prints a table and returns the ratios of the medians."""
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        bars, given = Path(folder) / "bars.parquet", Path(folder) / "task.json"
+        frame.with_columns(ts=pl.col("ts").dt.epoch("s")).write_parquet(bars)
+        given.write_text(json.dumps({**TASK, **task, "bars": str(bars)}), encoding="utf-8")
+        python, running = os.environ.get("PEERS_PYTHON"), {}
+        for peer_name, script in PEERS.items() if python else ():
+            running[peer_name] = peer = Peer(str(python), script, given)
+            stack.enter_context(peer.process)
+            stack.callback(peer.process.terminate)
+        seconds: dict[str, list[float]] = {"openclaw": [], **{peer: [] for peer in running}}
+        fills: dict[str, list[Fill]] = {}
+        for _ in range(rounds + 1):
+            spent, found = timed(ours)
+            seconds["openclaw"].append(spent)
+            for peer_name, peer in running.items():
+                spent, fills[peer_name] = peer.run()
+                seconds[peer_name].append(spent)
+    own = fills_of(found())
+    print(f"\n{name}: {len(own)} fills compared")
+    ratios = {}
+    mine = statistics.median(seconds["openclaw"][1:])
+    for engine, spent in seconds.items():
+        middle = statistics.median(spent[1:])
+        agreed, of = same_fills(own, fills[engine]) if engine in fills else (len(own), len(own))
+        print(f"  {engine:10} {work / middle / 1e6:10.1f} M/s warm  {work / spent[0] / 1e6:10.1f} M/s cold"
+              f"   fills equal {agreed} of {of}")  # fmt: skip
+        ratios[engine] = (round(middle / mine, 1), agreed == of)
+    return ratios, work / mine
+
+
+def task_signals(frame: pl.DataFrame, bars: Bars, rounds: int) -> Any:
+    """Task A."""
+    given = crosses(frame)
+    entries, exits = given["entry"].to_numpy().copy(), given["exit"].to_numpy().copy()
+
+    def ours() -> Any:
+        run = score_signals(
+            bars, entries, exits, stop_loss=STOP, costs=COSTS, qty=Decimal(1), capital=Decimal(1_000_000)
+        )
+        return lambda: run.trades
+
+    return against_peers("Task A, signals given", len(bars.times), given, {"kind": "signals", "stop": STOP}, ours, rounds)
+
+
+def rows_of(pairs: list[tuple[int, int]], **more: Any) -> Any:
+    """Parameter rows of two averages."""
+    own = {"adx_threshold": 0.0, "stop_atr": 0.0, "target_atr": 0.0, "trail_atr": 0.0, "allow_short": False,
+           "entry_window_bars": 1, "position_bps": 2_000, **more}  # fmt: skip
+    return stack_params([params_record("ema_trend", {"ema_fast": f, "ema_slow": s, **own}, 60) for f, s in pairs])
+
+
+def all_limits() -> dict[str, Any]:
+    """Every limit of the account looked at, none so tight that it changes a trade."""
+    account = new_account_limits()
+    account.max_daily_loss_bps, account.max_drawdown_bps, account.max_leverage_bps = 9_000, 9_900, 50_000
+    account.max_open_positions, account.price_buffer_bps = 5, 50
+    return {"account_limits": account, "capital": Decimal(1_000_000), "start": WARM_UP}
+
+
+def task_sweep(frame: pl.DataFrame, bars: Bars, rounds: int) -> Any:
+    """Task B."""
+    pairs = [(fast, slow) for fast in FASTS for slow in SLOWS]
+    rows = rows_of(pairs)
+
+    def ours() -> Any:
+        found = sweep(bars, rows, COSTS, threads=1, **all_limits())
+        assert found.tallies.trades.min() > 0
+
+        def trades() -> pl.DataFrame:
+            return closed_trades(bars, replay(bars, rows.view(np.recarray)[0], COSTS, **all_limits()).events)
+
+        return trades
+
+    task = {"kind": "sweep", "rows": pairs, "warm_up": WARM_UP, "shown": 0}
+    return against_peers("Task B, bars to scalars", len(bars.times) * len(pairs), frame, task, ours, rounds)
+
+
+def factory_size(bars: Bars, n_rows: int) -> dict[str, Any]:
+    """Many rows over all bars: rows x bars per second and core, and memory beyond the bars."""
+    rng = np.random.default_rng(1)
+    fast, slow = rng.choice(FASTS, n_rows).tolist(), rng.choice(SLOWS, n_rows).tolist()
+    rows = np.concatenate([
+        rows_of([pair], stop_atr=float(rng.uniform(4, 12)), trail_atr=float(rng.choice([0.0, 15.0])),
+                adx_threshold=float(rng.uniform(0, 15)), allow_short=True)
+        for pair in zip(fast, slow, strict=True)
+    ])  # fmt: skip
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    seconds, found = timed(lambda: sweep(bars, rows, COSTS, threads=1, **all_limits()))
+    grown_mb = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1_024
+    rate = n_rows * len(bars.times) / seconds
+    trades = int(found.tallies.trades.sum())
+    print(f"\n{n_rows:,} rows x {len(bars.times):,} bars: {rate / 1e6:.1f} M/s, {trades:,} trades, {grown_mb:.0f} MB")
+    return {"rows_bars_per_s_core": round(rate), "peak_mb_beyond_bars": round(grown_mb), "hash": found.content_hash}
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description="Given signals and sweeps, compared with peers.")
+    parser.add_argument("--quick", action="store_true", help="few bars and rows, to see that it works")
+    quick = parser.parse_args().quick
+    frame = minutes(30_000 if quick else 500_000)
+    bars = as_bars(frame)
+    part = frame.head(100_000)
+    signals, signal_rate = task_signals(frame, bars, 2 if quick else ROUNDS)
+    swept, sweep_rate = task_sweep(part, as_bars(part), 2 if quick else ROUNDS)
+    figures: dict[str, Any] = {}
+    for name, ratios in (("signals", signals), ("sweep", swept)):
+        figures |= {f"{name}_vs_{peer}": ratios.get(peer, (None,))[0] for peer in PEERS}
+    equal = [same for ratios in (signals, swept) for _, same in ratios.values()]
+    figures |= {"signals_bars_per_s": round(signal_rate), "sweep_rows_bars_per_s": round(sweep_rate)}
+    figures |= factory_size(bars, 50 if quick else 5_000)
+    figures["trades_equal"] = all(equal) if os.environ.get("PEERS_PYTHON") else None
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()
