@@ -14,6 +14,7 @@ COMMANDS = {
     "demo": f"{_HOME}.run:demo",
     "web": f"{_HOME}.run:web",
     "ticker": f"{_HOME}.run:ticker",
+    "factory": f"{_HOME}.factory:factory",
     "status": f"{_HOME}.status:status",
     "explain": f"{_HOME}.explain:explain",
     "verify": f"{_HOME}.verify:verify",
@@ -23,6 +24,10 @@ COMMANDS = {
     "market": f"{_HOME}.data:market",
     "approve": f"{_HOME}.approvals:approve",
     "decline": f"{_HOME}.approvals:decline",
+    "deployments": f"{_HOME}.promotion:deployments",
+    "promote": f"{_HOME}.promotion:promote",
+    "demote": f"{_HOME}.promotion:demote",
+    "rollback": f"{_HOME}.promotion:rollback",
 }
 """Command -> where it is; imported only when called, so that `openclaw --help` is quick."""
 

@@ -8,9 +8,13 @@ import dagster as dg
 
 from openclaw_pipelines.assets.autopilot import autopilot_assets
 from openclaw_pipelines.assets.evaluation import evaluation_assets
+from openclaw_pipelines.assets.factory import factory_assets
+from openclaw_pipelines.assets.lifecycle import lifecycle_assets
 from openclaw_pipelines.assets.market import market_assets
 from openclaw_pipelines.assets.partitions import daily
 from openclaw_pipelines.checks.autopilot import autopilot_checks
+from openclaw_pipelines.checks.factory import factory_checks
+from openclaw_pipelines.checks.lifecycle import lifecycle_checks
 from openclaw_pipelines.checks.market import market_checks
 from openclaw_pipelines.jobs import jobs
 from openclaw_pipelines.resources.shells import resources
@@ -31,8 +35,14 @@ def build_defs(*, resource_overrides: Mapping[str, Any] | None = None) -> dg.Def
     """
     days = daily(load_settings())
     return dg.Definitions(
-        assets=[*market_assets(days), *autopilot_assets(days), *evaluation_assets(days)],
-        asset_checks=[*market_checks(days), *autopilot_checks(days)],
+        assets=[
+            *market_assets(days),
+            *autopilot_assets(days),
+            *evaluation_assets(days),
+            *factory_assets(),
+            *lifecycle_assets(days),
+        ],
+        asset_checks=[*market_checks(days), *autopilot_checks(days), *factory_checks(), *lifecycle_checks(days)],
         jobs=list(jobs()),
         schedules=SCHEDULES,
         sensors=SENSORS,

@@ -11,12 +11,17 @@ import dagster as dg
 INSTRUMENTS = "instruments_refresh"
 MARKET_LIVE = "market_live"
 MARKET_DAY = "market_day"
+MARKET_HISTORY = "market_history"
 CYCLE = "autopilot_cycle_job"
 CYCLE_LIVE = "autopilot_live"
 EVALUATION = "evaluation"
 REPORT = "report"
+LIFECYCLE = "lifecycle"
+FACTORY_SWEEP = "factory_sweep"
+FACTORY = "factory_cycle"
 
 CYCLE_ASSETS = ("universe_snapshots", "proposals", "decisions", "orders", "fills", "positions", "equity")
+FACTORY_ASSETS = ("shortlist", "replays", "parity_reports", "gate_results", "deployments")
 MAX_RUNTIME_SECONDS = "3600"
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "WARNING"}}}}
@@ -39,10 +44,22 @@ def jobs() -> tuple[Any, ...]:
             dg.AssetSelection.assets("candles", "funding_rates", "features"),
             "A whole day of market data, with its data-quality checks and features.",
         ),
+        _job(
+            MARKET_HISTORY,
+            dg.AssetSelection.assets("candles", "funding_rates"),
+            "Days that only the factory reads: market data with its data-quality checks, without features.",
+        ),
         _job(CYCLE_LIVE, cycle.without_checks(), "The ticks that are due now."),
         _job(CYCLE, cycle, "Every tick of the day, with the ledger checks."),
         _job(EVALUATION, dg.AssetSelection.assets("outcomes", "metrics"), "Outcomes that have matured, and metrics."),
         _job(REPORT, dg.AssetSelection.assets("daily_report"), "The page of the day."),
+        _job(LIFECYCLE, dg.AssetSelection.assets("lifecycle_reviews"), "Gates and rotation of deployed strategies."),
+        _job(FACTORY_SWEEP, dg.AssetSelection.assets("sweep_results"), "The shards of a cycle's sweep."),
+        _job(
+            FACTORY,
+            dg.AssetSelection.assets(*FACTORY_ASSETS),
+            "From a finished sweep to a deployment on paper, or to the check that blocks it.",
+        ),
     )
 
 

@@ -1,0 +1,179 @@
+"""The strategy factory: sweep by shard, shortlist, replays, parity, gates and deployment of one cycle.
+
+A cycle is a partition; its key is made from its contract. A blocked cycle materializes what it found and stops at the
+blocking check of the asset that found it. The rules are in `domain.factory` and `domain.selection`.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from openclaw_pipelines.assets.metadata import markdown_table, spec_metadata
+from openclaw_pipelines.assets.partitions import day_and_strategy
+from openclaw_pipelines.domain.factory.search import SHARD_KEYS
+from openclaw_pipelines.resources.autopilot import Autopilot
+
+GROUP = "factory"
+CYCLES = "factory_cycles"
+cycles = dg.DynamicPartitionsDefinition(name=CYCLES)
+"""Identifiers of cycles. Keys are added and never deleted."""
+shards = dg.StaticPartitionsDefinition(list(SHARD_KEYS))
+"""Every sweep has the same shards, so that its page reads as done or not."""
+cycle_by_shard = dg.MultiPartitionsDefinition({"cycle": cycles, "shard": shards})
+_REPORT = ("comparison", "sample", "verdict", "params", "finding", "report_hash")
+TABLES_OF = {
+    "sweep_results": "sweep_results",
+    "shortlist": "shortlist",
+    "replays": "replays",
+    "parity_reports": "parity_reports",
+    "gate_results": "gate_results",
+    "deployments": "deployments",
+}
+
+
+def factory_assets() -> list[dg.AssetsDefinition]:
+    """Assets of the factory layer."""
+    return [*finding_assets(), *proving_assets()]
+
+
+def finding_assets() -> list[dg.AssetsDefinition]:
+    """What finds candidates on the train days."""
+    every_shard = dg.AssetDep("sweep_results", partition_mapping=dg.MultiToSingleDimensionPartitionMapping("cycle"))
+
+    @dg.asset(
+        partitions_def=cycle_by_shard,
+        deps=["candles", "funding_rates", "instruments"],
+        **_common("sweep_results", {"numba", "duckdb"}),
+    )
+    def sweep_results(context: dg.AssetExecutionContext, autopilot: dg.ResourceParam[Autopilot]) -> None:
+        """Every parameter row of a shard over the train days; a shard that is stored is not run again."""
+        from openclaw_pipelines.resources.factory.cycle import open_cycle
+
+        opened: dict[str, Any] = {}
+        for key in sorted(context.partition_keys):
+            cycle_id, shard = day_and_strategy(key)
+            cycle = opened.get(cycle_id) or open_cycle(autopilot, cycle_id)
+            opened[cycle_id] = cycle
+            context.add_asset_metadata(shard_metadata(cycle, shard, _say(context)), partition_key=key)
+
+    @dg.asset(partitions_def=cycles, deps=[every_shard], **_common("shortlist", {"python", "duckdb"}))
+    def shortlist(context: dg.AssetExecutionContext, autopilot: dg.ResourceParam[Autopilot]) -> None:
+        """The best rows per channel, and the incumbent they must beat by a written floor."""
+        from openclaw_pipelines.resources.factory.cycle import open_cycle
+        from openclaw_pipelines.resources.factory.listing import list_rows, shortlist_frame
+
+        for cycle_id in context.partition_keys:
+            listed = list_rows(open_cycle(autopilot, cycle_id))
+            frame = shortlist_frame(autopilot, cycle_id).drop("measures")
+            _add(
+                context, cycle_id, frame, candidates=len(listed.chosen), state=listed.state.value, reason=listed.reason
+            )
+
+    return [sweep_results, shortlist]
+
+
+def proving_assets() -> list[dg.AssetsDefinition]:
+    """What proves candidates, and deploys those that hold."""
+    every_shard = dg.AssetDep("sweep_results", partition_mapping=dg.MultiToSingleDimensionPartitionMapping("cycle"))
+
+    @dg.asset(partitions_def=cycles, deps=["shortlist"], **_common("replays", {"numba", "duckdb"}))
+    def replays(context: dg.AssetExecutionContext, autopilot: dg.ResourceParam[Autopilot]) -> None:
+        """Candidates replayed with full events on train, holdout, stressed costs and finer candles; a random sample."""
+        from openclaw_pipelines.resources.factory.cycle import reopen_cycle
+        from openclaw_pipelines.resources.factory.replaying import replay_candidates
+
+        for cycle_id in context.partition_keys:
+            cycle, changed = reopen_cycle(autopilot, cycle_id)
+            rows = replay_candidates(cycle, _say(context))
+            shown = ("variant", "family", "interval", "net", "trades", "max_drawdown", "params_hash", "content_hash")
+            frame = pl.DataFrame([{name: row[name] for name in shown} for row in rows], infer_schema_length=None)
+            _add(context, cycle_id, frame, contract_changed=", ".join(changed) or "no")
+
+    @dg.asset(partitions_def=cycles, deps=[replays, every_shard], **_common("parity_reports", {"numba", "duckdb"}))
+    def parity_reports(context: dg.AssetExecutionContext, autopilot: dg.ResourceParam[Autopilot]) -> None:
+        """Sweep against replay, replay against single steps: equal to the last bit, or where they first differ."""
+        from openclaw_pipelines.resources.factory.comparing import compare_cycle
+        from openclaw_pipelines.resources.factory.cycle import reopen_cycle
+
+        for cycle_id in context.partition_keys:
+            reports = compare_cycle(*reopen_cycle(autopilot, cycle_id), _say(context))
+            frame = pl.DataFrame(
+                [
+                    {
+                        "comparison": own.comparison.value, "sample": own.sample, "verdict": own.found.verdict.value,
+                        "params": own.params_hash[:12], "finding": own.sentence, "report_hash": own.hash[:12],
+                    }
+                    for own in reports
+                ],
+                schema=dict.fromkeys(_REPORT, pl.String),
+            )  # fmt: skip
+            _add(context, cycle_id, frame, differing=sum(not own.passed for own in reports))
+
+    @dg.asset(partitions_def=cycles, deps=[parity_reports, replays], **_common("gate_results", {"python", "duckdb"}))
+    def gate_results(context: dg.AssetExecutionContext, autopilot: dg.ResourceParam[Autopilot]) -> None:
+        """What each candidate showed against what is required, on days it was not chosen on."""
+        from openclaw_pipelines.resources.factory.cycle import open_cycle
+        from openclaw_pipelines.resources.factory.judging import judge_cycle
+
+        for cycle_id in context.partition_keys:
+            judged = judge_cycle(open_cycle(autopilot, cycle_id), _say(context))
+            rows = [
+                {"params": own.candidate.params_hash[:12], **vars(gate)} for own in judged for gate in own.gates
+            ]  # fmt: skip
+            frame = pl.DataFrame(rows, infer_schema_length=None)
+            _add(context, cycle_id, frame, passed=sum(own.verdict.passed for own in judged))
+
+    @dg.asset(partitions_def=cycles, deps=[gate_results], **_common("deployments", {"python", "duckdb"}))
+    def deployments(context: dg.AssetExecutionContext, autopilot: dg.ResourceParam[Autopilot]) -> None:
+        """The validated candidates on paper, after every piece of evidence was looked at again; or nothing, and why."""
+        from openclaw_pipelines.resources.factory.deploying import deploy
+
+        for cycle_id in context.partition_keys:
+            done = deploy(autopilot, cycle_id)
+            frame = pl.DataFrame(done.rows, infer_schema_length=None)
+            _add(context, cycle_id, frame, state=done.state, reason=done.reason)
+
+    return [replays, parity_reports, gate_results, deployments]
+
+
+def shard_metadata(cycle: Any, shard: str, say: Callable[[str], Any]) -> dict[str, Any]:
+    """Run a shard, or find it stored, and describe it."""
+    from openclaw_pipelines.resources.factory.sweeping import best_rows, run_shard
+
+    report = run_shard(cycle, shard, say)
+    rate = {} if report.rate is None else {"rows_x_bars_x_symbols_per_second": report.rate}
+    return {
+        "dagster/partition_row_count": report.rows,
+        "skipped_combinations": report.skipped,
+        "content_hash": report.content_hash,
+        "seconds": report.seconds,
+        "resumed": report.resumed,
+        **rate,
+        "best_rows": markdown_table(best_rows(cycle.cycle_id, cycle, shard)),
+    }
+
+
+def _common(asset: str, kinds: set[str]) -> dict[str, Any]:
+    return {
+        "group_name": GROUP,
+        "kinds": kinds,
+        "metadata": spec_metadata(TABLES_OF[asset]),
+        "backfill_policy": dg.BackfillPolicy.single_run(),
+    }
+
+
+def _say(context: dg.AssetExecutionContext) -> Callable[[str], None]:
+    def say(text: str) -> None:
+        context.log.info(text)
+
+    return say
+
+
+def _add(context: dg.AssetExecutionContext, key: str, frame: pl.DataFrame, **facts: Any) -> None:
+    kept = {name: value for name, value in facts.items() if value is not None}
+    context.add_asset_metadata(
+        {"dagster/partition_row_count": frame.height, "rows": markdown_table(frame, rows=60), **kept},
+        partition_key=key,
+    )
