@@ -15,7 +15,7 @@ export DAGSTER_HOME ?= $(DATA_DIR)/dagster
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test lint format bench lock clean
+.PHONY: help setup demo factory up test lint format bench lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -32,6 +32,9 @@ $(INSTALLED): requirements.lock pyproject.toml
 
 demo: $(INSTALLED) ## Live through a week of the embedded market and say what to look at
 	$(BIN)/openclaw demo
+
+factory: $(INSTALLED) ## One cycle of the strategy factory on the embedded market, to its verdict
+	$(BIN)/openclaw factory run --allow-blocked
 
 up: $(INSTALLED) ## Guarded web UI and daemon on 127.0.0.1:3000 (PORT=...)
 	$(BIN)/openclaw web --port $(PORT)

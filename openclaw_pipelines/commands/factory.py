@@ -21,8 +21,9 @@ def factory() -> None:
 @factory.command()
 @click.option("--recipe", help="Recipe of the configuration; the first one unless given.")
 @click.option("--cycle", "cycle_id", help="Go on with this stored cycle.")
+@click.option("--allow-blocked", is_flag=True, help="Exit code 0 for a blocked cycle too: it came to its verdict.")
 @json_option
-def run(recipe: str | None, cycle_id: str | None, *, as_json: bool) -> None:
+def run(recipe: str | None, cycle_id: str | None, *, allow_blocked: bool, as_json: bool) -> None:
     """Run a whole cycle. Exit code 1 and the gate's name where it is blocked."""
     import logging
     from dataclasses import asdict
@@ -51,7 +52,8 @@ def run(recipe: str | None, cycle_id: str | None, *, as_json: bool) -> None:
         click.echo(f"  the cycle's assets           `make up`, then http://127.0.0.1:{PORT}/asset-groups (factory)")
         click.echo("  how to read the gates        docs/factory.md")
         click.echo("  every cycle                  .venv/bin/openclaw factory status")
-    done.require_selection()
+    if not allow_blocked:
+        done.require_selection()
 
 
 @factory.command()
@@ -114,9 +116,8 @@ def _shortlist(done: "Outcome") -> Any:
     made = table("Shortlist", "channel", "rank", "family", "score", "status", "why", "parameters", right=("score",))
     for row in done.shortlist:
         score = "-" if row["score"] is None else f"{row['score']:.5f}"
-        made.add_row(
-            row["channel"], str(row["rank"]), row["family"], score, row["status"], row["reason"], row["params_hash"][:12]
-        )  # fmt: skip
+        named = (row["channel"], str(row["rank"]), row["family"], score, row["status"], row["reason"])
+        made.add_row(*named, row["params_hash"][:12])
     return made
 
 
