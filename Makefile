@@ -63,7 +63,7 @@ bench: $(INSTALLED) .peers/.installed ## Benchmarks; peers for comparison live i
 
 # `pip install uv` first. The lock names no host; hashes bind every file.
 lock: ## Resolve requirements.lock anew
-	uv pip compile pyproject.toml --extra dev --generate-hashes --no-emit-index-url --no-header --no-strip-extras -o requirements.lock
+	uv pip compile pyproject.toml --extra dev --universal --generate-hashes --no-emit-index-url --no-header --no-strip-extras -o requirements.lock
 
 clean: ## Remove caches and build products; the store, Dagster's instance and .venv stay
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
