@@ -66,10 +66,8 @@ def deploy_cycle(autopilot: Autopilot, cycle_id: str, today: Today, *, as_of: da
         settings = autopilot.settings()
         slot = settings.strategy(str(evidence.cycle["strategy_config_id"]))
         origins = list(_chosen(evidence, today, slot))
-        running = {
-            (own.origin.slot, own.origin.params_hash) for own in book.positions().values() if own.stage in TRADING
-        }
         known = book.positions()
+        running = {(own.origin.slot, own.origin.params_hash) for own in known.values() if own.stage in TRADING}
         fresh = [own for own in origins if (own.slot, own.params_hash) not in running]
         first_ramp = min(settings.config.lifecycle.ramps_bps)
         steps = [step for own in fresh for step in _steps(own, known, first_ramp)]

@@ -37,9 +37,7 @@ class PaperGateError(LedgerError):
 class NotFlatError(LedgerError):
     """A strategy with open positions or orders cannot be retired: nobody would close them."""
 
-    template = (
-        "{strategy} still holds positions or orders. It is paused; retire it when its own rules have closed them."
-    )
+    template = "{strategy} still holds positions or orders. Retire it when its own rules have closed them."
     fields = ("strategy",)
 
 

@@ -93,7 +93,8 @@ def stressed_net(
     own_fee = autopilot.settings().strategy(ledger.strategy).costs.taker_fee_bps
     fee = max(fees) if own_fee is None else own_fee / 10_000
     closing = curve[-1]["gross_exposure"] * (slippage_bps / 10_000 + fee)
-    return (curve[-1]["equity"] - first - closing).quantize(Decimal("1E-8"))
+    net: Decimal = curve[-1]["equity"] - first - closing
+    return net.quantize(Decimal("1E-8"))
 
 
 def _stressed(policy: Policy, slippage_bps: Decimal) -> Policy:

@@ -50,15 +50,15 @@ def test_the_size_on_paper_is_the_first_ramp(deployed: Callable[..., Any]) -> No
     trading.strategy("whole", **{**trading.tree["strategies"][SLOT], "params": {**json.loads(candidate()["params"])}})
     trading.run(name, DAY_ONE)
     trading.run("whole", DAY_ONE)
-    quarter, whole = (
-        trading.rows("autopilot_decisions", one)
-        .filter(status="approved", action="enter")
-        .sort("tick_at")
-        .row(0, named=True)
-        for one in (name, "whole")
-    )
+    quarter, whole = (first_entry(trading, one) for one in (name, "whole"))
     assert (quarter["tick_at"], quarter["symbol"]) == (whole["tick_at"], whole["symbol"])
-    assert float(quarter["approved_qty"] / whole["approved_qty"]) == pytest.approx(0.25, rel=0.01)
+    lot = trading.store.query("market", "SELECT lot FROM instruments WHERE symbol = ?", [whole["symbol"]])["lot"][0]
+    assert abs(whole["approved_qty"] / 4 - quarter["approved_qty"]) < lot
+
+
+def first_entry(trading: Any, strategy: str) -> dict[str, Any]:
+    rows = trading.rows("autopilot_decisions", strategy).filter(status="approved", action="enter")
+    return rows.sort("tick_at", "symbol").row(0, named=True)
 
 
 def test_twice_is_once(deployed: Callable[..., Any]) -> None:
@@ -96,59 +96,52 @@ def change(trading: Any, sql: str, *params: Any) -> None:
         con.execute(sql, list(params))
 
 
+GATE = "UPDATE gate_results SET {} WHERE gate = 'holdout_trades'"
+REPORT = "UPDATE parity_reports SET {}"
+OTHER = "SET params = replace(params, '1.25', '1.5')"
+ABSENT, STALE, INVALID, FAILED = (
+    EvidenceAbsentError,
+    EvidenceStaleError,
+    InvalidComparisonError,
+    EvidenceFailedError,
+)
+
+
 @pytest.mark.parametrize(
     ("sql", "error", "said"),
     [
-        pytest.param("DELETE FROM factory_cycles", EvidenceAbsentError, "the cycle is not stored", id="no cycle"),
-        pytest.param("UPDATE shortlist SET status = 'below_floor'", EvidenceAbsentError, "a candidate", id="no candidate"),
-        pytest.param("DELETE FROM replays", EvidenceAbsentError, "its replay", id="no replay"),
+        pytest.param("DELETE FROM factory_cycles", ABSENT, "the cycle is not stored", id="no cycle"),
+        pytest.param("UPDATE shortlist SET status = 'below_floor'", ABSENT, "a candidate", id="no candidate"),
+        pytest.param("DELETE FROM replays", ABSENT, "its replay", id="no replay"),
         pytest.param(
-            "DELETE FROM parity_reports WHERE comparison = 'sweep_replay'", EvidenceAbsentError, "parity sweep_replay",
-            id="no parity report",
+            "DELETE FROM parity_reports WHERE comparison = 'sweep_replay'",
+            ABSENT,
+            "parity sweep_replay",
+            id="no report",
         ),
-        pytest.param("DELETE FROM gate_results WHERE gate = 'no_lookahead'", EvidenceAbsentError, "gate no_lookahead", id="no gate"),
-        pytest.param("UPDATE parity_reports SET code_version = 'old'", EvidenceStaleError, "code old", id="other code"),
-        pytest.param("UPDATE parity_reports SET bars_hash = 'old'", EvidenceStaleError, "bars old", id="other bars"),
+        pytest.param("DELETE FROM gate_results WHERE gate = 'no_lookahead'", ABSENT, "gate no_lookahead", id="no gate"),
+        pytest.param(REPORT.format("code_version = 'old'"), STALE, "code old", id="other code"),
+        pytest.param(REPORT.format("bars_hash = 'old'"), STALE, "bars old", id="other bars"),
+        pytest.param(GATE.format("required = '>= 3'"), STALE, ">= 3", id="a looser requirement"),
         pytest.param(
-            "UPDATE gate_results SET required = '>= 3' WHERE gate = 'holdout_trades'", EvidenceStaleError, ">= 3",
-            id="a looser requirement",
-        ),
-        pytest.param(
-            "UPDATE parity_reports SET right_contract = 'd'", InvalidComparisonError, "cannot be compared",
-            id="two contracts under a passing verdict",
+            REPORT.format("right_contract = 'd'"), INVALID, "cannot be compared", id="two contracts, verdict equal"
         ),
         pytest.param(
-            "UPDATE parity_reports SET verdict = 'INVALID_COMPARISON'", InvalidComparisonError, "cannot be compared",
-            id="invalid comparison",
+            REPORT.format("verdict = 'INVALID_COMPARISON'"), INVALID, "cannot be compared", id="invalid comparison"
         ),
+        pytest.param(REPORT.format("right_hash = 'k'"), FAILED, "STATE_MACHINE", id="unequal sides, verdict equal"),
+        pytest.param(REPORT.format("differing = '[1]'"), FAILED, "STATE_MACHINE", id="differences, verdict equal"),
+        pytest.param(REPORT.format("verdict = 'REDUCTION_ORDER'"), FAILED, "REDUCTION_ORDER", id="totals"),
+        pytest.param(GATE.format("measured = 29"), FAILED, "29, >= 30", id="below, flag passed"),
+        pytest.param(GATE.format("measured = NULL"), FAILED, "undefined", id="undefined, flag passed"),
+        pytest.param(GATE.format("passed = false"), FAILED, "gate holdout_trades", id="above, flag failed"),
+        pytest.param(f"UPDATE shortlist {OTHER}", ParametersChangedError, "evidence is about", id="listed parameters"),
+        pytest.param(f"UPDATE replays {OTHER}", ParametersChangedError, "evidence is about", id="replayed parameters"),
         pytest.param(
-            "UPDATE parity_reports SET right_hash = 'k' WHERE comparison = 'replay_stepping'", EvidenceFailedError,
-            "STATE_MACHINE", id="unequal sides under a passing verdict",
-        ),
-        pytest.param("UPDATE parity_reports SET verdict = 'REDUCTION_ORDER'", EvidenceFailedError, "REDUCTION_ORDER", id="totals"),
-        pytest.param(
-            "UPDATE gate_results SET measured = 29 WHERE gate = 'holdout_trades'", EvidenceFailedError, "29, >= 30",
-            id="a measure below under a passing flag",
-        ),
-        pytest.param(
-            "UPDATE gate_results SET measured = NULL WHERE gate = 'holdout_trades'", EvidenceFailedError, "undefined",
-            id="an undefined measure",
-        ),
-        pytest.param("UPDATE gate_results SET passed = false", EvidenceFailedError, "gate holdout_trades", id="a failing flag"),
-        pytest.param(
-            "UPDATE shortlist SET params = replace(params, '1.25', '1.5')", ParametersChangedError, "evidence is about",
-            id="other parameters on the shortlist",
-        ),
-        pytest.param(
-            "UPDATE replays SET params = replace(params, '1.25', '1.5')", ParametersChangedError, "evidence is about",
-            id="other parameters in the replay",
-        ),
-        pytest.param(
-            "UPDATE factory_cycles SET state = 'blocked', blocked_by = 'top_symbol_share'", EvidenceFailedError,
-            "top_symbol_share", id="a blocked cycle",
+            "UPDATE factory_cycles SET state = 'blocked', blocked_by = 'too_few'", FAILED, "too_few", id="blocked cycle"
         ),
     ],
-)  # fmt: skip
+)
 def test_broken_evidence_deploys_nothing(desk: Callable[..., Any], sql: str, error: type[Exception], said: str) -> None:
     trading = desk("asked")
     plant(trading)

@@ -1,0 +1,62 @@
+"""`lifecycle_reviews`: once a day every deployed strategy is judged, and moves by what it showed on paper."""
+
+import dagster as dg
+import polars as pl
+
+from openclaw_pipelines.assets.metadata import markdown_table, spec_metadata
+from openclaw_pipelines.assets.partitions import STRATEGIES, same_day
+from openclaw_pipelines.resources.autopilot import Autopilot
+from openclaw_pipelines.resources.promotion import DeploymentBook, review_day
+
+GROUP = "factory"
+RULE_COLUMNS = {
+    "strategy": pl.String, "rule": pl.String, "measured": pl.Float64, "required": pl.String, "holds": pl.Boolean,
+    "sample_size": pl.Int64, "reason": pl.String,
+}  # fmt: skip
+
+
+def lifecycle_assets(days: dg.DailyPartitionsDefinition) -> list[dg.AssetsDefinition]:
+    """Assets of the lifecycle."""
+
+    @dg.asset(
+        deps=[dg.AssetDep("equity", partition_mapping=same_day())],
+        group_name=GROUP,
+        kinds={"python", "duckdb"},
+        partitions_def=days,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        metadata=spec_metadata("deployments"),
+    )
+    def lifecycle_reviews(context: dg.AssetExecutionContext, autopilot: dg.ResourceParam[Autopilot]) -> None:
+        """Gates and rotation rules of every deployed strategy at the end of the day, and the moves that follow."""
+        for day in sorted(context.partition_keys):
+            know_strategies(context.instance, autopilot)
+            done = review_day(autopilot, day)
+            moves = [
+                {name: row[name] for name in ("strategy_config_id", "from_state", "to_state", "ramp_bps", "reason")}
+                for row in done.rows
+            ]
+            rules = [
+                (own.strategy, rule.name, rule.measured, rule.required, rule.holds, rule.sample_size, rule.reason)
+                for own in done.judged
+                for rule in (*own.gates, *own.rotation)
+            ]
+            context.add_asset_metadata(
+                {
+                    "as_of": dg.MetadataValue.timestamp(done.as_of),
+                    "judged": len(done.judged),
+                    "moves": markdown_table(pl.DataFrame(moves, infer_schema_length=None)),
+                    "rules": markdown_table(pl.DataFrame(rules, schema=RULE_COLUMNS, orient="row"), rows=200),
+                },
+                partition_key=day,
+            )
+
+    return [lifecycle_reviews]
+
+
+def know_strategies(instance: dg.DagsterInstance, autopilot: Autopilot) -> list[str]:
+    """Make every deployed strategy a partition; returns the new ones."""
+    found = set(DeploymentBook(autopilot).positions()) & set(autopilot.settings().strategies)
+    missing = sorted(found - set(instance.get_dynamic_partitions(STRATEGIES)))
+    if missing:
+        instance.add_dynamic_partitions(STRATEGIES, missing)
+    return missing
