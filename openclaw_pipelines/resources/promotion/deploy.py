@@ -71,7 +71,7 @@ def deploy_cycle(autopilot: Autopilot, cycle_id: str, today: Today, *, as_of: da
         fresh = [own for own in origins if (own.slot, own.params_hash) not in running]
         first_ramp = min(settings.config.lifecycle.ramps_bps)
         steps = [step for own in fresh for step in _steps(own, known, first_ramp)]
-        book.commit(steps, trigger=Trigger.CYCLE, actor="factory", at=as_of)
+        book.commit(steps, trigger=Trigger.CYCLE, actor="factory", at=_known_at(evidence, fresh, known, as_of))
     _refuse_another_deployment(autopilot, fresh)
     return [book.position(own.strategy) for own in fresh]
 
@@ -156,6 +156,15 @@ def hash_of(family: str, values: dict[str, Any], interval: str) -> str:
 def _first_day_after(holdout_end: datetime) -> datetime:
     """00:00Z at which paper begins: no bar of it was part of the cycle."""
     return floor_to(holdout_end - timedelta(microseconds=1), DAY) + DAY
+
+
+def _known_at(
+    evidence: CycleEvidence, origins: Sequence[Origin], known: dict[str, Position], as_of: datetime
+) -> datetime:
+    """The end of the holdout, since the choice rests on nothing later; a second deployment of the same is of now."""
+    holdout_end: datetime = evidence.cycle["holdout_end"]
+    again = any(own.strategy in known for own in origins)
+    return as_of if again else min(as_of, holdout_end)
 
 
 def _steps(origin: Origin, known: dict[str, Position], ramp_bps: int) -> list[Step]:
