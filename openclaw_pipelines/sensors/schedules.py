@@ -7,7 +7,7 @@ import dagster as dg
 
 from openclaw_pipelines.assets.market import LIVE_TAG
 from openclaw_pipelines.contracts.time import DAY
-from openclaw_pipelines.jobs import CYCLE, EVALUATION, INSTRUMENTS, MARKET_DAY, MARKET_LIVE, REPORT
+from openclaw_pipelines.jobs import CYCLE, EVALUATION, INSTRUMENTS, LIFECYCLE, MARKET_DAY, MARKET_LIVE, REPORT
 from openclaw_pipelines.resources.timetable import market_day
 from openclaw_pipelines.settings import load_settings
 
@@ -62,6 +62,13 @@ def report_each_hour(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRe
         yield dg.RunRequest(run_key=f"{_time(context):%Y%m%dT%H}:{day}", partition_key=day)
 
 
+@dg.schedule(job_name=LIFECYCLE, cron_schedule="50 0 * * *", execution_timezone="UTC")
+def review_each_day(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    """Judge every deployed strategy as of the end of yesterday, once its recorded ticks were replayed."""
+    day = f"{_time(context) - DAY:%Y-%m-%d}"
+    return dg.RunRequest(run_key=day, partition_key=day)
+
+
 def _days(at: datetime) -> list[str]:
     yesterday = [f"{at - DAY:%Y-%m-%d}"] if at.hour < MATURING_HOURS else []
     return [*yesterday, f"{at:%Y-%m-%d}"]
@@ -85,4 +92,5 @@ SCHEDULES = [
     check_ledger_day,
     evaluate_each_hour,
     report_each_hour,
+    review_each_day,
 ]
