@@ -4,7 +4,7 @@ The layers run one after another as jobs on the persistent instance, so every ru
 pages of the web UI afterwards. Recorded ticks stay as they are: doing it again verifies and adds nothing.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -128,8 +128,10 @@ def _slices(partitions: Sequence[str], wanted: Iterable[str]) -> Iterator[tuple[
             run = []
 
 
-def run_layer(defs: "dg.Definitions", instance: "dg.DagsterInstance", layer: Layer) -> None:
-    """Execute one layer in this process.
+def run_layer(
+    defs: "dg.Definitions", instance: "dg.DagsterInstance", layer: Layer, run_config: Mapping[str, Any] | None = None
+) -> None:
+    """Execute one layer in this process; only warnings are printed unless `run_config` says otherwise.
 
     Raises:
         LayerFailedError: a step of it failed.
@@ -138,7 +140,7 @@ def run_layer(defs: "dg.Definitions", instance: "dg.DagsterInstance", layer: Lay
 
     tags = {} if layer.first is None else {RANGE_START: layer.first, RANGE_END: layer.last or layer.first}
     result = defs.resolve_job_def(layer.job).execute_in_process(
-        instance=instance, tags=tags, raise_on_error=False, run_config=QUIET
+        instance=instance, tags=tags, raise_on_error=False, run_config=run_config or QUIET
     )
     if not result.success:
         raise _failure(layer, result)

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from openclaw_pipelines.contracts.errors import ConfigError, OpenclawError
-from openclaw_pipelines.contracts.research import CycleState
+from openclaw_pipelines.contracts.research import Channel, CycleState
 from openclaw_pipelines.demo import Layer, LayerFailedError, run_layer
 
 if TYPE_CHECKING:
@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
     from openclaw_pipelines.resources.autopilot import Autopilot
     from openclaw_pipelines.resources.factory.cycle import Cycle
+
+
+CHANNELS = [channel.value for channel in Channel]
+SILENT = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+"""Run configuration: a blocking check is a verdict that is printed in full, not an error for the terminal."""
 
 
 class NoRecipeError(ConfigError):
@@ -144,17 +149,25 @@ def outcome(autopilot: "Autopilot", cycle_id: str) -> Outcome:
         "SELECT sum(trials) AS n FROM trial_counts WHERE family IN "
         "(SELECT DISTINCT family FROM trial_counts WHERE cycle_id = ?)"
     )[0]["n"]
+    listed = sorted(
+        rows("SELECT * EXCLUDE (params) FROM shortlist WHERE cycle_id = ?"),
+        key=lambda row: (CHANNELS.index(row["channel"]), row["rank"]),
+    )
+    order = [row["params_hash"] for row in listed]
     return Outcome(
         cycle_id, cycle["recipe"], cycle["state"], cycle["blocked_by"], cycle["reason"],
         (cycle["train_start"], cycle["train_end"]), (cycle["holdout_start"], cycle["holdout_end"]),
         int(trials["trials"] or 0), int(trials["skipped"] or 0), int(ever or 0),
         max((row["rate"] for row in shards if row["rate"] is not None), default=None),
         sweep_hash(cycle_id, shards) if shards else None,
-        rows("SELECT * EXCLUDE (params) FROM shortlist WHERE cycle_id = ? ORDER BY channel, rank"),
+        listed,
         rows("SELECT * FROM parity_reports WHERE cycle_id = ? ORDER BY sample DESC, comparison, params_hash"),
-        rows("SELECT * FROM gate_results WHERE cycle_id = ? ORDER BY params_hash, position"),
+        sorted(
+            rows("SELECT * FROM gate_results WHERE cycle_id = ?"),
+            key=lambda row: (order.index(row["params_hash"]), row["position"]),
+        ),
         rows(
-            "SELECT strategy_config_id, to_state, ramp_bps, params_hash, at FROM deployments WHERE cycle_id = ? "
+            "SELECT strategy_config_id, to_state, ramp_bps, params_hash, \"at\" FROM deployments WHERE cycle_id = ? "
             "ORDER BY sequence"
         ),
     )  # fmt: skip
@@ -172,4 +185,4 @@ def cycles(autopilot: "Autopilot") -> list[dict[str, Any]]:
 
 def _run(defs: "dg.Definitions", instance: "dg.DagsterInstance", layer: Layer, progress: Callable[[str], Any]) -> None:
     progress(layer.says)
-    run_layer(defs, instance, layer)
+    run_layer(defs, instance, layer, SILENT)

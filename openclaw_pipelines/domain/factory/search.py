@@ -177,7 +177,7 @@ class Search:
 
 def sobol(space: Space, size: int, seed: int) -> list[dict[str, Value]]:
     """The first `size` scrambled Sobol points of a space."""
-    from scipy.stats import qmc  # type: ignore[import-untyped]  # scipy ships no types
+    from scipy.stats import qmc
 
     bits = max(size - 1, 0).bit_length()  # whole powers of two are balanced; fewer are a prefix of them
     drawn = qmc.Sobol(len(space.dimensions), scramble=True, rng=np.random.default_rng(seed)).random_base2(bits)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from openclaw_pipelines.contracts.canonical import decimal_text
 from openclaw_pipelines.contracts.research import Channel
 
 
@@ -77,7 +78,7 @@ def eligible(row: Row, floors: Floors) -> str | None:
     if row.trades < floors.least_trades:
         return f"{row.trades} closed trades are fewer than {floors.least_trades}"
     if row.net <= 0:
-        return f"it made {row.net:f}"
+        return f"it made {decimal_text(row.net)}"
     if row.liquidations:
         return f"{row.liquidations} of its positions were liquidated"
     return None if row.sharpe_day is not None else "its daily returns have no deviation"
