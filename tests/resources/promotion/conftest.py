@@ -25,14 +25,16 @@ GATES = {
     "no_lookahead": (0.0, "0 columns"),
 }
 TODAY = Today("code", frozenset({"bars"}), {name: required for name, (_, required) in GATES.items()})
+EARNING = {"channel_entry": 24, "channel_exit": 12, "volume_ratio": 0.0, "stop_atr": 3.0, "atr_length": 4}
+"""A breakout that loses on the first day of the embedded market and has earned by the end of the second."""
 COMPARISONS = ("sweep_replay", "replay_stepping")
 
 
-def candidate(**changes: Any) -> dict[str, Any]:
-    """Parameters of the momentum family with every default, as the factory stores them, and their hash."""
-    record = params_record("momentum", {**PARAMS, **changes}, 3600)
+def candidate(family: str = "momentum", **changes: Any) -> dict[str, Any]:
+    """Parameters of a family with every default, as the factory stores them, and their hash."""
+    record = params_record(family, {**(PARAMS if family == "momentum" else {}), **changes}, 3600)
     values = json.dumps(params_values(record), sort_keys=True, separators=(",", ":"))
-    return {"family": "momentum", "params": values, "params_hash": params_hash(record)}
+    return {"family": family, "params": values, "params_hash": params_hash(record)}
 
 
 def plant(trading: Any, found: list[tuple[str, dict[str, Any]]] | None = None, **cycle: Any) -> None:
