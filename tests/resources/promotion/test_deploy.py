@@ -1,11 +1,13 @@
 """From a cycle's evidence to a strategy that trades on paper; every hand-over refused when it is broken."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from planted_cycle import CYCLE, DAY_ONE, HOLDOUT_END, SLOT, TODAY, candidate, plant
 
 from openclaw_pipelines.contracts.lifecycle import Stage
 from openclaw_pipelines.contracts.time import day_start
@@ -20,7 +22,7 @@ from openclaw_pipelines.domain.lifecycle.hand_over import (
 from openclaw_pipelines.resources.promotion import DeploymentBook, deploy_cycle
 from openclaw_pipelines.resources.timetable import due_of
 
-from .conftest import CYCLE, DAY_ONE, HOLDOUT_END, SLOT, TODAY, candidate, plant
+from ..conftest import open_desk
 
 
 def test_a_deployed_candidate_trades_a_day(deployed: Callable[..., Any]) -> None:
@@ -96,6 +98,14 @@ def change(trading: Any, sql: str, *params: Any) -> None:
         con.execute(sql, list(params))
 
 
+@pytest.fixture(scope="module")
+def bench(history: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """One desk for all broken evidence: nothing of it is ever deployed."""
+    folder = tmp_path_factory.mktemp("bench")
+    shutil.copytree(history, folder / "data")
+    return open_desk(folder, {})
+
+
 GATE = "UPDATE gate_results SET {} WHERE gate = 'holdout_trades'"
 REPORT = "UPDATE parity_reports SET {}"
 OTHER = "SET params = replace(params, '1.25', '1.5')"
@@ -142,8 +152,10 @@ ABSENT, STALE, INVALID, FAILED = (
         ),
     ],
 )
-def test_broken_evidence_deploys_nothing(desk: Callable[..., Any], sql: str, error: type[Exception], said: str) -> None:
-    trading = desk("asked")
+def test_broken_evidence_deploys_nothing(bench: Any, sql: str, error: type[Exception], said: str) -> None:
+    trading = bench
+    for table in ("factory_cycles", "shortlist", "replays", "parity_reports", "gate_results"):
+        change(trading, f"DELETE FROM {table}")
     plant(trading)
     change(trading, sql)
     with pytest.raises(error, match=said):

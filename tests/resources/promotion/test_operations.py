@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from planted_cycle import CYCLE, DAY_ONE, DAY_TWO, EARNING, HOLDOUT_END, TODAY, candidate, day_end, live, plant
 
 from openclaw_pipelines.contracts.time import day_start
 from openclaw_pipelines.domain.lifecycle.log import (
@@ -29,7 +30,6 @@ from openclaw_pipelines.resources.promotion.examination import examine_log
 from openclaw_pipelines.resources.promotion.operations import FullSizeError, NotFlatError, PaperGateError
 
 from ..conftest import open_desk
-from .conftest import CYCLE, DAY_ONE, DAY_TWO, EARNING, HOLDOUT_END, TODAY, candidate, day_end, live, plant
 
 EASY = {"least_profit_factor": "0", "largest_drawdown_bps": 10_000}
 """Gates that two days with few closed trades can pass; what a stressed replay makes stays as it is."""
@@ -139,7 +139,7 @@ def test_a_losing_day_promotes_nothing_and_an_operator_cannot_go_round(one: tupl
         "profit_factor",
         "net_at_20_bps_slippage",
     ]
-    with pytest.raises(PaperGateError, match="profit_factor is undefined, required >= 0. No closed trades"):
+    with pytest.raises(PaperGateError, match=r"profit_factor is undefined, required >= 0\. No closed trades"):
         promote(trading.autopilot, name, as_of=day_end(DAY_ONE))
     assert stage(trading, name) == ("paper", 2_500)
 

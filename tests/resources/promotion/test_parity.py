@@ -5,13 +5,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from planted_cycle import DAY_ONE, DAY_TWO, SLOT, candidate, cycle_row, plant, report_row
 
 from openclaw_pipelines.contracts.schema import TABLES
 from openclaw_pipelines.resources.promotion import gpu_trust, paper_parity, record_paper_parity
 from openclaw_pipelines.resources.promotion.examination import examine_paper
 from openclaw_pipelines.resources.store import insert
-
-from .conftest import DAY_ONE, DAY_TWO, SLOT, _cycle, _report, candidate, plant
 
 OWN = f"strategy_config_id = '{SLOT}'"
 
@@ -101,7 +100,7 @@ def test_a_gpu_is_trusted_after_three_cycles_that_agreed(desk: Callable[..., Any
 
 
 def compare(trading: Any, cycle_id: str, **changes: Any) -> None:
-    own = {"cycle_id": cycle_id, "recorded_at": _cycle()["updated_at"], "params_hash": candidate()["params_hash"]}
-    row = {**own, **_report("cpu_gpu"), **changes}
+    own = {"cycle_id": cycle_id, "recorded_at": cycle_row()["updated_at"], "params_hash": candidate()["params_hash"]}
+    row = {**own, **report_row("cpu_gpu"), **changes}
     with trading.store.write("research") as con:
         insert(con, "parity_reports", TABLES["parity_reports"].frame([row]))
