@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
+from openclaw_pipelines.assets.factory_pictures import pictures
 from openclaw_pipelines.assets.metadata import markdown_table, spec_metadata
 from openclaw_pipelines.assets.partitions import day_and_strategy
 from openclaw_pipelines.domain.factory.search import SHARD_KEYS
@@ -57,6 +58,9 @@ def finding_assets() -> list[dg.AssetsDefinition]:
             cycle = opened.get(cycle_id) or open_cycle(autopilot, cycle_id)
             opened[cycle_id] = cycle
             context.add_asset_metadata(shard_metadata(cycle, shard, _say(context)), partition_key=key)
+        shown = {cycle_id: pictures(autopilot, cycle_id, "sweep_results") for cycle_id in opened}
+        for key in context.partition_keys:
+            context.add_asset_metadata(shown[day_and_strategy(key)[0]], partition_key=key)
 
     @dg.asset(partitions_def=cycles, deps=[every_shard], **_common("shortlist", {"python", "duckdb"}))
     def shortlist(context: dg.AssetExecutionContext, autopilot: dg.ResourceParam[Autopilot]) -> None:
@@ -68,8 +72,9 @@ def finding_assets() -> list[dg.AssetsDefinition]:
             listed = list_rows(open_cycle(autopilot, cycle_id))
             frame = shortlist_frame(autopilot, cycle_id).drop("measures")
             _add(
-                context, cycle_id, frame, candidates=len(listed.chosen), state=listed.state.value, reason=listed.reason
-            )
+                context, cycle_id, frame, candidates=len(listed.chosen), state=listed.state.value, reason=listed.reason,
+                **pictures(autopilot, cycle_id, "shortlist"),
+            )  # fmt: skip
 
     return [sweep_results, shortlist]
 
@@ -89,7 +94,8 @@ def proving_assets() -> list[dg.AssetsDefinition]:
             rows = replay_candidates(cycle, _say(context))
             shown = ("variant", "family", "interval", "net", "trades", "max_drawdown", "params_hash", "content_hash")
             frame = pl.DataFrame([{name: row[name] for name in shown} for row in rows], infer_schema_length=None)
-            _add(context, cycle_id, frame, contract_changed=", ".join(changed) or "no")
+            _add(context, cycle_id, frame, contract_changed=", ".join(changed) or "no",
+                 **pictures(autopilot, cycle_id, "replays"))  # fmt: skip
 
     @dg.asset(partitions_def=cycles, deps=[replays, every_shard], **_common("parity_reports", {"numba", "duckdb"}))
     def parity_reports(context: dg.AssetExecutionContext, autopilot: dg.ResourceParam[Autopilot]) -> None:
@@ -109,7 +115,8 @@ def proving_assets() -> list[dg.AssetsDefinition]:
                 ],
                 schema=dict.fromkeys(_REPORT, pl.String),
             )  # fmt: skip
-            _add(context, cycle_id, frame, differing=sum(not own.passed for own in reports))
+            _add(context, cycle_id, frame, differing=sum(not own.passed for own in reports),
+                 **pictures(autopilot, cycle_id, "parity_reports"))  # fmt: skip
 
     @dg.asset(partitions_def=cycles, deps=[parity_reports, replays], **_common("gate_results", {"python", "duckdb"}))
     def gate_results(context: dg.AssetExecutionContext, autopilot: dg.ResourceParam[Autopilot]) -> None:
@@ -123,7 +130,8 @@ def proving_assets() -> list[dg.AssetsDefinition]:
                 {"params": own.candidate.params_hash[:12], **vars(gate)} for own in judged for gate in own.gates
             ]  # fmt: skip
             frame = pl.DataFrame(rows, infer_schema_length=None)
-            _add(context, cycle_id, frame, passed=sum(own.verdict.passed for own in judged))
+            _add(context, cycle_id, frame, passed=sum(own.verdict.passed for own in judged),
+                 **pictures(autopilot, cycle_id, "gate_results"))  # fmt: skip
 
     @dg.asset(partitions_def=cycles, deps=[gate_results], **_common("deployments", {"python", "duckdb"}))
     def deployments(context: dg.AssetExecutionContext, autopilot: dg.ResourceParam[Autopilot]) -> None:
@@ -133,7 +141,8 @@ def proving_assets() -> list[dg.AssetsDefinition]:
         for cycle_id in context.partition_keys:
             done = deploy(autopilot, cycle_id)
             frame = pl.DataFrame(done.rows, infer_schema_length=None)
-            _add(context, cycle_id, frame, state=done.state, reason=done.reason)
+            _add(context, cycle_id, frame, state=done.state, reason=done.reason,
+                 **pictures(autopilot, cycle_id, "deployments"))  # fmt: skip
 
     return [replays, parity_reports, gate_results, deployments]
 

@@ -31,6 +31,7 @@ def run(recipe: str | None, cycle_id: str | None, *, allow_blocked: bool, as_jso
     from openclaw_pipelines.commands.instance import open_instance
     from openclaw_pipelines.factory import run_cycle
     from openclaw_pipelines.resources.autopilot import open_autopilot
+    from openclaw_pipelines.resources.factory.reporting import write_cycle_report
 
     if recipe is not None and cycle_id is not None:
         raise click.UsageError("a stored cycle has its recipe; give --recipe or --cycle")
@@ -49,6 +50,7 @@ def run(recipe: str | None, cycle_id: str | None, *, allow_blocked: bool, as_jso
     else:
         show(done)
         click.echo(f"Done in {seconds} s. What to look at:")
+        click.echo(f"  the cycle's report           {write_cycle_report(autopilot, done.cycle_id)}")
         click.echo(f"  the cycle's assets           `make up`, then http://127.0.0.1:{PORT}/asset-groups (factory)")
         click.echo("  how to read the gates        docs/factory.md")
         click.echo("  every cycle                  .venv/bin/openclaw factory status")
@@ -82,6 +84,22 @@ def status(cycle_id: str | None, *, as_json: bool) -> None:
             row["reason"] or "-",
         )  # fmt: skip
     console().print(made)
+
+
+@factory.command()
+@click.option("--cycle", "cycle_id", help="Cycle of the report; the one that moved last unless given.")
+@json_option
+def report(cycle_id: str | None, *, as_json: bool) -> None:
+    """Write a cycle's report as one HTML file and print its path."""
+    from openclaw_pipelines.resources.autopilot import open_autopilot
+    from openclaw_pipelines.resources.factory.reporting import newest_cycle, write_cycle_report
+
+    autopilot = open_autopilot()
+    own = cycle_id or newest_cycle(autopilot)
+    if own is None:
+        raise click.UsageError("no factory cycle is stored yet; run one with `openclaw factory run`")
+    path = str(write_cycle_report(autopilot, own))
+    print_json({"cycle_id": own, "path": path}) if as_json else click.echo(path)
 
 
 def show(done: "Outcome") -> None:

@@ -57,7 +57,7 @@ def equity_plot(equity: pl.DataFrame) -> Draw:
     equity: rows of `autopilot_equity` of one strategy.
     """
     if equity.is_empty():
-        return _nothing("No equity was recorded")
+        return nothing("No equity was recorded")
     at, values = _series(equity.sort("tick_at"), "tick_at", "equity")
     peaks = _running_peaks(values)
     falls = [100 * (value / peak - 1) if peak > 0 else 0.0 for value, peak in zip(values, peaks, strict=True)]
@@ -71,7 +71,7 @@ def equity_plot(equity: pl.DataFrame) -> Draw:
         bottom.plot(at, falls, color=RED, linewidth=1.0)
         bottom.set_ylabel("Drawdown (%)")
         bottom.set_ylim(min(min(falls) * 1.15, -0.05), 0.0)
-        _time_axis(bottom)
+        time_axis(bottom)
 
     return draw
 
@@ -83,7 +83,7 @@ def price_plot(closes: pl.DataFrame, fills: pl.DataFrame) -> Draw:
     fills: its rows of `autopilot_fills`.
     """
     if closes.is_empty():
-        return _nothing("No candles are stored")
+        return nothing("No candles are stored")
     at, values = _series(_thinned(closes.sort("closed_at")), "closed_at", "close")
     marks = [fill for fill in fills.sort("bar_at", "fill_key").to_dicts() if fill["qty"] > 0]
 
@@ -101,7 +101,7 @@ def price_plot(closes: pl.DataFrame, fills: pl.DataFrame) -> Draw:
         axes.set_ylabel("Price (quote)")
         axes.margins(y=0.12)
         _thousands(axes)
-        _time_axis(axes)
+        time_axis(axes)
         _legend_above(axes)
 
     return draw
@@ -124,7 +124,7 @@ def rejects_plot(decisions: pl.DataFrame) -> Draw:
     """
     counts = reject_counts(decisions)
     if not counts:
-        return _nothing("No decision was refused")
+        return nothing("No decision was refused")
 
     def draw(figure: "Figure") -> None:
         from matplotlib.ticker import MaxNLocator
@@ -144,7 +144,7 @@ def outcomes_plot(outcomes: pl.DataFrame) -> Draw:
     """
     cells = outcome_cells(outcomes)
     if not cells:
-        return _nothing("No outcome is scored")
+        return nothing("No outcome is scored")
     symbols = sorted({symbol for symbol, _ in cells})
     horizons = sorted({horizon for _, horizon in cells})
     grid = [[cells.get((symbol, horizon), (float("nan"), 0))[0] for horizon in horizons] for symbol in symbols]
@@ -285,7 +285,9 @@ def _figure(draw: Draw, height_inches: float, style: dict[str, Any]) -> Iterator
         yield figure
 
 
-def _nothing(text: str) -> Draw:
+def nothing(text: str) -> Draw:
+    """A plot that says why there is none."""
+
     def draw(figure: "Figure") -> None:
         figure.text(0.5, 0.5, text, ha="center", va="center", color=MUTED, fontsize=10)
 
@@ -322,7 +324,8 @@ def _running_peaks(values: Sequence[float]) -> list[float]:
     return peaks
 
 
-def _time_axis(axes: "Axes") -> None:
+def time_axis(axes: "Axes") -> None:
+    """Times in UTC along the bottom."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
     locator = AutoDateLocator(minticks=4, maxticks=9)  # type: ignore[no-untyped-call] # matplotlib leaves it untyped

@@ -41,7 +41,7 @@ def trades_table(day: Day) -> Table:
     inside = trades.filter(pl.col("exit_tick_at") > day.data.start, pl.col("exit_tick_at") <= day.data.end)
     return Table(
         "Trades closed on the day",
-        _columns(
+        columns(
             "Symbol", "Side", "Entered", "Exited", "#Held", "#Quantity", "#Entry price", "#Exit price", "#Gross PnL",
             "#Fees", "#Funding", "#Net PnL", "#Net return", "*Why closed",
         ),
@@ -73,7 +73,7 @@ def decisions_table(day: Day) -> Table:
     """The day's decisions with the governor's reasons."""
     return Table(
         "Decisions",
-        _columns(
+        columns(
             "Time", "Symbol", "Action", "Verdict", "*Reason", "#Proposed", "#Approved", "#Price", "#Confidence",
             "*Why it was proposed",
         ),
@@ -104,7 +104,7 @@ def positions_table(day: Day) -> Table:
     """Positions after the day's last tick."""
     return Table(
         "Open positions after the last tick",
-        _columns(
+        columns(
             "Symbol", "Side", "#Quantity", "#Entry price", "#Mark", "#Unrealised PnL", "#Margin", "#Stop",
             "#Trailing stop", "#Target", "#Liquidation", "#Bars held",
         ),
@@ -140,7 +140,7 @@ def outcomes_table(day: Day) -> Table:
     titles = ["Time", "Symbol", "Verdict", *after, "#PnL at the longest", *(["*Note"] if noted else [])]
     return Table(
         "Outcomes of decisions, accepted and refused",
-        _columns(*titles),
+        columns(*titles),
         tuple(_outcome(rows, horizons)[: len(titles)] for rows in by_decision.values()),
         "No outcome of this day's decisions has matured.",
     )
@@ -167,7 +167,7 @@ def metrics_table(day: Day) -> Table:
     names = [name for name in METRICS if ("day", name) in values or ("to_date", name) in values]
     return Table(
         "Metrics",
-        _columns("Metric", "#Day", "#Sample", "#To date", "#Sample"),
+        columns("Metric", "#Day", "#Sample", "#To date", "#Sample"),
         tuple(
             (Cell(text.words(name)), *_metric(values.get(("day", name))), *_metric(values.get(("to_date", name))))
             for name in names
@@ -199,7 +199,7 @@ def glossary_table(data: ReportData, days: Sequence[Day]) -> Table:
     used = {name for rows in rows_of.values() for _, name in rows}
     return Table(
         f"Definitions and sample sizes, {data.day}",
-        _columns("Metric", "Group", "*Definition", "Unit", "*Sample size, day / to date"),
+        columns("Metric", "Group", "*Definition", "Unit", "*Sample size, day / to date"),
         tuple(
             (
                 Cell(text.words(name)),
@@ -236,7 +236,7 @@ def scopes_table(day: Day) -> Table:
     scopes = sorted({scope for scope, name in values if name in _SCOPED}, key=_scope_order)
     return Table(
         "Metrics by horizon and symbol (a dash: nothing to measure)",
-        _columns("Scope", "#Scored", *(f"#{text.words(name.removeprefix('outcome_'))}" for name in names)),
+        columns("Scope", "#Scored", *(f"#{text.words(name.removeprefix('outcome_'))}" for name in names)),
         tuple(
             (
                 Cell(text.words(_scope_words(scope))),
@@ -274,7 +274,7 @@ def checks_table(data: ReportData) -> Table:
     checks = [] if data.checks.is_empty() else data.checks.sort("passed", "asset", "name", "partition").to_dicts()
     return Table(
         "Asset checks",
-        _columns("Result", "Asset", "Check", "Partition", "*Message"),
+        columns("Result", "Asset", "Check", "Partition", "*Message"),
         tuple(
             (
                 Cell("Passed", "gain")
@@ -313,6 +313,6 @@ def _verdict(status: str) -> Cell:
     return Cell(text.words(status), tones.get(status, ""))
 
 
-# a title starts with # for numbers and with * for prose
-def _columns(*titles: str) -> tuple[Column, ...]:
+def columns(*titles: str) -> tuple[Column, ...]:
+    """Heads of columns; a title starts with # for numbers and with * for prose."""
     return tuple(Column(title.lstrip("#*"), title.startswith("#"), title.startswith("*")) for title in titles)

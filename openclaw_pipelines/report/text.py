@@ -115,6 +115,11 @@ def words(name: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def minus(text: str) -> str:
+    """Text with the sign for minus in place of every hyphen, for numbers in plots."""
+    return text.replace("-", _MINUS)
+
+
 def _number(value: Decimal | float | None, pattern: str, *, toned: bool) -> Cell:
     if value is None:
         return Cell(NONE, "muted")

@@ -207,7 +207,7 @@ class Evaluator:
             checks=_checks_frame(checks),
         )
         html = render_daily_report(data)
-        return _written(settings.data_dir / "reports" / f"{day}.html", html), html
+        return replace_file(settings.data_dir / "reports" / f"{day}.html", html), html
 
     def _strategy_report(self, settings: Settings, name: str, day: str) -> StrategyReport:
         rows = self._day_rows(self.ledger(name), day)
@@ -242,7 +242,7 @@ def _funding(rows: dict[str, pl.DataFrame]) -> pl.DataFrame:
     return rows["autopilot_funding_payments"].rename({"bar_at": "funded_at"})
 
 
-def _written(path: Path, text: str) -> Path:
+def replace_file(path: Path, text: str) -> Path:
     """Replace the file in one step, so that a reader never sees half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}.part")
