@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from openclaw_pipelines.contracts.enums import Action
 from openclaw_pipelines.kernel.booking import nearest_adverse, protective_level
 from openclaw_pipelines.kernel.fills import charge_funding, fill_entries, fill_exit, protect_by_profile
-from openclaw_pipelines.kernel.jit import compiled
+from openclaw_pipelines.kernel.jit import compiled, inlined
 from openclaw_pipelines.kernel.layout import BarState, Context, Records, State, Tick
 from openclaw_pipelines.kernel.replay import Setup
 from openclaw_pipelines.kernel.simulate import propose_signal
@@ -36,6 +36,9 @@ _EXIT = int(Action.EXIT)
 _DAY = 86_400
 _NO_PRICE = 2**62
 _ENTER_WORD = 0x0303030303030303  # ENTER in each of eight flags
+
+
+Prices = NDArray[np.int64]
 
 
 class TileBars(NamedTuple):
@@ -141,7 +144,7 @@ def walk(
     return day_index
 
 
-@compiled
+@inlined
 def _next_at(position: Any, bars: TileBars, setup: Setup, scratch: Scratch, s: int, now: int, stepwise: int) -> int:
     """First bar from `now` on that concerns the symbol. A trailing stop is moved on up to the bar before it."""
     n = len(bars.times)
@@ -150,7 +153,7 @@ def _next_at(position: Any, bars: TileBars, setup: Setup, scratch: Scratch, s: i
     if position.pending_action != 0:
         return now
     if position.qty == 0:
-        return _next_entry(scratch.flags, scratch.words, s, now)
+        return _next_entry(scratch.flags[s], scratch.words[s], now)
     if stepwise != 0:
         return now
     context = setup.context
@@ -158,30 +161,33 @@ def _next_at(position: Any, bars: TileBars, setup: Setup, scratch: Scratch, s: i
     if hold > 0:
         entry = now - (bars.times[now] - position.entry_at) // context.interval_seconds
         last = min(n, max(entry + hold - 1, now))
-    return _next_protective(position, bars, scratch.flags, context.instruments[s], s, now, last)
+    return _next_protective(
+        position, bars.low[s], bars.high[s], bars.unusual[s], scratch.flags[s], context.instruments[s], now, last
+    )
 
 
 @compiled
-def _next_entry(flags: NDArray[np.uint8], words: NDArray[np.uint64], s: int, now: int) -> int:
+def _next_entry(flags: NDArray[np.uint8], words: NDArray[np.uint64], now: int) -> int:
     """First bar flagged for entry."""
-    t, n = now, flags.shape[1]
+    t, n = now, len(flags)
     while t < n and t % 8 != 0:
-        if flags[s, t] & ENTER:
+        if flags[t] & ENTER:
             return t
         t += 1
-    word, n_words, mask = t // 8, words.shape[1], np.uint64(_ENTER_WORD)
-    while word < n_words and (words[s, word] & mask) == 0:
+    word, n_words, mask = t // 8, len(words), np.uint64(_ENTER_WORD)
+    while word < n_words and (words[word] & mask) == 0:
         word += 1
     t = max(t, 8 * word)
-    while t < n and not flags[s, t] & ENTER:
+    while t < n and not flags[t] & ENTER:
         t += 1
     return t
 
 
 @compiled
 def _next_protective(
-    position: Any, bars: TileBars, flags: NDArray[np.uint8], instrument: Any, s: int, now: int, last: int
-) -> int:
+    position: Any, lows: Prices, highs: Prices, unusual: NDArray[np.uint8], flags: NDArray[np.uint8], instrument: Any,
+    now: int, last: int,
+) -> int:  # fmt: skip
     """First bar before `last` at which the position may be closed; `last` where there is none.
 
     Whole blocks are passed by their extremes. A block that reaches a level is gone through bar by bar.
@@ -190,35 +196,38 @@ def _next_protective(
     leaves = (LEAVE_LONG | ENTER_SHORT) if side > 0 else (LEAVE_SHORT | ENTER_LONG)
     while t < last:
         end = min(t + BLOCK, last)
-        if end == t + BLOCK and _block_is_quiet(position, bars, flags, instrument, s, t, side, leaves):
+        if (
+            end == t + BLOCK
+            and _block_is_plain(unusual[t:end], flags[t:end], leaves)
+            and _block_is_quiet(position, lows[t:end], highs[t:end], instrument, side)
+        ):
             t = end
             continue
         while t < end:
-            if (flags[s, t] & leaves) | bars.unusual[s, t]:
+            if (flags[t] & leaves) | unusual[t]:
                 return t
-            low, high = bars.low[s, t], bars.high[s, t]
+            low, high = lows[t], highs[t]
             if not _bar_is_quiet(position, instrument, side, low if side > 0 else high, high if side > 0 else low):
                 return t
             t += 1
     return last
 
 
-@compiled
-def _block_is_quiet(
-    position: Any, bars: TileBars, flags: NDArray[np.uint8], instrument: Any, s: int, t: int, side: int, leaves: int
-) -> bool:
-    """Whether no bar of the block concerns the position; then its trailing stop has been moved on."""
-    low, high = bars.low[s, t : t + BLOCK], bars.high[s, t : t + BLOCK]
-    flag, unusual = flags[s, t : t + BLOCK], bars.unusual[s, t : t + BLOCK]
+@inlined
+def _block_is_plain(unusual: NDArray[np.uint8], flags: NDArray[np.uint8], leaves: int) -> bool:
     odd, mask = np.uint8(0), np.uint8(leaves)
     for i in range(BLOCK):
-        odd |= (flag[i] & mask) | unusual[i]
-    if odd != 0:
-        return False
-    lowest, highest = low[0], high[0]
+        odd |= (flags[i] & mask) | unusual[i]
+    return odd == 0
+
+
+@compiled
+def _block_is_quiet(position: Any, lows: Prices, highs: Prices, instrument: Any, side: int) -> bool:
+    """Whether the block reaches no protective level; then its trailing stop has been moved on."""
+    lowest, highest = lows[0], highs[0]
     for i in range(BLOCK):
-        lowest = min(lowest, low[i])
-        highest = max(highest, high[i])
+        lowest = min(lowest, lows[i])
+        highest = max(highest, highs[i])
     before = position.trail_stop
     if position.trail_distance > 0:
         raised = protective_level(highest if side > 0 else lowest, -side * position.trail_distance, instrument)
@@ -248,7 +257,7 @@ def _bar_is_quiet(position: Any, instrument: Any, side: int, adverse: int, favou
     return True
 
 
-@compiled
+@inlined
 def _pass_quietly(
     own: Account, bars: TileBars, context: Context, scratch: Scratch, now: int, at: int, day_index: int
 ) -> int:
@@ -259,11 +268,11 @@ def _pass_quietly(
         position = own.state.positions[s]
         if position.qty != 0:
             if held == 0:
-                worth[now:at] = account.cash
+                _fill(worth[now:at], account.cash)
             held += 1
             _add_worth(worth, bars.close, position, context.instruments[s], s, now, at)
     if held == 0:
-        worth[now:at] = account.equity
+        _fill(worth[now:at], account.equity)
     else:
         _fold_equity(worth, account, own.tally[0], now, at)
     first_day, last_day = (bars.times[now] + interval - 1) // _DAY, (bars.times[at - 1] + interval) // _DAY
@@ -275,7 +284,13 @@ def _pass_quietly(
     return day_index
 
 
-@compiled
+@inlined
+def _fill(worth: Prices, value: int) -> None:
+    for i in range(len(worth)):
+        worth[i] = value
+
+
+@inlined
 def _add_worth(
     worth: NDArray[np.int64], close: NDArray[np.int64], position: Any, instrument: Any, s: int, now: int, at: int
 ) -> None:
@@ -314,7 +329,7 @@ def _fold_equity(worth: NDArray[np.int64], account: Any, tally: Any, now: int, a
     account.peak_equity = peak
 
 
-@compiled
+@inlined
 def _keep_day(own: Account, tick_at: int, equity: int, day_index: int) -> int:
     if tick_at % _DAY != 0:
         return day_index
@@ -322,7 +337,7 @@ def _keep_day(own: Account, tick_at: int, equity: int, day_index: int) -> int:
     return day_index + 1
 
 
-@compiled
+@inlined
 def _take_tick(
     own: Account, bars: TileBars, setup: Setup, given: Given, scratch: Scratch, columns: NDArray[np.float64],
     row_map: NDArray[np.int32], at: int,
@@ -353,7 +368,8 @@ def _take_tick(
     for s in range(len(state.positions)):
         if scratch.next_at[s] == at and scratch.symbols[s].bar_state != _MISSING:
             n = _propose(own, bars, setup, tick, given, scratch, columns, row_map, s, at, n)
-    decide(state, tick, setup.limits, setup.account_limits, context, scratch.proposals, n)
+    if n > 0:
+        decide(state, tick, setup.limits, setup.account_limits, context, scratch.proposals, n)
 
 
 @compiled
@@ -365,7 +381,7 @@ def _keep_events(own: Account, events: Records, n: int) -> None:
     own.kept_count[0] = count + n
 
 
-@compiled
+@inlined
 def _load(symbol: Any, bars: TileBars, s: int, at: int) -> None:
     symbol.open, symbol.high, symbol.low, symbol.close = (
         bars.open[s, at], bars.high[s, at], bars.low[s, at], bars.close[s, at],
@@ -374,7 +390,7 @@ def _load(symbol: Any, bars: TileBars, s: int, at: int) -> None:
     symbol.in_universe, symbol.control = bars.in_universe[s, at], 0
 
 
-@compiled
+@inlined
 def _catch_up(position: Any, bars: TileBars, context: Context, s: int, at: int) -> None:
     """Bring an open position to the end of the bar before `at`."""
     if position.qty != 0:
@@ -383,7 +399,7 @@ def _catch_up(position: Any, bars: TileBars, context: Context, s: int, at: int) 
             position.last_price, position.stale = bars.close[s, at - 1], 0
 
 
-@compiled
+@inlined
 def _fill_concerned(state: State, tick: Tick, setup: Setup, scratch: Scratch, at: int) -> int:
     """The candle rules in the order of `fills.fill_bar`; symbols that are not concerned have nothing to fill."""
     context, events, n = setup.context, scratch.events, 0
@@ -406,7 +422,7 @@ def _fill_concerned(state: State, tick: Tick, setup: Setup, scratch: Scratch, at
     return n
 
 
-@compiled
+@inlined
 def _propose(
     own: Account, bars: TileBars, setup: Setup, tick: Tick, given: Given, scratch: Scratch,
     columns: NDArray[np.float64], row_map: NDArray[np.int32], s: int, at: int, n: int,
