@@ -12,7 +12,8 @@ KEY = f"{DAY_ONE}|{MOMENTUM}"
 def test_every_check_has_a_result_for_every_day_and_strategy(lived: Lived) -> None:
     found = {(own.check_name, own.partition) for own in lived.cycle.get_asset_check_evaluations()}
     days = {f"{day}|{strategy}" for day in (DAY_ONE, DAY_TWO) for strategy in ("breakout_15m", MOMENTUM)}
-    assert found == {(name, key) for name in LEDGER_CHECKS for key in [*days, None]}
+    checks = [*LEDGER_CHECKS, "paper_replay_parity"]
+    assert found == {(name, key) for name in checks for key in [*days, None]}
     assert all(own.passed for own in lived.cycle.get_asset_check_evaluations())
 
 
