@@ -31,9 +31,7 @@ def test_a_share_becomes_a_value(dim: Any, shares: tuple[float, ...], values: tu
     assert tuple(dim.at(share) for share in shares) == values
 
 
-@given(
-    low=st.integers(1, 500), width=st.integers(0, 500), log=st.booleans(), share=st.floats(0, 1, exclude_max=True)
-)
+@given(low=st.integers(1, 500), width=st.integers(0, 500), log=st.booleans(), share=st.floats(0, 1, exclude_max=True))
 @settings(max_examples=60, deadline=None)
 def test_a_value_never_leaves_its_range(low: int, width: int, log: bool, share: float) -> None:
     value = Range("x", int, Decimal(low), Decimal(low + width), log=log).at(share)
