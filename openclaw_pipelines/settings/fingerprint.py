@@ -21,6 +21,7 @@ UNFINGERPRINTED = frozenset(
         "log_level",
         "factory",
         "gates",
+        "lifecycle",
         "lock_timeout_seconds",
         "kill_switch_file",
         "overlay_file",

@@ -4,6 +4,7 @@ import hashlib
 import json
 import random
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,15 @@ FULL = Autopilot.model_validate(
         "market": {"symbols": [SYMBOL, "ETH/USDT"], "archive_dir": "files", "exchange": "kraken"},
         "symbols": {SYMBOL: {}},
         "strategies": {"trend": {"family": "ema_trend", "interval": "1h", "start_day": "2025-05-10"}},
+        "factory": {
+            "hunt": {
+                "strategy": "trend",
+                "first_day": "2025-05-01",
+                "last_day": "2025-05-20",
+                "holdout_days": 5,
+                "spaces": {"ema_trend": {"ema_fast": [12, 13]}},
+            }
+        },
     }
 ).model_dump(mode="json")
 """Every key with its default, none overridden, as plain YAML values."""
@@ -57,6 +67,14 @@ OTHER_VALUE: dict[str, Any] = {
     "strategies.<name>.risk": {"max_order_notional": 1},
     "strategies.<name>.costs": {"slippage_bps": 1},
     "strategies.<name>.universe": {"max_symbols": 1},
+    "lifecycle.ramps_bps": [1_000, 10_000],
+    "factory.<recipe>.strategy": "other",
+    "factory.<recipe>.first_day": "2025-05-02",
+    "factory.<recipe>.last_day": "2025-05-21",
+    "factory.<recipe>.profile": "freqtrade",
+    "factory.<recipe>.method": "grid",
+    "factory.<recipe>.batches": 8,
+    "factory.<recipe>.spaces": {"ema_trend": {"ema_fast": [12]}},
 }
 
 
@@ -69,7 +87,7 @@ def load(folder: Path, text: str) -> Settings:
 def with_other_value(key: str) -> dict[str, Any]:
     """The full configuration with one key changed to another legal value."""
     tree: dict[str, Any] = yaml.safe_load(yaml.safe_dump(FULL))
-    *sections, last = key.replace("<symbol>", SYMBOL).replace("<name>", "trend").split(".")
+    *sections, last = key.replace("<symbol>", SYMBOL).replace("<name>", "trend").replace("<recipe>", "hunt").split(".")
     place = tree
     for section in sections:
         place = place[section]
@@ -81,7 +99,9 @@ def _next(value: Any) -> Any:
     if isinstance(value, bool):
         return not value
     if isinstance(value, str):  # decimals
-        return f"{int(value) + 1}"
+        return f"{Decimal(value) + 1}"
+    if isinstance(value, float) and 0 <= value < 1:
+        return value + 0.01
     # shares and the size multiplier may already be at their highest
     return value - 1 if value == 10_000 else value + 1
 
@@ -91,7 +111,8 @@ def test_every_deciding_value_counts(tmp_path: Path, key: str) -> None:
     before = load(tmp_path, yaml.safe_dump(FULL))
     after = load(tmp_path, yaml.safe_dump(with_other_value(key)))
     assert after.config != before.config
-    assert (after.config_fingerprint == before.config_fingerprint) == (key in UNFINGERPRINTED)
+    left_out = key in UNFINGERPRINTED or key.split(".")[0] in UNFINGERPRINTED
+    assert (after.config_fingerprint == before.config_fingerprint) == left_out
 
 
 @pytest.mark.parametrize("key", known_keys())
@@ -107,7 +128,7 @@ def test_what_starts_a_new_deployment_or_policy(tmp_path: Path, key: str) -> Non
 
 
 def test_unfingerprinted_keys_exist() -> None:
-    assert set(known_keys()) >= UNFINGERPRINTED
+    assert {*known_keys(), *Autopilot.model_fields} >= UNFINGERPRINTED
 
 
 def test_recorded_text_is_what_is_hashed() -> None:
