@@ -35,8 +35,10 @@ Later wins:
 2. `config/autopilot.yaml`, or the file that `OPENCLAW_CONFIG` names
 3. its `strategies.<name>` sections `risk`, `costs` and `universe`, for that strategy
 4. its `symbols.<symbol>.risk` section, for that symbol in every strategy
-5. the live overlay: the file `overlay_file` in the data folder, of the same form; it need not exist
-6. environment variables
+5. strategies that the factory deployed: `deployments.yaml` in the data folder, written by the lifecycle and read as
+   part of `autopilot.yaml`, so that its limits and those of a symbol hold for them too
+6. the live overlay: the file `overlay_file` in the data folder, of the same form; it need not exist
+7. environment variables
 
 A later document beats everything an earlier one says about the same key: `risk.max_order_notional` in the overlay
 holds for every strategy and symbol, whatever their sections in `autopilot.yaml` say. Within the overlay, its own
