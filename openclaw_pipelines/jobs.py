@@ -23,6 +23,7 @@ FACTORY = "factory_cycle"
 CYCLE_ASSETS = ("universe_snapshots", "proposals", "decisions", "orders", "fills", "positions", "equity")
 FACTORY_ASSETS = ("shortlist", "replays", "parity_reports", "gate_results", "deployments")
 MAX_RUNTIME_SECONDS = "3600"
+FACTORY_RUNTIME_SECONDS = "43200"
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "WARNING"}}}}
 """Run configuration: every event is on the run's page; the terminal shows only what went wrong."""
@@ -54,11 +55,17 @@ def jobs() -> tuple[Any, ...]:
         _job(EVALUATION, dg.AssetSelection.assets("outcomes", "metrics"), "Outcomes that have matured, and metrics."),
         _job(REPORT, dg.AssetSelection.assets("daily_report"), "The page of the day."),
         _job(LIFECYCLE, dg.AssetSelection.assets("lifecycle_reviews"), "Gates and rotation of deployed strategies."),
-        _job(FACTORY_SWEEP, dg.AssetSelection.assets("sweep_results"), "The shards of a cycle's sweep."),
+        _job(
+            FACTORY_SWEEP,
+            dg.AssetSelection.assets("sweep_results"),
+            "The shards of a cycle's sweep.",
+            FACTORY_RUNTIME_SECONDS,
+        ),
         _job(
             FACTORY,
             dg.AssetSelection.assets(*FACTORY_ASSETS),
             "From a finished sweep to a deployment on paper, or to the check that blocks it.",
+            FACTORY_RUNTIME_SECONDS,
         ),
     )
 
@@ -68,11 +75,13 @@ def jobs_named(*names: str) -> list[Any]:
     return [job for job in jobs() if job.name in names]
 
 
-def _job(name: str, selection: dg.AssetSelection, description: str) -> Any:
+def _job(
+    name: str, selection: dg.AssetSelection, description: str, runtime_seconds: str = MAX_RUNTIME_SECONDS
+) -> Any:
     return dg.define_asset_job(
         name,
         selection,
         description=description,
-        tags={"dagster/max_runtime": MAX_RUNTIME_SECONDS},
+        tags={"dagster/max_runtime": runtime_seconds},
         executor_def=dg.in_process_executor,
     )

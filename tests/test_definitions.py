@@ -44,7 +44,7 @@ def test_importing_the_definitions_loads_nothing_heavy() -> None:
 def test_every_asset_says_what_it_is(lived: Lived) -> None:
     graph = lived.world.defs.resolve_asset_graph()
     for node in graph.asset_nodes:
-        assert node.group_name in ("market", "autopilot", "evaluation"), node.key
+        assert node.group_name in ("market", "autopilot", "evaluation", "factory"), node.key
         assert node.kinds, node.key
         assert len(node.description or "") > 20, node.key
         if node.partitions_def is not None:

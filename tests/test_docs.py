@@ -269,8 +269,9 @@ def test_assets_groups_and_partitions_are_as_listed() -> None:
     real = {}
     for name, spec in asset_specs().items():
         partitions = graph.get(spec.key).partitions_def
-        kind = {"NoneType": "none", "DailyPartitionsDefinition": "day", "MultiPartitionsDefinition": "day, strategy"}
-        real[name] = (spec.group_name, kind[type(partitions).__name__])
+        kind = {"NoneType": "none", "DailyPartitionsDefinition": "day", "DynamicPartitionsDefinition": "cycle"}
+        dimensions = getattr(partitions, "partition_dimension_names", None)
+        real[name] = (spec.group_name, ", ".join(dimensions) if dimensions else kind[type(partitions).__name__])
     assert told == real
 
 
