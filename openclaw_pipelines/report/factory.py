@@ -4,9 +4,12 @@ Everything that comes from data is escaped by the template. Numbers are in `repo
 `report.factory_plots`, statistics in `report.factory_sweep`.
 """
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+
+import polars as pl
 
 from openclaw_pipelines.report import factory_plots as drawn
 from openclaw_pipelines.report import factory_tables as tables
@@ -78,18 +81,23 @@ def _blocked(data: CycleData) -> Iterator[Finding]:
         for gate in data.gates_of(own.params_hash):
             if gate["gate"] == name and not gate["passed"] and reason.startswith(own.params_hash[:12]):
                 measured = tables.number(gate["measured"]).text
-                shown = f"measured {measured}, required {gate['required']}: {gate['reason']}"
+                shown = f"measured {measured}, required {gate['required']}: {tables.rounded(gate['reason'])}"
                 yield Finding("error", own.label, f"Blocked by {name}", f"{shown}. Nothing was deployed.")
                 return
-    yield Finding("error", "cycle", f"Blocked by {name}", f"{reason.rstrip('.')}. Nothing was deployed.")
+    yield Finding(
+        "error", "cycle", f"Blocked by {name}", f"{tables.rounded(reason).rstrip('.')}. Nothing was deployed."
+    )
 
 
 def _parity(data: CycleData) -> Iterator[Finding]:
-    for row in [] if data.parity.is_empty() else data.parity.to_dicts():
-        if row["verdict"] != "EQUAL":
-            where = tables.first_difference(row) or f"{row['differing']} differ"
-            what = f"{words(row['comparison'])} is {row['verdict']}"
-            yield Finding("error", f"parameters {row['params_hash'][:12]}", what, where)
+    """One line per comparison and class, with the first row that it befell."""
+    bad = [] if data.parity.is_empty() else data.parity.filter(pl.col("verdict") != "EQUAL").to_dicts()
+    for comparison, verdict in dict.fromkeys((row["comparison"], row["verdict"]) for row in bad):
+        rows = [row for row in bad if (row["comparison"], row["verdict"]) == (comparison, verdict)]
+        fields = ", ".join(json.loads(rows[0]["differing"]))
+        where = tables.first_difference(rows[0]) or f"{fields} differ"
+        what = f"{words(comparison)} is {verdict} for {len(rows)} row{'' if len(rows) == 1 else 's'}"
+        yield Finding("error", f"first {rows[0]['params_hash'][:12]}", what, where)
 
 
 def _incomplete(data: CycleData) -> Iterator[Finding]:
@@ -217,8 +225,9 @@ def lines_caption(sweep: FamilySweep) -> str:
     """What the lines are."""
     best, rest = min(drawn.BEST, len(sweep.objective)), min(drawn.SAMPLED, max(len(sweep.objective) - drawn.BEST, 0))
     return (
-        f"One line per row: the best {best} thick, {rest} of the others thin, taken evenly by rank. Each parameter's "
-        f"axis shows places among its tried values; the last one is the objective.{_left_out(sweep)}"
+        f"One line per row: the best {best} and the candidates thick, {rest} of the others thin, taken evenly by rank. "
+        "Each parameter's axis shows places among its tried values; the last one is the objective."
+        f"{_left_out(sweep)}"
     )
 
 

@@ -136,7 +136,7 @@ class CycleData:
 
     @cached_property
     def steps(self) -> tuple[Step, ...]:
-        """The cycle's steps in order, as the times of its rows tell them; the last one reached is where it blocked."""
+        """The cycle's steps in order, as the times of its rows tell them, and the one that blocked it."""
         frames = (
             ("Sweep", self.shards, "shards"), ("Shortlist", self.shortlist, "entries"),
             ("Replays", self.replays, "replays"), ("Parity", self.parity, "comparisons"),
@@ -150,8 +150,9 @@ class CycleData:
             at = max(ended, before) if isinstance(ended, datetime) else None
             steps.append(Step(name, f"{frame.height:,} {rows}", None if at is None else before, at, blocked=False))
         if self.cycle["state"] == "blocked":
-            last = max(place for place, step in enumerate(steps) if step.ended is not None)
-            steps[last] = replace(steps[last], blocked=True)
+            names = [step.name for step in steps]
+            where = names.index(blocking_step(str(self.cycle["blocked_by"] or "")))
+            steps[where] = replace(steps[where], blocked=True)
         return tuple(steps)
 
     def replay(self, params_hash: str, variant: str) -> dict[str, Any] | None:
@@ -176,6 +177,15 @@ class CycleData:
 
 _CHANNELS = ("efficient", "growth", "conservative")
 """The order in which candidates may be deployed."""
+
+
+def blocking_step(blocked_by: str) -> str:
+    """The step whose finding blocked a cycle, by the name stored with it.
+
+    >>> blocking_step("parity: STATE_MACHINE"), blocking_step("shortlist"), blocking_step("holdout_trades")
+    ('Parity', 'Shortlist', 'Gates')
+    """
+    return {"shortlist": "Shortlist", "parity": "Parity"}.get(blocked_by.split(":")[0], "Gates")
 
 
 def words(name: str) -> str:

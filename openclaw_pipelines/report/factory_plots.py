@@ -101,12 +101,14 @@ def parallel_coordinates(data: CycleData, family: str) -> Draw:
         axes = figure.subplots()
         shade = ScalarMappable(Normalize(float(sweep.objective.min()), float(sweep.objective.max())), "viridis_r")
         colours = shade.to_rgba(sweep.objective)
-        for i in [*reversed(rest), *reversed(best)]:
-            top = i in best
-            axes.plot(heights[i], color=colours[i], linewidth=1.6 if top else 0.6, alpha=0.95 if top else 0.35)
         listed = [i for i, row in enumerate(sweep.row_index.tolist()) if row in chosen]
-        for i, height in zip(listed, spaced([float(heights[i, -1]) for i in listed], 0.075), strict=True):
-            _badge(axes, chosen[int(sweep.row_index[i])], (heights.shape[1] - 0.86, height))
+        thick = {*best, *listed}
+        for i in [*reversed(rest), *sorted(thick, key=lambda own: float(sweep.objective[own]))]:
+            width, alpha = (1.6, 0.95) if i in thick else (0.6, 0.35)
+            axes.plot(heights[i], color=colours[i], linewidth=width, alpha=alpha)
+        places = spaced([-float(heights[i, -1]) for i in listed], 0.075)
+        for i, below in zip(listed, places, strict=True):
+            _badge(axes, chosen[int(sweep.row_index[i])], (heights.shape[1] - 0.86, -below))
         _coordinate_axes(axes, sweep)
         figure.colorbar(shade, ax=axes, label=OBJECTIVE, pad=0.02).outline.set_visible(False)
 
@@ -189,8 +191,7 @@ def robustness(data: CycleData) -> Draw:
             )  # fmt: skip
         axes.axvline(0.0, color=RED, linewidth=1.0, linestyle="--")
         axes.set_yticks(range(len(found)), [own.label for own, _ in found])
-        axes.invert_yaxis()
-        axes.margins(y=0.12)
+        axes.set_ylim(len(found) - 0.4, -0.6)
         axes.set_xlabel(OBJECTIVE)
         axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3, borderaxespad=0.2, handletextpad=0.2)
 
@@ -446,9 +447,9 @@ def timeline(steps: Sequence[Step]) -> Draw:
             text = f"{step.ended:%H:%M:%S}" + ("  \u2717 blocked here" if step.blocked else "")
             axes.annotate(text, (right, row), xytext=(5, 0), textcoords="offset points", va="center", fontsize=8)
         axes.set_yticks(range(len(steps)), [step.name for step in steps])
-        axes.invert_yaxis()
         axes.margins(x=0.22)
         axes.set_xlim(left=0.0)
+        axes.set_ylim(len(steps) - 0.4, -0.6)
         axes.set_xlabel("Minutes since the cycle was begun")
 
     return draw

@@ -170,8 +170,9 @@ def _places(column: Floats) -> Floats:
 
 
 def _bins(shares: Floats, most: int) -> Places:
+    """Bins of equal count; few values each have their own, so that no value is shown that was not tried."""
     distinct, place = np.unique(shares, return_inverse=True)
-    if distinct.size <= most:
+    if distinct.size <= MOST_BINS:
         return place.astype(np.int64)
     return np.minimum((shares * most).astype(np.int64), most - 1)
 

@@ -1,6 +1,7 @@
 """Tables of a cycle's report: its rows as cells of text. The template only lays them out."""
 
 import json
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,6 +11,7 @@ from openclaw_pipelines.report.factory_sweep import Neighbourhood, informative
 from openclaw_pipelines.report.tables import Table, columns
 from openclaw_pipelines.report.text import Cell
 
+_LONG = re.compile(r"-?\d+\.\d{5,}")
 _VARIANTS = ("train", "holdout", "stressed", "finer")
 
 
@@ -29,6 +31,15 @@ def number(value: float | None, *, signed: bool = False) -> Cell:
     return Cell(text.minus(plain))
 
 
+def rounded(sentence: str) -> str:
+    """A stored sentence with its long decimals cut to six significant digits; the stored row keeps them all.
+
+    >>> rounded("1107.52321787 against -567.25329869, off by 0.018")
+    '1107.52 against -567.253, off by 0.018'
+    """
+    return _LONG.sub(lambda found: f"{float(found[0]):.6g}", sentence)
+
+
 def verdict_table(data: CycleData) -> Table:
     """How the cycle ended, in one row per fact."""
     cycle = data.cycle
@@ -39,7 +50,7 @@ def verdict_table(data: CycleData) -> Table:
     rows = (
         ("State", Cell(state.replace("_", " ").upper(), tone)),
         ("Blocked by", Cell(cycle["blocked_by"] or text.NONE, "loss" if cycle["blocked_by"] else "muted")),
-        ("Reason", Cell(cycle["reason"] or text.NONE)),
+        ("Reason", Cell(rounded(cycle["reason"] or text.NONE))),
         ("Deployed on paper", Cell(", ".join(_deployed(data)) or "nothing")),
         ("Candidates", text.count(len(data.candidates))),
         ("Trials of this cycle", Cell(f"{trials:,}; {skipped:,} contradictory combinations were skipped, not run")),
@@ -63,7 +74,7 @@ def shortlist_table(data: CycleData) -> Table:
             (
                 Cell(words(row["channel"])), Cell(str(row["rank"])), Cell(numbers.get(row["params_hash"], text.NONE)),
                 _status(row["status"]), Cell(row["family"]), number(row["score"], signed=True) if row["score"]
-                is not None else Cell(text.NONE, "muted"), Cell(row["reason"]), _hash(row["params_hash"]),
+                is not None else Cell(text.NONE, "muted"), Cell(rounded(row["reason"])), _hash(row["params_hash"]),
             )
             for row in rows
         ),
@@ -94,7 +105,7 @@ def gates_overview(data: CycleData) -> Table:
     first = judged[0][1] if judged else []
     return Table(
         "All gates of all candidates",
-        columns("Gate", "Required", *(f"#{own.label}" for own, _ in judged)),
+        columns("Gate", "*Required", *(f"#{own.number}: {own.params_hash[:HASH_DIGITS]}" for own, _ in judged)),
         tuple(
             (
                 Cell(words(gate["gate"])), Cell(gate["required"]),
@@ -116,7 +127,8 @@ def gates_table(data: CycleData, own: Candidate) -> Table:
         tuple(
             (
                 Cell(words(gate["gate"])), _passed(passed=gate["passed"], blocking=gate["gate"] == blocking),
-                number(gate["measured"]), Cell(gate["required"]), text.count(gate["sample_size"]), Cell(gate["reason"]),
+                number(gate["measured"]), Cell(gate["required"]), text.count(gate["sample_size"]),
+                Cell(rounded(gate["reason"])),
             )
             for gate in gates
         ),
@@ -309,6 +321,8 @@ def _plain(value: Any) -> str:
         return ", ".join(f"{name.replace('_', ' ')} {_plain(own)}" for name, own in sorted(value.items()))
     if isinstance(value, list):
         return ", ".join(_plain(own) for own in value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return "default" if value is None else str(value)
 
 

@@ -2,9 +2,11 @@
 
 import dataclasses
 import math
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -16,6 +18,7 @@ from openclaw_pipelines.domain.metrics import compute_metrics
 from openclaw_pipelines.domain.outcomes import due_outcomes, score_outcomes
 from openclaw_pipelines.report.daily import ReportData, StrategyReport
 
+sys.path.insert(0, str(Path(__file__).parent))  # factory_cycle, which tests of the factory's report share
 START = datetime(2025, 5, 12, tzinfo=UTC)
 STAMP = {"recorded_at": START, "run_fingerprint": "f" * 64}
 OWNER = {"account_id": "paper", "deployment_id": "d1"}
