@@ -26,6 +26,7 @@ import openclaw_pipelines
 from openclaw_pipelines.cli import main as openclaw
 from openclaw_pipelines.contracts.enums import RejectCode
 from openclaw_pipelines.contracts.errors import OpenclawError
+from openclaw_pipelines.contracts.research import ParityClass
 
 PROJECT = Path(__file__).resolve().parents[1]
 GENERATED = ("commands.md", "configuration.md", "data-dictionary.md", "errors.md", "metrics.md", "reject-codes.md")
@@ -333,7 +334,7 @@ def test_reject_codes_named_in_the_documents_exist_and_the_unused_ones_are_unuse
         if re.fullmatch(r"[A-Z]+_[A-Z_]+", code) and not code.startswith(("OPENCLAW_", "DAGSTER_"))
     }
     phases = {"BUILD_UNIVERSE", "ANALYZE_MARKET", "PLAN_TRADE", "PREVIEW_POLICIES"}
-    constants = {"LEDGER_CHECKS", "KILL_SWITCH"}
+    constants = {"LEDGER_CHECKS", "KILL_SWITCH", "NUMBA_CACHE_DIR", *(kind.name for kind in ParityClass)}
     assert capitals - phases - constants <= names
     never = {"STALE_QUOTE", "SPREAD_TOO_WIDE", "BUDGET_EXHAUSTED"}
     naming = {"enums.py", "verdicts.py", "metric_definitions.py"}
