@@ -30,8 +30,8 @@ A partition or strategy that Dagster does not know (a day to come, a name misspe
 """
 _CHECKS = """## Checks
 
-What was stored and is judged afterwards, by the asset checks of each day. An error that blocks ends the run, which then
-exits with 1, before anything downstream; the cycle judges the same rules again for every tick. A warning is shown on
+What was stored and is judged afterwards, by the asset checks of each day or cycle. An error that blocks ends the run,
+which then exits with 1, before anything downstream; the cycle judges the same rules again for every tick. A warning is shown on
 the asset's page and in the daily report, and the run goes on. Two depend on the day: `coverage` only warns where no
 symbol at all has a bar, and `freshness` is an error that blocks while the day is live and no series is fresh.
 
@@ -90,6 +90,8 @@ def _check_rows() -> list[str]:
     from openclaw_pipelines.domain.quality import CHECKS
     from openclaw_pipelines.domain.quality_funding import FUNDING_CHECKS
     from openclaw_pipelines.resources.examination import LEDGER_CHECKS, LEDGER_ERRORS
+    from openclaw_pipelines.resources.factory.examining import CHECKS as FACTORY_CHECKS
+    from openclaw_pipelines.resources.promotion.examination import LOG_CHECKS, PAPER_REPLAY_PARITY
 
     rows = [
         (check.name, "candles", "an error that blocks" if check.severity == "error" else "a warning", check.description)
@@ -100,6 +102,10 @@ def _check_rows() -> list[str]:
         (name, "equity", "an error that blocks" if name in LEDGER_ERRORS else "a warning", text)
         for name, text in LEDGER_CHECKS.items()
     ]
+    blocks = "an error that blocks"
+    rows.append(("paper_replay_parity", "equity", blocks, PAPER_REPLAY_PARITY))
+    rows += [(name, asset, blocks, text) for name, (asset, text, _) in FACTORY_CHECKS.items()]
+    rows += [(name, "lifecycle_reviews", blocks, text) for name, text in LOG_CHECKS.items()]
     return [f"| `{name}` | {asset} | {kind} | {_cell(text)} |" for name, asset, kind, text in rows]
 
 

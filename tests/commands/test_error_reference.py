@@ -9,6 +9,8 @@ import pytest
 from openclaw_pipelines.commands.error_reference import errors, reference
 from openclaw_pipelines.domain.quality import CHECKS
 from openclaw_pipelines.resources.examination import LEDGER_CHECKS
+from openclaw_pipelines.resources.factory.examining import CHECKS as FACTORY_CHECKS
+from openclaw_pipelines.resources.promotion.examination import LOG_CHECKS
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "errors.md"
 ALL = [pytest.param(one, id=f"{one.__module__.rsplit('.', 1)[-1]}.{one.__name__}") for one in errors()]
@@ -21,7 +23,8 @@ def test_the_document_is_generated_from_the_classes():
 def test_every_error_and_check_has_a_row():
     rows = re.findall(r"^\| `(\w+)`", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE)
     named = [one.__name__ for one in errors()]
-    checks = [check.name for check in CHECKS] + ["funding_coverage", *LEDGER_CHECKS]
+    checks = [check.name for check in CHECKS] + ["funding_coverage", *LEDGER_CHECKS, *FACTORY_CHECKS, *LOG_CHECKS]
+    checks.append("paper_replay_parity")
     assert sorted(rows) == sorted(named + checks)
     assert len(named) > 90
 
