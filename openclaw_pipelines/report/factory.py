@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 
 from openclaw_pipelines.report import factory_plots as drawn
+from openclaw_pipelines.report import factory_sweep_plots as swept
 from openclaw_pipelines.report import factory_tables as tables
 from openclaw_pipelines.report import plots, text
 from openclaw_pipelines.report.factory_data import CycleData, words
@@ -116,7 +117,7 @@ def _failed(data: CycleData) -> Iterator[Finding]:
 
 
 def _fragile(data: CycleData) -> Iterator[Finding]:
-    for own, around in drawn.neighbourhoods(data):
+    for own, around in swept.neighbourhoods(data):
         if around.positive is not None and around.positive < _FRAGILE:
             said = f"{text.percent(around.positive, decimals=0).text} of its {around.k} nearest rows are above zero"
             yield Finding("warning", own.label, "It stands alone", said)
@@ -163,9 +164,9 @@ def _shortlist(data: CycleData) -> Section:
         )
         height = 2.6 + 0.24 * len(data.candidates)
         figures.append(_figure("luck", "Luck made visible", caption, drawn.luck(data), height))
-    found = drawn.neighbourhoods(data)
+    found = swept.neighbourhoods(data)
     if found:
-        figures.append(_figure("robustness", "How firm each optimum stands", _NEAREST, drawn.robustness(data),
+        figures.append(_figure("robustness", "How firm each optimum stands", _NEAREST, swept.robustness(data),
                                plots.bars_height(len(found), 0.36)))  # fmt: skip
     return Section(
         "shortlist", "Shortlist", "Rank 0 is the incumbent; candidates must beat it by a written floor.",
@@ -201,9 +202,9 @@ def _sweep(data: CycleData) -> Section:
     for place, (family, sweep) in enumerate(data.sweeps.items()):
         if median_grid(sweep) is not None:
             figures.append(_figure(f"heat-{place}", f"Heat map of {family}", heat_caption(sweep),
-                                   drawn.heat_maps(data, [family]), 4.2))  # fmt: skip
+                                   swept.heat_maps(data, [family]), 4.2))  # fmt: skip
         figures.append(_figure(f"lines-{place}", f"Parallel coordinates of {family}", lines_caption(sweep),
-                               drawn.parallel_coordinates(data, family), 3.8))  # fmt: skip
+                               swept.parallel_coordinates(data, family), 3.8))  # fmt: skip
     line = f"{data.tried.height:,} rows in {data.shards.height} shards; the objective is the daily Sharpe ratio."
     shown = (tables.informative_table(data),) if data.families else ()
     return Section("sweep", "Sweep", line, tuple(figures), shown)
@@ -223,7 +224,7 @@ def heat_caption(sweep: FamilySweep) -> str:
 
 def lines_caption(sweep: FamilySweep) -> str:
     """What the lines are."""
-    best, rest = min(drawn.BEST, len(sweep.objective)), min(drawn.SAMPLED, max(len(sweep.objective) - drawn.BEST, 0))
+    best, rest = min(swept.BEST, len(sweep.objective)), min(swept.SAMPLED, max(len(sweep.objective) - swept.BEST, 0))
     return (
         f"One line per row: the best {best} and the candidates thick, {rest} of the others thin, taken evenly by rank. "
         "Each parameter's axis shows places among its tried values; the last one is the objective."
@@ -251,11 +252,11 @@ def _images(data: CycleData, asset: str) -> Iterator[tuple[str, bytes]]:
         return plots.png(draw, height_inches=height)
 
     if asset == "sweep_results" and data.families:
-        yield "heat_map", png(drawn.heat_maps(data), 3.6)
+        yield "heat_map", png(swept.heat_maps(data), 3.6)
         for family in data.families:
-            yield f"parallel_coordinates_{family}", drawn.parallel_png(data, family)
+            yield f"parallel_coordinates_{family}", swept.parallel_png(data, family)
     elif asset == "shortlist":
-        yield "robustness", png(drawn.robustness(data), plots.bars_height(max(len(data.candidates), 1), 0.36))
+        yield "robustness", png(swept.robustness(data), plots.bars_height(max(len(data.candidates), 1), 0.36))
     elif asset == "replays":
         yield "equity_train_and_holdout", png(drawn.equity(data), 4.2)
         yield "luck_made_visible", png(drawn.luck(data), 2.6 + 0.24 * len(data.candidates))

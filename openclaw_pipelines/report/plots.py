@@ -345,5 +345,17 @@ def _legend_above(axes: "Axes") -> None:
     axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=6, borderaxespad=0.2, handletextpad=0.4)
 
 
+def spaced(values: Sequence[float], least: float) -> list[float]:
+    """The values moved up as little as needed to be `least` apart, in their order.
+
+    >>> spaced([1.0, 0.9, 3.0], 0.5)
+    [1.4, 0.9, 3.0]
+    """
+    placed, last = list(values), float("-inf")
+    for i in sorted(range(len(values)), key=lambda place: values[place]):
+        placed[i] = last = max(values[i], last + least)
+    return placed
+
+
 def _short(label: str, longest: int = 28) -> str:
     return label if len(label) <= longest else label[: longest - 1] + "\u2026"

@@ -27,6 +27,7 @@ from factory_cycle import (
 )
 
 from openclaw_pipelines.report import factory_plots as drawn
+from openclaw_pipelines.report import factory_sweep_plots as swept
 from openclaw_pipelines.report import factory_tables as tables
 from openclaw_pipelines.report import plots
 from openclaw_pipelines.report.factory import cycle_findings, cycle_plots, heat_caption, render_cycle_report
@@ -164,7 +165,7 @@ def test_parameters_are_the_candidates_own(data: CycleData) -> None:
 
 
 def test_neighbour_table_repeats_the_statistics(data: CycleData) -> None:
-    found = drawn.neighbourhoods(data)
+    found = swept.neighbourhoods(data)
     table = tables.neighbours_table(found)
     assert column(table, "Own Sharpe")[0] == f"+{sharpe(1):.4g}"
     assert column(table, "Neighbours (k)") == ["10"] * 3
@@ -272,7 +273,7 @@ def test_nothing_stored_is_said_and_not_drawn() -> None:
     said = "".join(Text(render_cycle_report(bare)).said)
     assert "No shortlist has been made." in said
     assert "Nothing was compared." in said
-    for draw, words in ((drawn.heat_maps(bare), "No two parameters"), (drawn.luck(bare), "No trial is stored"),
+    for draw, words in ((swept.heat_maps(bare), "No two parameters"), (drawn.luck(bare), "No trial is stored"),
                         (drawn.equity(bare), "No candidate was replayed")):  # fmt: skip
         assert words in plots.svg(draw, prefix="p", label="l")
 
