@@ -31,9 +31,10 @@ A partition or strategy that Dagster does not know (a day to come, a name misspe
 _CHECKS = """## Checks
 
 What was stored and is judged afterwards, by the asset checks of each day or cycle. An error that blocks ends the run,
-which then exits with 1, before anything downstream; the cycle judges the same rules again for every tick. A warning is
-shown on the asset's page and in the daily report, and the run goes on. Two depend on the day: `coverage` only warns where no
-symbol at all has a bar, and `freshness` is an error that blocks while the day is live and no series is fresh.
+which then exits with 1, before anything downstream; the cycle judges the same rules again for every tick. A warning
+is shown on the asset's page and in the daily report, and the run goes on. Two depend on the day: `coverage` only
+warns where no symbol at all has a bar, and `freshness` is an error that blocks while the day is live and no series is
+fresh.
 
 | check | asset | a failure is | what is asked |
 |---|---|---|---|"""
