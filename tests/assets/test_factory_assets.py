@@ -89,7 +89,7 @@ def test_a_blocked_cycle_stops_at_its_check_and_deploys_nothing(tmp_path) -> Non
     world.configure(lambda tree: tree["gates"].update(least_trades=5_000))
     instance, done = _ran(world)
     assert (done.state, done.blocked_by) == ("blocked", "holdout_trades")
-    with pytest.raises(CycleBlockedError, match="blocked by holdout_trades.*Nothing was deployed"):
+    with pytest.raises(CycleBlockedError, match=r"blocked by holdout_trades.*Nothing was deployed"):
         done.require_selection()
     assert _checks(instance, done.cycle_id) == {**dict.fromkeys(CHECKS, True), "gates_passed": False}
     assert instance.get_materialized_partitions(dg.AssetKey("deployments")) == set()
