@@ -1,6 +1,6 @@
-"""Takes the README's pictures from a running product: lineage, one materialization, the checks, and a daily report.
+"""Takes the README's pictures from a running product: lineage, materializations, checks, a daily and a cycle report.
 
-    make demo && make up                        # in one terminal
+    make demo && make factory && make up                        # in one terminal
     .venv/bin/python tools/screenshots.py       # in another; needs a Chromium
 
 Pictures go to docs/images, 1,400 pixels wide. `--all` takes every page worth looking at, for a person to look at.
@@ -9,6 +9,7 @@ Playwright's own browser is used unless CHROMIUM names another one.
 
 import argparse
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,10 +26,14 @@ COLOURS = 128
 README = {
     "materialization": ("/assets/equity?view=partitions&partition={key}", 1000, "equity_and_drawdown"),
     "checks": ("/assets/candles?view=checks&checkDetail=stale_flat_runs", 900, "Latest execution"),
-    "lineage": ("/asset-groups", 700, "evaluation"),
+    "lineage": ("/asset-groups", 900, "evaluation"),
+    "gates": ("/assets/gate_results?view=partitions&partition={cycle}", 1000, "gates"),
 }
 """Path, height, and the words that tell that the page is there."""
 OTHERS = {
+    "sweep": ("/assets/sweep_results?view=partitions&partition={cycle}%7C{shard}", 1300, "heat_map"),
+    "replays": ("/assets/replays?view=partitions&partition={cycle}", 1200, "equity_train_and_holdout"),
+    "gate_checks": ("/assets/gate_results?view=checks&checkDetail=gates_passed", 900, "Latest execution"),
     "overview": ("/assets/equity?view=overview", 1300, "equity_at_open"),
     "candles_day": ("/assets/candles?view=partitions&partition={day}", 1400, "inserted"),
     "ledger_checks": ("/assets/equity?view=checks&checkDetail=recorded_ticks_replay", 1000, "Latest execution"),
@@ -41,7 +46,10 @@ OTHERS = {
     "automation": ("/automation", 900, "strategy_ticks"),
     "runs": ("/runs", 900, "autopilot_cycle_job"),
 }
-OPENED = ("equity_and_drawdown", "trades_on_price", "candidates", "reject_codes")
+OPENED = (
+    "equity_and_drawdown", "trades_on_price", "candidates", "reject_codes", "heat_map", "equity_train_and_holdout",
+    "gates",
+)  # fmt: skip
 """Metadata whose table or plot is opened."""
 
 
@@ -84,6 +92,14 @@ def expand(page: Page) -> None:
     page.wait_for_timeout(QUIET_MILLISECONDS)
     page.keyboard.press("Alt+e")
     page.wait_for_timeout(4 * QUIET_MILLISECONDS)
+    page.reload()  # it keeps what is expanded, and fits the graph to the page
+    page.wait_for_timeout(4 * QUIET_MILLISECONDS)
+
+
+def newest_cycle(reports: Path) -> str:
+    """The cycle whose report was written last; their names end in a hash, those of days do not."""
+    found = [path for path in reports.glob("*.html") if re.search(r"-[0-9a-f]{12}$", path.stem)]
+    return max(found, key=lambda path: path.stat().st_mtime).stem if found else "none"
 
 
 def shrink(target: Path) -> None:
@@ -100,6 +116,8 @@ def main() -> None:
     asked.add_argument("--url", default="http://127.0.0.1:3000")
     asked.add_argument("--day", default="2025-05-16")
     asked.add_argument("--strategy", default="momentum_1h")
+    asked.add_argument("--cycle", help="factory cycle; the one whose report is the newest unless given")
+    asked.add_argument("--shard", default="0-of-8", help="shard of its sweep")
     asked.add_argument("--reports", type=Path, default=ROOT / "data" / "local" / "reports")
     asked.add_argument("--to", type=Path, default=ROOT / "docs" / "images")
     asked.add_argument("--all", action="store_true", help="other pages too")
@@ -110,13 +128,17 @@ def main() -> None:
         page = own.new_page(reduced_motion="reduce")
         page.goto(given.url)
         key = f"{given.day}%7C{given.strategy}"
+        cycle = given.cycle or newest_cycle(given.reports)
         for name, (path, height, shows) in wanted.items():
             if given.only in (None, name):
-                address = given.url + path.format(day=given.day, key=key)
+                address = given.url + path.format(day=given.day, key=key, cycle=cycle, shard=given.shard)
                 take(page, address, height, given.to / f"{name}.png", shows)
         if given.only in (None, "report"):
             report = (given.reports / f"{given.day}.html").resolve()
             take(page, report.as_uri(), 1_800, given.to / "report.png")
+        if given.only in (None, "factory"):
+            report = (given.reports / f"{cycle}.html").resolve()
+            take(page, f"{report.as_uri()}#sweep", 1_245, given.to / "factory.png")
 
 
 if __name__ == "__main__":
