@@ -3,6 +3,7 @@
 What each step does with it is in `sweeping`, `listing`, `replaying`, `comparing` and `judging`.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
@@ -24,6 +25,7 @@ from openclaw_pipelines.kernel.bars import Bars
 from openclaw_pipelines.kernel.params import ParameterConflictError, params_hash, params_record, warmup_bars
 from openclaw_pipelines.resources.autopilot import Autopilot
 from openclaw_pipelines.resources.factory.data import MarketData, MarketDaysMissingError
+from openclaw_pipelines.resources.promotion import DeploymentBook
 from openclaw_pipelines.resources.store import insert_new
 from openclaw_pipelines.settings import Settings, StrategySettings
 from openclaw_pipelines.settings.errors import nearest
@@ -75,10 +77,12 @@ class Cycle:
 
     @cached_property
     def incumbent(self) -> Incumbent:
-        """The strategy's own parameters; those of a deployed candidate are its own strategy, see `domain.lifecycle`."""
-        own = self.strategy
-        record = params_record(own.own.family, dict(own.params), self.interval_seconds)
-        return Incumbent(own.own.family, dict(own.params), params_hash(record))
+        """Parameters of the promoted champion of the strategy's slot; the strategy's own where there is none."""
+        champion = DeploymentBook(self.autopilot).incumbent(self.strategy.name)
+        family, values = self.strategy.own.family, dict(self.strategy.params)
+        if champion is not None and champion.origin.interval == self.interval:
+            family, values = champion.origin.family, json.loads(champion.origin.params)
+        return Incumbent(family, values, params_hash(params_record(family, values, self.interval_seconds)))
 
     @cached_property
     def search(self) -> Search:

@@ -7,8 +7,10 @@ import polars as pl
 import pytest
 from factory_world import RECIPE, STRATEGY, SYMBOLS, factory_world
 
+from openclaw_pipelines.contracts.lifecycle import Stage, Trigger
 from openclaw_pipelines.domain.factory.contract import CycleContractError, ParamsChangedError
 from openclaw_pipelines.domain.lifecycle.hand_over import HandOverError
+from openclaw_pipelines.domain.lifecycle.log import step_to
 from openclaw_pipelines.resources.factory import examining
 from openclaw_pipelines.resources.factory.comparing import parity_rows
 from openclaw_pipelines.resources.factory.cycle import Cycle, UnknownCycleError, UnknownRecipeError, open_cycle
@@ -18,6 +20,7 @@ from openclaw_pipelines.resources.factory.judging import ParityNotProvenError, j
 from openclaw_pipelines.resources.factory.listing import SweepIncompleteError, list_rows, shortlisted
 from openclaw_pipelines.resources.factory.replaying import ReplayDiffersError, replay_candidates
 from openclaw_pipelines.resources.factory.sweeping import SHARD_KEYS, EarlierShardsError, run_shard, sweep_hash
+from openclaw_pipelines.resources.promotion import DeploymentBook
 
 TRAIN_BAR = "2025-03-20 12:00:00+00"
 
@@ -121,6 +124,7 @@ class TestSweep:
             Cycle(edge_swept.autopilot, RECIPE).incumbent.params_hash
         ]
 
+    @pytest.mark.slow
     def test_an_adaptive_search_learns_from_stored_batches_only(self, edge_market, copy) -> None:
         world = copy(edge_market)
         world.configure(lambda tree: tree["factory"][RECIPE].update(method="optuna", batches=2, rows=16))
@@ -264,6 +268,12 @@ class TestVerdict:
         assert deploy(world.autopilot, cycle.cycle_id).rows == []
         assert world.rows("deployments").height == rows
         assert all(check[2](world.autopilot, cycle.cycle_id).passed for check in examining.CHECKS.values())
+        assert Cycle(world.autopilot, RECIPE).incumbent.params_hash == cycle.incumbent.params_hash
+        book = DeploymentBook(world.autopilot)
+        with book.changing():
+            step = step_to(book.position(deployed["strategy_config_id"]), Stage.PROMOTED, 5_000, "it earned")
+            book.commit([step], trigger=Trigger.OPERATOR, actor="test", at=world.autopilot.clock.now())
+        assert Cycle(world.autopilot, RECIPE).incumbent.params_hash == deployed["params_hash"]
 
     def test_bars_that_changed_after_the_gates_stop_the_deployment(self, edge_proven, copy) -> None:
         world = copy(edge_proven)
@@ -274,6 +284,7 @@ class TestVerdict:
             deploy(world.autopilot, cycle.cycle_id)
         assert world.rows("deployments").is_empty()
 
+    @pytest.mark.slow
     def test_a_second_search_of_the_same_days_cannot_promote_and_counts_all_trials(self, edge_proven, copy) -> None:
         world = copy(edge_proven)
         judge_cycle(world.begun())
