@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 
 from openclaw_pipelines.report import factory_plots as drawn
+from openclaw_pipelines.report import factory_proofs as proofs
 from openclaw_pipelines.report import factory_sweep_plots as swept
 from openclaw_pipelines.report import factory_tables as tables
 from openclaw_pipelines.report import plots, text
@@ -96,7 +97,7 @@ def _parity(data: CycleData) -> Iterator[Finding]:
     for comparison, verdict in dict.fromkeys((row["comparison"], row["verdict"]) for row in bad):
         rows = [row for row in bad if (row["comparison"], row["verdict"]) == (comparison, verdict)]
         fields = ", ".join(json.loads(rows[0]["differing"]))
-        where = tables.first_difference(rows[0]) or f"{fields} differ"
+        where = proofs.first_difference(rows[0]) or f"{fields} differ"
         what = f"{words(comparison)} is {verdict} for {len(rows)} row{'' if len(rows) == 1 else 's'}"
         yield Finding("error", f"first {rows[0]['params_hash'][:12]}", what, where)
 
@@ -129,15 +130,15 @@ def _sections(data: CycleData) -> Iterator[Section]:
     yield _gates(data)
     yield _parity_section(data)
     yield _sweep(data)
-    windows = (tables.windows_table(data), tables.looks_table(data))
+    windows = (proofs.windows_table(data), proofs.looks_table(data))
     yield Section(
         "windows", "Windows", "A window that was looked at cannot promote the same family twice.", (), windows
     )
     line = "Stressed: the holdout again with more slippage. Finer: exits settled on finer candles."
     yield Section("costs", "Costs", line, (), (tables.costs_table(data),))
     line = "Parameters are checked against these hashes at every hand-over."
-    proofs = (tables.provenance_table(data), tables.contract_table(data))
-    yield Section("provenance", "Provenance", line, (), proofs)
+    rests_on = (proofs.provenance_table(data), proofs.contract_table(data))
+    yield Section("provenance", "Provenance", line, (), rests_on)
 
 
 def _verdict(data: CycleData) -> Section:
@@ -145,7 +146,7 @@ def _verdict(data: CycleData) -> Section:
     caption = "Each step from the end of the one before to the last row that it wrote; its end is written beside it."
     height = plots.bars_height(len(steps))
     figure = _figure("timeline", "How far the cycle came", caption, drawn.timeline(steps), height)
-    return Section("verdict", "Verdict", "", (figure,), (tables.verdict_table(data), tables.timeline_table(data)))
+    return Section("verdict", "Verdict", "", (figure,), (tables.verdict_table(data), proofs.timeline_table(data)))
 
 
 def _shortlist(data: CycleData) -> Section:
@@ -191,10 +192,10 @@ def _parity_section(data: CycleData) -> Section:
     counts = drawn.parity_counts(data.parity)
     line = "The same parameters computed twice must agree to the last bit; a tolerance would be a defect."
     if not counts:
-        return Section("parity", "Parity", line, (), (tables.parity_table(data),))
+        return Section("parity", "Parity", line, (), (proofs.parity_table(data),))
     figure = _figure("parity", "Comparisons", "By the two sides that were compared and why they were.",
                      drawn.parity(data), plots.bars_height(len(counts)))  # fmt: skip
-    return Section("parity", "Parity", line, (figure,), (tables.parity_table(data),))
+    return Section("parity", "Parity", line, (figure,), (proofs.parity_table(data),))
 
 
 def _sweep(data: CycleData) -> Section:

@@ -27,6 +27,7 @@ from factory_cycle import (
 )
 
 from openclaw_pipelines.report import factory_plots as drawn
+from openclaw_pipelines.report import factory_proofs as proofs
 from openclaw_pipelines.report import factory_sweep_plots as swept
 from openclaw_pipelines.report import factory_tables as tables
 from openclaw_pipelines.report import plots
@@ -173,7 +174,7 @@ def test_neighbour_table_repeats_the_statistics(data: CycleData) -> None:
 
 
 def test_windows_have_their_days_and_the_gap(data: CycleData) -> None:
-    assert column(tables.windows_table(data), "Days") == ["10", "4", "10"]
+    assert column(proofs.windows_table(data), "Days") == ["10", "4", "10"]
 
 
 def test_timeline_ends_where_it_was_blocked(data: CycleData) -> None:
@@ -186,7 +187,7 @@ def test_timeline_ends_where_it_was_blocked(data: CycleData) -> None:
         ("Gates", BEGUN + timedelta(seconds=95), True),
         ("Deployment", None, False),
     ]
-    assert column(tables.timeline_table(data), "Took (s)") == ["0.0", "7.0", "33.0", "30.0", "10.0", "15.0", ""]
+    assert column(proofs.timeline_table(data), "Took (s)") == ["0.0", "7.0", "33.0", "30.0", "10.0", "15.0", ""]
 
 
 # ---- parity
@@ -197,7 +198,7 @@ def test_parity_names_the_first_differing_trade_with_both_values() -> None:
                  differing='["trades"]', symbols=json.dumps({"A/USDT:USDT": "STATE_MACHINE", "B": "EQUAL"}),
                  )  # fmt: skip
     own = cycle_data(parity=pl.DataFrame([report(1), bad]))
-    table = tables.parity_table(own)
+    table = proofs.parity_table(own)
     assert column(table, "Result") == ["\u2717 Not equal", "\u2713 Equal"]
     said = "A/USDT:USDT at 2025-05-03T04:00:00Z: exit_price is 101.5 in replay, 101.6 in stepping"
     assert column(table, "First difference") == [said, "\u2013"]
@@ -211,7 +212,7 @@ def test_parity_names_contract_fields_and_is_one_exception_for_many_rows() -> No
     bad = [report(n, sample="random", verdict="INVALID_COMPARISON", differing='["costs","bars_hash"]',
                   right_contract="f" * 64) for n in (3, 4, 5)]  # fmt: skip
     own = cycle_data(parity=pl.DataFrame(bad))
-    shown = column(tables.parity_table(own), "Contract or totals that differ")
+    shown = column(proofs.parity_table(own), "Contract or totals that differ")
     assert shown[0] == "costs, bars_hash, contract aaaaaaaa against ffffffff"
     findings = [own for own in cycle_findings(own) if "INVALID" in own.what]
     assert [(own.what, own.detail) for own in findings] == [
