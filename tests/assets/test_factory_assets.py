@@ -113,13 +113,14 @@ if __name__ == "__main__":
 
 @pytest.mark.slow
 @pytest.mark.parametrize("executor", ["on_dask", "on_processes"])
-def test_shards_on_two_processes_find_what_one_process_finds(edge, tmp_path, executor) -> None:
+def test_shards_on_two_processes_find_what_one_process_finds(edge, tmp_path, monkeypatch, executor) -> None:
     if executor == "on_dask":
         pytest.importorskip("dagster_dask")
     _, _, done = edge
     world = factory_world(tmp_path / "spread", drift=0.2)
     home = tmp_path / "dagster"
     home.mkdir()
+    monkeypatch.setenv("DAGSTER_HOME", str(home))  # its dagster.yaml asks for it
     shutil.copy(Path(__file__).parents[2] / "dagster.yaml", home / "dagster.yaml")
     cycle_id = world.begun().cycle_id
     assert cycle_id == done.cycle_id
