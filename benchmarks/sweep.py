@@ -5,8 +5,8 @@
 PEERS_PYTHON names the interpreter of the peers' environment (`make bench` sets it); without it the ratios are null. The
 last line is JSON.
 
-Task A, signals given: one symbol of one-minute bars; entries and exits from two averages, fixed quantity, a stop of one
-percent, fees, slippage. Out come equity at every bar, drawdown and trades. Task B, bars to scalars: rows of two averages
+Task A, signals given: one symbol of one-minute bars; entries and exits from two averages, fixed quantity, a stop of
+one percent, fees, slippage. Out come equity at every bar, drawdown and trades. Task B, bars to scalars: rows of two averages
 each, on an account with every limit checked; out come return, drawdown and trades of every row. All on one core. In
 both a decision on a close fills at the next open. Then the size that a factory asks for: 5,000 rows over 500,000 bars,
 for the memory it takes beyond the bars.
@@ -43,7 +43,7 @@ PEERS = {"vectorbt": "peer_sweep_vectorbt.py", "raptorbt": "peer_sweep_raptorbt.
 SYMBOL = "BTC/USDT:USDT"
 START = datetime(2024, 1, 1, tzinfo=UTC)
 SIGNAL_SPANS = (60, 240)
-FASTS, SLOWS = (20, 30, 40, 60, 80), (120, 180, 240, 360)
+FASTS, SLOWS = (20, 25, 30, 40, 50, 60, 80, 100), (120, 150, 180, 210, 240, 300, 360, 480)
 WARM_UP = 2_000
 ROUNDS = 5
 COSTS = Costs(fee_bps=Decimal(4), slippage_bps=Decimal(1))
@@ -96,9 +96,7 @@ def fills_of(trades: pl.DataFrame) -> list[Fill]:
 
 def same_fills(ours: list[Fill], theirs: list[Fill]) -> tuple[int, int]:
     """How many fills agree in bar, side and price, of how many."""
-    agreed = sum(
-        a[:2] == b[:2] and abs(a[2] - b[2]) <= NEAR * a[2] for a, b in zip(ours, theirs, strict=False)
-    )
+    agreed = sum(a[:2] == b[:2] and abs(a[2] - b[2]) <= NEAR * a[2] for a, b in zip(ours, theirs, strict=False))
     return agreed, max(len(ours), len(theirs))
 
 
@@ -145,7 +143,8 @@ def task_signals(frame: pl.DataFrame, bars: Bars, rounds: int) -> Any:
         )
         return lambda: run.trades
 
-    return against_peers("Task A, signals given", len(bars.times), given, {"kind": "signals", "stop": STOP}, ours, rounds)
+    task = {"kind": "signals", "stop": STOP}
+    return against_peers("Task A, signals given", len(bars.times), given, task, ours, rounds)
 
 
 def rows_of(pairs: list[tuple[int, int]], **more: Any) -> Any:
@@ -206,7 +205,7 @@ def main() -> None:
     quick = parser.parse_args().quick
     frame = minutes(30_000 if quick else 500_000)
     bars = as_bars(frame)
-    part = frame.head(100_000)
+    part = frame.head(60_000)
     signals, signal_rate = task_signals(frame, bars, 2 if quick else ROUNDS)
     swept, sweep_rate = task_sweep(part, as_bars(part), 2 if quick else ROUNDS)
     figures: dict[str, Any] = {}

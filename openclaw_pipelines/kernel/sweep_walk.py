@@ -218,7 +218,7 @@ def _block_is_plain(unusual: NDArray[np.uint8], flags: NDArray[np.uint8], leaves
     odd, mask = np.uint8(0), np.uint8(leaves)
     for i in range(BLOCK):
         odd |= (flags[i] & mask) | unusual[i]
-    return odd == 0
+    return bool(odd == 0)
 
 
 @compiled
