@@ -6,10 +6,10 @@ PEERS_PYTHON names the interpreter of the peers' environment (`make bench` sets 
 last line is JSON.
 
 Task A, signals given: one symbol of one-minute bars; entries and exits from two averages, fixed quantity, a stop of
-one percent, fees, slippage. Out come equity at every bar, drawdown and trades. Task B, bars to scalars: rows of two averages
-each, on an account with every limit checked; out come return, drawdown and trades of every row. All on one core. In
-both a decision on a close fills at the next open. Then the size that a factory asks for: 5,000 rows over 500,000 bars,
-for the memory it takes beyond the bars.
+one percent, fees, slippage. Out come equity at every bar, drawdown and trades. Task B, bars to scalars: rows of two
+averages each, on an account with every limit checked; out come return, drawdown and trades of every row. All on one
+core. In both a decision on a close fills at the next open. Then the size that a factory asks for: 5,000 rows over
+500,000 bars, for the memory it takes beyond the bars.
 """
 
 import argparse
