@@ -75,6 +75,7 @@ def test_a_shard_shows_its_rate_its_hash_and_its_best_rows(edge) -> None:
     assert done.rows == sum(world.rows("trial_counts")["trials"])
 
 
+@pytest.mark.slow
 def test_doing_it_again_is_the_same_cycle_and_deploys_nothing_new(edge) -> None:
     world, instance, done = edge
     before = world.rows("deployments").height
@@ -84,6 +85,7 @@ def test_doing_it_again_is_the_same_cycle_and_deploys_nothing_new(edge) -> None:
     assert world.rows("deployments").height == before
 
 
+@pytest.mark.slow
 def test_a_blocked_cycle_stops_at_its_check_and_deploys_nothing(tmp_path) -> None:
     world = factory_world(tmp_path / "walk", drift=0.2, rows=8)
     world.configure(lambda tree: tree["gates"].update(least_trades=5_000))

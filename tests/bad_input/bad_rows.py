@@ -357,9 +357,9 @@ TICKS = [
     row("day to come", nothing, asked("candles", partition="2099-01-01"), "DagsterUnknownPartitionError", "2099-01-01"),
     row("retired strategy", nothing, retired_strategy, "UnknownStrategyError", "retired", STRATEGY),
     row("day before the start", nothing, cycle("2025-05-09"), "", "breakout starts on 2025-05-10", checks={"entries_possible": WARN}, exit_code=0),
-    row("tick gone from the middle", forget_tick, cycle(RECORDED), BLOCKED, "autopilot_", "2025-05-10", checks={"recorded_ticks_replay": ERROR, "day_complete": WARN}),
-    row("tick marker gone", sql("ledger", f"DELETE FROM autopilot_ticks WHERE tick_at = {TICK}"), cycle(RECORDED), BLOCKED, "autopilot_ticks", "missing", checks={"recorded_ticks_replay": ERROR, "day_complete": WARN}),
-    row("ledger row changed", sql("ledger", MORE_CASH), cycle(RECORDED), BLOCKED, "autopilot_equity", "cash", checks={"recorded_ticks_replay": ERROR}),
+    row("tick gone from the middle", forget_tick, cycle(RECORDED), BLOCKED, "autopilot_", "2025-05-10", checks={"recorded_ticks_replay": ERROR, "paper_replay_parity": ERROR, "day_complete": WARN}),
+    row("tick marker gone", sql("ledger", f"DELETE FROM autopilot_ticks WHERE tick_at = {TICK}"), cycle(RECORDED), BLOCKED, "autopilot_ticks", "missing", checks={"recorded_ticks_replay": ERROR, "paper_replay_parity": ERROR, "day_complete": WARN}),
+    row("ledger row changed", sql("ledger", MORE_CASH), cycle(RECORDED), BLOCKED, "autopilot_equity", "cash", checks={"recorded_ticks_replay": ERROR, "paper_replay_parity": ERROR}),
 ]  # fmt: skip
 
 # ---- checks of stored market data: the first asking put it there, the second one judges it again

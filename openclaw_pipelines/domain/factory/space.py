@@ -65,7 +65,7 @@ class Range:
         >>> Range("stop_atr", float, Decimal(2), Decimal(4), Decimal("0.5")).at(0.99)
         4.0
         >>> Range("ema_slow", int, Decimal(10), Decimal(1000), log=True).at(0.5)
-        100
+        97
         """
         if self.steps is not None:
             return self.nth(int(share * self.steps))
@@ -73,7 +73,9 @@ class Range:
         if self.kind is int:  # every whole number owns the interval around it
             low, high = low - 0.5, high + 0.5
         drawn = low * (high / low) ** share if self.log else low + (high - low) * share
-        return round(drawn) if self.kind is int else rounded(drawn)
+        if self.kind is int:  # a tie at the edge of the range rounds to the even number beyond it
+            return min(max(round(drawn), int(self.low)), int(self.high))
+        return rounded(drawn)
 
     def nth(self, index: int) -> Value:
         """The value number `index` of a stepped range."""

@@ -44,6 +44,7 @@ for prepare in (int, use_exact_products):
 """
 
 
+@pytest.mark.slow
 @needs_numba_cuda
 @pytest.mark.parametrize("capability", [(9, 0), (8, 0)], ids=["9.0", "8.0"])
 def test_the_sweep_has_only_exact_instructions(capability) -> None:

@@ -34,6 +34,7 @@ SAMPLES = {
     pl.Binary: (b"\x00\x01", b"\x00\x02"),
     pl.Decimal: (Decimal("0.125"), Decimal("0.126")),
     pl.Datetime: (START, START + timedelta(seconds=1)),
+    pl.Date: (START.date(), START.date() + timedelta(days=1)),
 }
 
 
