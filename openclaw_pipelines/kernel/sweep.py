@@ -217,7 +217,7 @@ def load_tile(bars: Bars, matrices: Matrices, begin: int, length: int) -> tuple[
     tile = TileBars(
         by_symbol(matrices.open), by_symbol(matrices.high), by_symbol(matrices.low), by_symbol(matrices.close),
         state, funding, by_symbol(matrices.in_universe), np.empty(state.shape, np.uint8),
-        np.zeros(state.shape, np.int64), bars.times[rows].copy(),
+        np.empty(state.shape, np.int64), bars.times[rows],
     )  # fmt: skip
     mark_unusual(tile)
     return tile, by_symbol(matrices.volume)

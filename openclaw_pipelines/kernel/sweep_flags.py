@@ -19,7 +19,7 @@ from openclaw_pipelines.kernel.windows import Row
 
 ENTER_LONG, ENTER_SHORT, LEAVE_LONG, LEAVE_SHORT = 1, 2, 4, 8
 """Bits of a flag."""
-ENTER, BLOCK = ENTER_LONG | ENTER_SHORT, 64
+ENTER, BLOCK = ENTER_LONG | ENTER_SHORT, 32
 _MISSING = int(BarState.MISSING)
 _CLOSE, _VOLUME, _ATR, _ADX = slots.CLOSE, slots.VOLUME, slots.ATR, slots.ADX
 _FAST, _SLOW, _PAST = slots.EMA_FAST, slots.EMA_SLOW, slots.PAST_CLOSE

@@ -30,6 +30,8 @@ TILE = 32_768
 _FIRST_EVENTS = 4_096
 _NO_COLUMNS, _NO_MAP = np.zeros((1, 1, 1)), np.zeros(slots.SLOTS, np.int32)
 
+Mask = NDArray[np.bool_]
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SignalRun:
@@ -107,9 +109,10 @@ def _run(bars: Bars, signals: Signals, ready: Prepared, kept: Records) -> tuple[
         end = begin + len(tile.times)
         if end - begin != scratch.flags.shape[1]:
             scratch = new_scratch(n_symbols, -(-(end - begin) // 8) * 8)
+        by_symbol = (np.ascontiguousarray(array[begin:end].T) for array in signals[:3])
         walk_signals(
-            own, tile, ready.setup, given, scratch, _NO_COLUMNS, _NO_MAP, signals.longs[begin:end],
-            signals.shorts[begin:end], signals.leave[begin:end], stepwise, equity[begin:end],
+            own, tile, ready.setup, given, scratch._replace(worth=equity[begin:end]), _NO_COLUMNS, _NO_MAP, *by_symbol,
+            stepwise,
         )  # fmt: skip
     count = int(own.kept_count[0])
     run = SignalRun(
@@ -127,26 +130,20 @@ def _days(bars: Bars) -> int:
 @entered
 def walk_signals(
     own: Account, tile: TileBars, setup: Setup, given: Given, scratch: Scratch, columns: NDArray[np.float64],
-    row_map: NDArray[np.int32], longs: NDArray[np.bool_], shorts: NDArray[np.bool_], leave: NDArray[np.bool_],
-    stepwise: int, equity: NDArray[np.int64],
+    row_map: NDArray[np.int32], longs: Mask, shorts: Mask, leave: Mask, stepwise: int,
 ) -> None:  # fmt: skip
-    """Walk one account through a tile and copy its value at every bar."""
-    for s in range(longs.shape[1]):
-        _flag(scratch.flags[s], longs, shorts, leave, s)
+    """Walk one account through a tile; the masks are [S, N]. Its value at every bar is left in `scratch.worth`."""
+    for s in range(longs.shape[0]):
+        _flag(scratch.flags[s], longs[s], shorts[s], leave[s])
     walk(own, tile, setup, given, scratch, columns, row_map, 0, 0, stepwise)
-    worth = scratch.worth
-    for t in range(len(equity)):
-        equity[t] = worth[t]
 
 
 @compiled
-def _flag(
-    flags: NDArray[np.uint8], longs: NDArray[np.bool_], shorts: NDArray[np.bool_], leave: NDArray[np.bool_], s: int
-) -> None:
+def _flag(flags: NDArray[np.uint8], longs: Mask, shorts: Mask, leave: Mask) -> None:
     """Long and short at once cancel out."""
     for t in range(len(longs)):
-        long, short = longs[t, s], shorts[t, s]
-        flag = np.uint8(LEAVE_LONG | LEAVE_SHORT) if leave[t, s] else np.uint8(0)
+        long, short = longs[t], shorts[t]
+        flag = np.uint8(LEAVE_LONG | LEAVE_SHORT) if leave[t] else np.uint8(0)
         flag |= np.uint8(ENTER_LONG) if long & (not short) else np.uint8(0)
         flag |= np.uint8(ENTER_SHORT) if short & (not long) else np.uint8(0)
         flags[t] = flag

@@ -243,7 +243,7 @@ def _block_is_quiet(position: Any, lows: Prices, highs: Prices, instrument: Any,
     return not hit
 
 
-@compiled
+@inlined
 def _bar_is_quiet(position: Any, instrument: Any, side: int, adverse: int, favourable: int) -> bool:
     """Whether the bar reaches no protective level; then its trailing stop has been moved on."""
     level = nearest_adverse(side, position.stop, position.trail_stop, position.liquidation)
