@@ -109,10 +109,10 @@ def _run(bars: Bars, signals: Signals, ready: Prepared, kept: Records) -> tuple[
         end = begin + len(tile.times)
         if end - begin != scratch.flags.shape[1]:
             scratch = new_scratch(n_symbols, -(-(end - begin) // 8) * 8)
-        by_symbol = (np.ascontiguousarray(array[begin:end].T) for array in signals[:3])
+        longs, shorts, leave = (np.ascontiguousarray(array[begin:end].T) for array in signals[:3])
         walk_signals(
-            own, tile, ready.setup, given, scratch._replace(worth=equity[begin:end]), _NO_COLUMNS, _NO_MAP, *by_symbol,
-            stepwise,
+            own, tile, ready.setup, given, scratch._replace(worth=equity[begin:end]), _NO_COLUMNS, _NO_MAP, longs,
+            shorts, leave, stepwise,
         )  # fmt: skip
     count = int(own.kept_count[0])
     run = SignalRun(
