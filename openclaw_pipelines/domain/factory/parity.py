@@ -24,7 +24,6 @@ from openclaw_pipelines.kernel.sweep_result import Sweep
 
 TRADE_FIELDS = ("side", "entry_at", "entry_price", "qty", "exit_at", "exit_price", "reason", "gross", "fees", "funding")
 """Compared in this order, trade by trade."""
-BLOCKING = frozenset({ParityClass.STATE_MACHINE, ParityClass.REDUCTION_ORDER, ParityClass.INVALID_COMPARISON})
 
 
 @dataclass(frozen=True)

@@ -193,11 +193,6 @@ def replay_row(cycle: Cycle, params_hash: str, variant: Variant) -> dict[str, An
     return rows[0] if rows else None
 
 
-def trade_log(blob: bytes) -> pl.DataFrame:
-    """The trades of a stored replay."""
-    return pl.read_parquet(io.BytesIO(blob)) if blob else pl.DataFrame()
-
-
 def _run(cycle: Cycle, variant: Variant) -> Run:
     kept: dict[tuple[str, str], Run] = cycle.__dict__.setdefault("runs", {})
     window, costs = window_of(cycle, variant), costs_of(cycle, variant)
