@@ -19,8 +19,7 @@ from openclaw_pipelines.kernel.layout import BarState
 from openclaw_pipelines.kernel.primitives import div, fmax, mul
 from openclaw_pipelines.kernel.sweep_windows import (
     deviation_ending_at,
-    highest_before,
-    lowest_before,
+    extreme_before,
     mean_ending_at,
 )
 
@@ -210,9 +209,9 @@ def _fill_windows(
     else:
         needs = length
         if kind == HIGHEST:
-            highest_before(values, series.high[s], history, count, length, scratch)
+            extreme_before(values, series.high[s], 1.0, history, count, length, scratch)
         elif kind == LOWEST:
-            lowest_before(values, series.low[s], history, count, length, scratch)
+            extreme_before(values, series.low[s], -1.0, history, count, length, scratch)
         else:
             deviation_ending_at(values, series.returns[s], history, count, length, 1, scratch)
             for i in range(count):
@@ -283,11 +282,6 @@ def _fill_adx(
             )  # fmt: skip
         values[i] = now.adx
     state[0], state[1], state[2], state[3] = now.plus_dm, now.minus_dm, now.true_range, now.adx
-
-
-def column_bytes(plan: Plan, n_symbols: int, tile: int) -> int:
-    """Memory that the columns of a tile take."""
-    return len(plan.kinds) * n_symbols * tile * 8
 
 
 def fill_columns(

@@ -7,7 +7,6 @@ statistics and gates belong to `domain`.
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
@@ -15,7 +14,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from openclaw_pipelines.kernel.layout import ACCOUNT, POSITION, Records, State, records
+from openclaw_pipelines.kernel.layout import ACCOUNT, POSITION, Records, records
 from openclaw_pipelines.kernel.money import from_atoms
 from openclaw_pipelines.kernel.params import PARAMS, params_hash
 from openclaw_pipelines.kernel.result import MONEY, Result, exit_cost
@@ -119,11 +118,6 @@ class Sweep:
             return_total=pl.Series((self.net_equity - self.capital) / self.capital),
         )
 
-    @property
-    def days(self) -> list[datetime]:
-        """The instants of `day_ends`."""
-        return [datetime.fromtimestamp(at, UTC) for at in self.day_ends.tolist()]
-
     def _with(self, change: Callable[[Any], Any]) -> "Sweep":
         return self._replace({name: change(getattr(self, name)) for name in _PER_ROW})
 
@@ -154,13 +148,6 @@ def net_equities(accounts: Records, positions: Records, instruments: Records, sl
     for row, symbol in np.argwhere(positions.qty != 0).tolist():
         net[row] -= exit_cost(positions[row, symbol], instruments[symbol], slippage_rate)
     return net
-
-
-def row_state(sweep: Sweep, row: int) -> State:
-    """The final account of one row, without indicators."""
-    return State(
-        sweep.accounts[row : row + 1], sweep.positions[row], np.zeros((len(sweep.symbols), 0)), sweep.order_times[row]
-    )
 
 
 def _as_records(array: NDArray[Any]) -> Any:

@@ -54,18 +54,23 @@ def deviation_ending_at(
 
 
 @compiled
-def highest_before(values: Column, source: Column, history: int, count: int, length: int, scratch: Column) -> None:
-    """Greatest of the `length` bars before each bar.
+def extreme_before(
+    values: Column, source: Column, sign: float, history: int, count: int, length: int, scratch: Column
+) -> None:
+    """Greatest of the `length` bars before each bar, or with sign -1 the least. Negating a float is exact.
 
     >>> values = np.zeros(2)
-    >>> highest_before(values, np.array([3.0, 5.0, 1.0, 9.0]), 2, 2, 2, np.zeros(4))
+    >>> extreme_before(values, np.array([3.0, 5.0, 1.0, 9.0]), 1.0, 2, 2, 2, np.zeros(4))
     >>> values.tolist()
     [5.0, 5.0]
+    >>> extreme_before(values, np.array([3.0, 5.0, 1.0, 9.0]), -1.0, 2, 2, 2, np.zeros(4))
+    >>> values.tolist()
+    [3.0, 1.0]
     """
     first = history - length
     reach = length + count - 1
     for i in range(reach):
-        scratch[i] = source[first + i]
+        scratch[i] = mul(sign, source[first + i])
     span = 1
     while 2 * span <= length:
         reach -= span
@@ -74,22 +79,4 @@ def highest_before(values: Column, source: Column, history: int, count: int, len
         span *= 2
     rest = length - span
     for i in range(count):
-        values[i] = max(scratch[i], scratch[i + rest])
-
-
-@compiled
-def lowest_before(values: Column, source: Column, history: int, count: int, length: int, scratch: Column) -> None:
-    """Least of the `length` bars before each bar."""
-    first = history - length
-    reach = length + count - 1
-    for i in range(reach):
-        scratch[i] = source[first + i]
-    span = 1
-    while 2 * span <= length:
-        reach -= span
-        for i in range(reach):
-            scratch[i] = min(scratch[i], scratch[i + span])
-        span *= 2
-    rest = length - span
-    for i in range(count):
-        values[i] = min(scratch[i], scratch[i + rest])
+        values[i] = mul(sign, max(scratch[i], scratch[i + rest]))
