@@ -114,46 +114,47 @@ class Ticker:
         return orphans
 
     def tick(self, now: datetime) -> Ticked:
-        """Take every strategy's ticks that have closed by `now`."""
+        """Take every strategy's ticks that have closed by `now`, a day of each at a time."""
         ticked = Ticked(now)
-        with self.autopilot.store.sharing("ledger"):
-            due = [item for item in (self._due(name, now) for name in self.strategies) if item is not None]
-        for item in due:
-            self._refresh_market(item, now, ticked)
-        for item in due:
-            self._advance(item, now, ticked)
+        due = self._due(self.strategies, now)
+        while due:
+            self._refresh_market(due, now, ticked)
+            ran = {item.strategy: item.first for item in self._ready(due, now) if self._advance(item, now, ticked)}
+            left = {item.strategy: item for item in self._due(ran, now)}
+            moved = [name for name, first in ran.items() if name not in left or left[name].first != first]
+            ticked.strategies += moved
+            due = [left[name] for name in moved if name in left]
         return ticked
 
-    def _due(self, strategy: str, now: datetime) -> Due | None:
-        return due_of(self.autopilot, strategy, now, jittered=self.jittered)
+    def _due(self, strategies: Iterable[str], now: datetime) -> list[Due]:
+        with self.autopilot.store.sharing("ledger"):
+            found = [due_of(self.autopilot, name, now, jittered=self.jittered) for name in strategies]
+        return [item for item in found if item is not None]
 
-    def _refresh_market(self, due: Due, now: datetime, ticked: Ticked) -> None:
+    def _refresh_market(self, due: list[Due], now: datetime, ticked: Ticked) -> None:
         """Ask for the market data that the ticks need and nobody asked for."""
         with self.autopilot.store.sharing("market"):
-            needs, behind = list(needed_before(self.autopilot, due)), self.autopilot.ingest.behind(due.day, now)
+            needs = dict.fromkeys(need for item in due for need in needed_before(self.autopilot, item))
+            behind = [day for day in sorted({item.day for item in due}) if self.autopilot.ingest.behind(day, now)]
         for need in needs:
             if ask_again(self._asked, f"{MARKET_DAY} {need.first}", need.last, now):
                 self._run_counted(MARKET_DAY, (need.first, need.last), ticked)
-        if behind:
-            minute = floor_to(now, timedelta(minutes=1)).isoformat()
-            if ask_again(self._asked, f"{MARKET_LIVE} {due.day}", minute, now, LATE_BAR_SECONDS):
-                self._run_counted(MARKET_LIVE, due.day, ticked)
+        minute = floor_to(now, timedelta(minutes=1)).isoformat()
+        for day in behind:
+            if ask_again(self._asked, f"{MARKET_LIVE} {day}", minute, now, LATE_BAR_SECONDS):
+                self._run_counted(MARKET_LIVE, day, ticked)
 
-    def _advance(self, due: Due | None, now: datetime, ticked: Ticked) -> None:
-        """Run day after day until nothing more can be taken; a run that failed or waits is tried again later."""
-        while due is not None and bars_ready(self.autopilot, due, now):
-            if not ask_again(self._asked, due.strategy, due.first.isoformat(), now):
-                return
-            self._know(due.strategy)
-            if not self._run_counted(CYCLE_LIVE, f"{due.day}|{due.strategy}", ticked):
-                return
-            left = self._due(due.strategy, now)
-            if left is not None and left.first == due.first:
-                return
-            ticked.strategies.append(due.strategy)
-            due = left
-            if due is not None:
-                self._refresh_market(due, now, ticked)
+    def _ready(self, due: list[Due], now: datetime) -> list[Due]:
+        """Those whose bars are there, or too late to wait for."""
+        with self.autopilot.store.sharing("market"):
+            return [item for item in due if bars_ready(self.autopilot, item, now)]
+
+    def _advance(self, due: Due, now: datetime, ticked: Ticked) -> bool:
+        """Run the day of the first due tick; one that failed or waits is tried again later."""
+        if not ask_again(self._asked, due.strategy, due.first.isoformat(), now):
+            return False
+        self._know(due.strategy)
+        return self._run_counted(CYCLE_LIVE, f"{due.day}|{due.strategy}", ticked)
 
     def _know(self, strategy: str) -> None:
         """A strategy that was added to the configuration becomes a partition."""

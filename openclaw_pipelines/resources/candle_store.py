@@ -14,8 +14,8 @@ import polars as pl
 from openclaw_pipelines.contracts.errors import DataError
 from openclaw_pipelines.contracts.schema import Table
 from openclaw_pipelines.contracts.time import utc
+from openclaw_pipelines.resources.engine import Connection
 from openclaw_pipelines.resources.store import (
-    Connection,
     Store,
     checked,
     fetch,
@@ -59,13 +59,14 @@ class Upserted:
     unchanged: int
 
 
-def append_candles(store: Store, frame: pl.DataFrame, now: datetime) -> Written:
+def append_candles(store: Store, frame: pl.DataFrame, now: datetime, coverage: pl.DataFrame | None = None) -> Written:
     """Store closed candles, first write wins, in one transaction.
 
     Args:
         store: where to.
         frame: rows in `resources.market.base.CANDLE_COLUMNS`.
         now: time written to `ingested_at` and `seen_at`.
+        coverage: rows of `candle_coverage`, how far the source was asked; what is stored moves forward, never back.
 
     A different value of open, high, low, close or volume is written to `candle_revisions`, once per distinct value.
 
@@ -75,12 +76,24 @@ def append_candles(store: Store, frame: pl.DataFrame, now: datetime) -> Written:
     """
     table = table_named("candles")
     rows = checked(table, _stamped(frame, "ingested_at", now))
-    if rows.is_empty():
+    if rows.is_empty() and coverage is None:
         return Written(0, 0, 0)
     with store.write("market") as con, registered(con, rows) as incoming:
-        revised = _append_revisions(con, table, rows, incoming, now)
-        inserted = _append_absent(con, table, rows, incoming)
+        revised = _append_revisions(con, table, rows, incoming, now) if rows.height else 0
+        inserted = _append_absent(con, table, rows, incoming) if rows.height else 0
+        if coverage is not None:
+            _keep_latest(con, coverage)
     return Written(inserted, rows.height - inserted - revised, revised)
+
+
+def _keep_latest(con: Connection, coverage: pl.DataFrame) -> None:
+    key = "source, symbol, interval, day"
+    with registered(con, coverage, "asked") as asked:
+        con.execute(
+            f"MERGE INTO candle_coverage USING {asked} AS new USING ({key}) "
+            "WHEN MATCHED AND new.covered_until > candle_coverage.covered_until "
+            "THEN UPDATE SET covered_until = new.covered_until WHEN NOT MATCHED THEN INSERT BY NAME"
+        )
 
 
 def append_funding(store: Store, frame: pl.DataFrame, now: datetime) -> Written:

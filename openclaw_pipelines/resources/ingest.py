@@ -14,7 +14,7 @@ from openclaw_pipelines.contracts.schema import TABLES
 from openclaw_pipelines.contracts.time import DAY, day_start, floor_to, interval_length
 from openclaw_pipelines.resources import candle_store
 from openclaw_pipelines.resources.market.base import MarketSource
-from openclaw_pipelines.resources.store import Store, registered
+from openclaw_pipelines.resources.store import Store
 
 RECHECKED_BARS = 3
 """Stored bars that a live refresh asks for again, to see whether the source changed its mind."""
@@ -115,8 +115,7 @@ class Ingest:
             for (symbol, interval), start in starts.items()
         }
         bars = pl.concat(list(frames.values()))
-        written = candle_store.append_candles(self.store, bars, as_of)
-        self._cover(frames, day, day + DAY, as_of)
+        written = candle_store.append_candles(self.store, bars, as_of, self._covered(frames, day, day + DAY, as_of))
         first, last = bars["ts"].min(), bars["ts"].max()
         return Ingested(
             written.inserted,
@@ -127,9 +126,9 @@ class Ingest:
             {f"{symbol} {interval}": frame.height for (symbol, interval), frame in frames.items()},
         )
 
-    def _cover(
+    def _covered(
         self, frames: dict[tuple[str, str], pl.DataFrame], day: datetime, end: datetime, as_of: datetime
-    ) -> None:
+    ) -> pl.DataFrame:
         rows = []
         for (symbol, interval), bars in frames.items():
             newest = bars["ts"].max()
@@ -144,18 +143,7 @@ class Ingest:
                     "covered_until": max(until, day),
                 }
             )
-        _keep_latest(self.store, TABLES["candle_coverage"].frame(rows))
-
-
-def _keep_latest(store: Store, rows: pl.DataFrame) -> None:
-    """Move the stored coverage forward, never back."""
-    key = "source, symbol, interval, day"
-    with store.write("market") as con, registered(con, rows) as view:
-        con.execute(
-            f"MERGE INTO candle_coverage USING {view} AS new USING ({key}) "
-            "WHEN MATCHED AND new.covered_until > candle_coverage.covered_until "
-            "THEN UPDATE SET covered_until = new.covered_until WHEN NOT MATCHED THEN INSERT BY NAME"
-        )
+        return TABLES["candle_coverage"].frame(rows)
 
 
 def coverage(store: Store, source: str, days: Iterable[str]) -> dict[tuple[str, str, str], datetime]:

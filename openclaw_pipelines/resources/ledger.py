@@ -24,7 +24,8 @@ from openclaw_pipelines.domain.inputs import NO_BAR
 from openclaw_pipelines.domain.records import Row
 from openclaw_pipelines.kernel import layout, money
 from openclaw_pipelines.kernel.signals import new_indicators, observe
-from openclaw_pipelines.resources.store import Connection, Store, fetch, insert, insert_new
+from openclaw_pipelines.resources.engine import Connection
+from openclaw_pipelines.resources.store import Store, fetch, insert, insert_new
 
 TICK_TABLES = (
     "autopilot_proposals",

@@ -17,7 +17,8 @@ import polars as pl
 from openclaw_pipelines.contracts.errors import ContractError
 from openclaw_pipelines.contracts.schema import Table
 from openclaw_pipelines.contracts.time import utc
-from openclaw_pipelines.resources.store import Connection, Store, checked, fetch, key_text, registered, table_named
+from openclaw_pipelines.resources.engine import Connection
+from openclaw_pipelines.resources.store import Store, checked, fetch, key_text, registered, table_named
 
 HASHED_TABLES = (
     "autopilot_ticks",

@@ -1,13 +1,12 @@
 """The store: three DuckDB files, each opened behind an OS lock for the length of one transaction.
 
-A plain object that knows nothing of Dagster. It stands on `duckdb.connect`, not on dagster-duckdb's resource: that one
-always opens for writing, waits up to 102 s without order when the file is busy, and keeps the file after an exception,
+A plain object that knows nothing of Dagster. It stands on `engine`, not on dagster-duckdb's resource: that one always
+opens for writing, waits up to 102 s without order when the file is busy, and keeps the file after an exception,
 where a lock in front of open - one transaction - close lost no commit with eight writers and two readers.
 Candles are in `candle_store`, comparison and hashes of ledger rows in `ledger_store`, files for notebooks in `export`.
 """
 
 import difflib
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -23,9 +22,9 @@ import polars as pl
 from openclaw_pipelines.contracts.errors import ContractError, DataError, LedgerError, StoreError
 from openclaw_pipelines.contracts.schema import TABLES, Table
 from openclaw_pipelines.contracts.time import NaiveTimeError
+from openclaw_pipelines.resources.engine import Connection, discard, engine_of
 from openclaw_pipelines.resources.locks import (
     StoreFullError,
-    StoreLockedError,
     StoreReadOnlyError,
     StoreUnusableError,
     file_lock,
@@ -33,14 +32,10 @@ from openclaw_pipelines.resources.locks import (
 )
 from openclaw_pipelines.resources.migrations import DATABASES, StoreNewerError, is_current, migrate
 
-Connection = duckdb.DuckDBPyConnection
 _NONE_SHARED: Mapping[Path, Connection] = MappingProxyType({})
 _shared: ContextVar[Mapping[Path, Connection]] = ContextVar("shared connections", default=_NONE_SHARED)
 Params = Sequence[Any] | Mapping[str, Any]
 
-_SESSION = "SET TimeZone = 'UTC'; SET enable_progress_bar = false"
-_BUSY_POLL_SECONDS = 0.05
-_BUSY = ("Conflicting lock is held", "Could not set lock")
 _DAMAGED = ("not a valid DuckDB", "Corrupt database", "Could not read enough bytes", "checksum", "Serialization Error")
 _FULL = ("No space left", "File too large", "Disk quota", "not enough disk space")
 _FORBIDDEN = ("Permission denied", "Read-only file system", "read-only mode")
@@ -211,32 +206,13 @@ class Store:
     @contextmanager
     def _connection(self, file: Path, *, read_only: bool) -> Iterator[Connection]:
         with _named_errors(file):
-            con = self._open(file, read_only=read_only)
+            engine = engine_of(Path(self.folder), self.threads, self.memory_limit)
             try:
-                con.execute(_SESSION)
-                yield con
-            finally:
-                con.close()
-
-    def _open(self, file: Path, *, read_only: bool) -> Connection:
-        """Connect; a program that holds the file without our lock, such as a notebook, is waited for too."""
-        config: dict[str, str | bool | int | float | list[str]] = {
-            "threads": self.threads,
-            "memory_limit": self.memory_limit,
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-        }
-        deadline = time.monotonic() + self.lock_timeout_seconds
-        while True:
-            try:
-                return duckdb.connect(str(file), read_only=read_only, config=config)
-            except duckdb.IOException as error:
-                if not _says(error, _BUSY):
-                    raise
-                if time.monotonic() >= deadline:
-                    holder = "a program that opened it without the store's lock"
-                    raise StoreLockedError(str(file), self.lock_timeout_seconds, holder) from error
-            time.sleep(_BUSY_POLL_SECONDS)
+                with engine.attached(file, read_only=read_only, timeout_seconds=self.lock_timeout_seconds) as con:
+                    yield con
+            except duckdb.FatalException:
+                discard(engine)
+                raise
 
 
 def fetch(con: Connection, sql: str, params: Params = ()) -> pl.DataFrame:

@@ -1,6 +1,7 @@
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+import duckdb
 import polars as pl
 import pytest
 
@@ -99,6 +100,27 @@ def test_symbols_and_intervals_do_not_meet(store):
     assert stored(store, "BTC/USDT:USDT") == {0: 20.0}
     both = candles(store, "sim", ["BTC/USDT:USDT", "BTC/USDT"], "1m", AT, AT + MINUTE)
     assert both["symbol"].to_list() == ["BTC/USDT", "BTC/USDT:USDT"]
+
+
+def coverage(minutes, **values):
+    """How far the source was asked."""
+    row = {"source": "sim", "symbol": "BTC/USDT", "interval": "1m", "day": "2025-05-10"}
+    return TABLES["candle_coverage"].frame([row | {"covered_until": AT + minutes * MINUTE} | values])
+
+
+def covered(store):
+    return [(row["covered_until"] - AT) // MINUTE for row in store.table("candle_coverage").to_dicts()]
+
+
+def test_bars_and_how_far_they_were_asked_for_are_written_together_or_not_at_all(store):
+    append_candles(store, bars(10, 11), NOW, coverage(2))
+    append_candles(store, bars(10), LATER, coverage(1))
+    assert (stored(store), covered(store)) == ({0: 10.0, 1: 11.0}, [2])  # forward, never back
+    append_candles(store, bars(), LATER, coverage(5))
+    assert covered(store) == [5]
+    with pytest.raises(duckdb.Error):
+        append_candles(store, bars(10, 11, 12), LATER, coverage(6).drop("source"))
+    assert (stored(store), covered(store)) == ({0: 10.0, 1: 11.0}, [5])
 
 
 def test_the_range_is_half_open(store):

@@ -1,0 +1,101 @@
+"""One DuckDB instance per folder and process, to which files are attached while somebody uses them."""
+
+import os
+import subprocess
+import sys
+import threading
+
+import duckdb
+import pytest
+
+from openclaw_pipelines.resources import engine
+from openclaw_pipelines.resources.engine import discard, engine_of
+from openclaw_pipelines.resources.locks import StoreFullError
+
+NOTEBOOK = """
+import duckdb, sys
+try:
+    duckdb.connect(sys.argv[1]).close()
+    print("opened")
+except duckdb.IOException as error:
+    print("refused" if "Conflicting lock" in str(error) else error)
+"""
+
+
+def notebook(store) -> str:
+    """What a program without the store's lock gets when it opens the file for writing."""
+    command = [sys.executable, "-c", NOTEBOOK, str(store.file("ledger"))]
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout.strip()
+
+
+def test_a_reader_that_ends_leaves_the_lock_of_the_file_to_the_other_one(store):
+    """POSIX locks belong to the process: closing one of two descriptors of a file would release them."""
+    store.query("ledger", "SELECT 1")
+    reading, leave = threading.Event(), threading.Event()
+
+    def read_for_a_while():
+        with store.read("ledger"):
+            reading.set()
+            leave.wait(60)
+
+    other = threading.Thread(target=read_for_a_while)
+    other.start()
+    try:
+        assert reading.wait(60)
+        with store.read("ledger") as con:
+            assert con.execute("SELECT count(*) FROM schema_migrations").fetchone() == (1,)
+        assert notebook(store) == "refused"
+    finally:
+        leave.set()
+        other.join(60)
+    assert notebook(store) == "opened"
+
+
+def test_readers_in_many_threads_see_the_same_rows(store):
+    store.query("ledger", "SELECT 1")
+    seen: list[int] = []
+
+    def read():
+        for _ in range(20):
+            seen.extend(store.query("ledger", "SELECT count(*) AS n FROM schema_migrations")["n"])
+
+    threads = [threading.Thread(target=read) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    assert seen == [1] * 80
+
+
+def test_a_forked_child_starts_an_instance_of_its_own(store):
+    store.query("ledger", "SELECT 1")
+    parents = engine_of(store.folder, store.threads, store.memory_limit)
+    child = os.fork()
+    if child == 0:  # pragma: no cover - another process
+        code = 2
+        try:
+            own = engine_of(store.folder, store.threads, store.memory_limit)
+            rows = store.query("ledger", "SELECT count(*) AS n FROM schema_migrations")["n"].to_list()
+            code = 0 if own is not parents and rows == [1] else 1
+        finally:
+            os._exit(code)  # never back into the test runner
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert engine_of(store.folder, store.threads, store.memory_limit) is parents
+
+
+def test_an_instance_that_duckdb_gave_up_is_not_used_again(store):
+    store.query("ledger", "SELECT 1")
+    before = engine_of(store.folder, store.threads, store.memory_limit)
+    with pytest.raises(StoreFullError), store.read("ledger"):
+        raise duckdb.FatalException("FATAL Error: Could not write file: No space left on device")
+    assert engine_of(store.folder, store.threads, store.memory_limit) is not before
+    assert store.query("ledger", "SELECT 1 AS one")["one"].to_list() == [1]
+
+
+def test_few_instances_are_kept(tmp_path):
+    kept = [engine_of(tmp_path / str(n), 1, "64MB") for n in range(6)]
+    assert len(engine._engines) == 4
+    assert engine_of(tmp_path / "5", 1, "64MB") is kept[5]
+    assert engine_of(tmp_path / "0", 1, "64MB") is not kept[0]
+    for n in range(6):
+        discard(engine_of(tmp_path / str(n), 1, "64MB"))
