@@ -18,6 +18,7 @@ import os
 import resource
 import statistics
 import tempfile
+from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -45,7 +46,8 @@ START = datetime(2024, 1, 1, tzinfo=UTC)
 SIGNAL_SPANS = (60, 240)
 FASTS, SLOWS = (20, 25, 30, 40, 50, 60, 80, 100), (120, 150, 180, 210, 240, 300, 360, 480)
 WARM_UP = 2_000
-ROUNDS = 5
+ROUNDS, IN_A_ROW = 5, 3
+"""Every engine takes its turn in each round, with so many runs, of which the fastest counts: the others fill caches."""
 COSTS = Costs(fee_bps=Decimal(4), slippage_bps=Decimal(1))
 TASK = {"capital": 1_000_000.0, "fees": 0.0004, "slippage": 0.0001}
 STOP = 0.01
@@ -100,6 +102,11 @@ def same_fills(ours: list[Fill], theirs: list[Fill]) -> tuple[int, int]:
     return agreed, max(len(ours), len(theirs))
 
 
+def fastest(run: Callable[[], tuple[float, Any]]) -> tuple[float, Any]:
+    """Of some runs in a row, by the seconds that each gives."""
+    return min((run() for _ in range(IN_A_ROW)), key=lambda pair: pair[0])
+
+
 def against_peers(name: str, work: int, frame: pl.DataFrame, task: dict[str, Any], ours: Any, rounds: int) -> Any:
     """Every engine once cold, then in turns; prints a table and returns the ratios of the medians."""
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
@@ -114,10 +121,10 @@ def against_peers(name: str, work: int, frame: pl.DataFrame, task: dict[str, Any
         seconds: dict[str, list[float]] = {"openclaw": [], **{peer: [] for peer in running}}
         fills: dict[str, list[Fill]] = {}
         for _ in range(rounds + 1):
-            spent, found = timed(ours)
+            spent, found = fastest(lambda: timed(ours))
             seconds["openclaw"].append(spent)
             for peer_name, peer in running.items():
-                spent, fills[peer_name] = peer.run()
+                spent, fills[peer_name] = fastest(peer.run)
                 seconds[peer_name].append(spent)
     own = fills_of(found())
     print(f"\n{name}: {len(own)} fills compared")

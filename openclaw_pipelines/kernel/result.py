@@ -21,7 +21,8 @@ from openclaw_pipelines.contracts.enums import Action, ExitReason, Leg, RejectCo
 from openclaw_pipelines.kernel.bars import Bars
 from openclaw_pipelines.kernel.instruments import Instrument
 from openclaw_pipelines.kernel.layout import EventKind, Records, State, state_hash
-from openclaw_pipelines.kernel.money import from_atoms, notional_of, rate_up, slipped
+from openclaw_pipelines.kernel.money import from_atoms
+from openclaw_pipelines.kernel.valuation import net_equities
 
 MONEY = pl.Decimal(38, 18)
 TIME = pl.Datetime("us", "UTC")
@@ -61,10 +62,9 @@ class Result:
     @cached_property
     def final_equity(self) -> Decimal:
         """Equity at the last tick, net of what closing the open positions would cost."""
-        equity = int(self.state.account.equity[0])
-        for position, instrument in zip(self.state.positions, self.instrument_records, strict=True):
-            equity -= exit_cost(position, instrument, self.slippage_rate)
-        return from_atoms(equity)
+        positions = self.state.positions.reshape(1, -1)
+        net = net_equities(self.state.account, positions, self.instrument_records, self.slippage_rate)
+        return from_atoms(int(net[0]))
 
     @cached_property
     def fills(self) -> pl.DataFrame:
@@ -189,22 +189,6 @@ def _named(rows: Records) -> Iterator[Any]:
     """Records as tuples of plain numbers with names; reading fields off records takes three times as long."""
     row = namedtuple("row", rows.dtype.names or ())  # type: ignore[misc]
     return map(row._make, rows.tolist())
-
-
-def exit_cost(position: Any, instrument: Any, slippage_rate: int) -> int:
-    """Slippage and fee of closing now; a perpetual's loss is its margin at most, as when it is closed."""
-    if position.qty == 0:
-        return 0
-    side, qty = (1, int(position.qty)) if position.qty > 0 else (-1, -int(position.qty))
-    price = slipped(int(position.last_price), -side, slippage_rate, instrument)
-    notional = notional_of(qty, price, instrument)
-    fee = rate_up(notional, int(instrument.taker_rate))
-    value = notional_of(qty, int(position.last_price), instrument)
-    if not instrument.is_perp:
-        return int(value - notional + fee)
-    bought = notional_of(qty, int(position.entry_price), instrument)
-    floor = -int(position.margin)
-    return int(max(side * (value - bought), floor) - max(side * (notional - bought), floor) + fee)
 
 
 def _time(seconds: int) -> datetime:

@@ -6,10 +6,11 @@ is in `space`, what comes out in `sweep_result`.
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -46,15 +47,18 @@ from openclaw_pipelines.kernel.sweep_columns import (
     plan_columns,
 )
 from openclaw_pipelines.kernel.sweep_flags import Setups, mark_flags
-from openclaw_pipelines.kernel.sweep_result import Sweep, is_day_end, net_equities, new_books
+from openclaw_pipelines.kernel.sweep_result import Sweep, is_day_end, new_books
+from openclaw_pipelines.kernel.sweep_scan import TileBars, new_blocks, survey
 from openclaw_pipelines.kernel.sweep_tally import SYMBOL_TALLY, TALLY
-from openclaw_pipelines.kernel.sweep_walk import Account, Given, Scratch, TileBars, mark_unusual, walk
+from openclaw_pipelines.kernel.sweep_walk import Given, Scratch, walk
+from openclaw_pipelines.kernel.sweep_worth import Account
+from openclaw_pipelines.kernel.valuation import net_equities
 
 COLUMN_BYTES = 4 * 2**20
 """Memory for indicator columns; it decides the length of a tile."""
 SHORTEST_TILE, LONGEST_TILE = 1_024, 4_096
 STRICT = PROFILES.index("strict")
-_NO_GIVEN = Given(np.zeros(3), 0, np.zeros(1, np.int64))
+_NO_GIVEN = Given(np.zeros(3), 0, np.zeros(1, np.int64), 0)
 
 
 class NoRowsError(KernelError):
@@ -217,9 +221,9 @@ def load_tile(bars: Bars, matrices: Matrices, begin: int, length: int) -> tuple[
     tile = TileBars(
         by_symbol(matrices.open), by_symbol(matrices.high), by_symbol(matrices.low), by_symbol(matrices.close),
         state, funding, by_symbol(matrices.in_universe), np.empty(state.shape, np.uint8),
-        np.empty(state.shape, np.int64), bars.times[rows],
+        new_blocks(*state.shape), np.empty(state.shape, np.int64), bars.times[rows],
     )  # fmt: skip
-    mark_unusual(tile)
+    survey(tile)
     return tile, by_symbol(matrices.volume)
 
 
@@ -233,15 +237,13 @@ def _fill_side_by_side(
     columns: NDArray[np.float64], counts: list[int], tile: TileBars, fillers: list[NDArray[np.float64]],
 ) -> None:  # fmt: skip
     size = len(tile.times)
-    jobs = [
-        pool.submit(
+    _side_by_side(pool, [
+        partial(
             fill_columns, plan, series, carried, columns, size, counts, tile.bar_state, filler,
             range(i, len(plan.kinds), workers),
         )
         for i, filler in enumerate(fillers)
-    ]  # fmt: skip
-    for job in jobs:
-        job.result()
+    ])  # fmt: skip
 
 
 def _walk_side_by_side(
@@ -250,16 +252,23 @@ def _walk_side_by_side(
 ) -> None:  # fmt: skip
     size = len(tile.times)
     stepwise = 0 if setup.context.profile == STRICT else 1
-    jobs = []
+    calls = []
     for (low, high), scratch in zip(_shares(len(rows), workers), scratches, strict=True):
         own = scratch if size == scratch.flags.shape[1] else new_scratch(len(setup.limits), -(-size // 8) * 8)
-        jobs.append(
-            pool.submit(
+        calls.append(
+            partial(
                 walk_rows, low, high, rows, plan.maps, setup, _NO_GIVEN, book.accounts, book.positions,
                 book.order_times, book.tallies, book.symbol_tallies, book.day_equity, book.setups, tile, columns, own,
                 day_index, _NO_EVENTS, np.zeros(1, np.int64), first, stepwise,
             )
         )  # fmt: skip
+    _side_by_side(pool, calls)
+
+
+def _side_by_side(pool: ThreadPoolExecutor, calls: Sequence[Callable[[], Any]]) -> None:
+    """Run all, the first in the calling thread: handing work to another takes as long as walking some rows."""
+    jobs = [pool.submit(call) for call in calls[1:]]
+    calls[0]()
     for job in jobs:
         job.result()
 

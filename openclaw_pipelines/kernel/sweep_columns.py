@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from openclaw_pipelines.kernel import slots
 from openclaw_pipelines.kernel.indicators import AdxState, adx_step, ema_step, rsi_value, true_range, wilder_step
-from openclaw_pipelines.kernel.jit import compiled, entered
+from openclaw_pipelines.kernel.jit import entered, streamed
 from openclaw_pipelines.kernel.layout import BarState
 from openclaw_pipelines.kernel.primitives import div, fmax, mul
 from openclaw_pipelines.kernel.sweep_windows import (
@@ -183,7 +183,7 @@ def fill_column(
     return value
 
 
-@compiled
+@streamed
 def _fill_copies(
     values: NDArray[np.float64], kind: int, length: int, series: Series, s: int, history: int, count: int, seen: int
 ) -> None:
@@ -194,7 +194,7 @@ def _fill_copies(
         values[i] = 0.0
 
 
-@compiled
+@streamed
 def _fill_windows(
     values: NDArray[np.float64], kind: int, length: int, series: Series, s: int, history: int, count: int, seen: int,
     annual_factor: float, scratch: NDArray[np.float64],
@@ -220,7 +220,7 @@ def _fill_windows(
         values[i] = 0.0
 
 
-@compiled
+@streamed
 def _fill_recurrence(
     values: NDArray[np.float64], kind: int, length: int, alpha: float, series: Series, s: int, history: int,
     count: int, seen: int, state: NDArray[np.float64],
@@ -246,7 +246,7 @@ def _fill_recurrence(
         _fill_strength(values, kind, length, series, s, history, count, seen, state)
 
 
-@compiled
+@streamed
 def _fill_strength(
     values: NDArray[np.float64], kind: int, length: int, series: Series, s: int, history: int, count: int, seen: int,
     state: NDArray[np.float64],
@@ -267,7 +267,7 @@ def _fill_strength(
     state[0], state[1] = gain, loss
 
 
-@compiled
+@streamed
 def _fill_adx(
     values: NDArray[np.float64], length: int, series: Series, s: int, history: int, count: int, seen: int,
     state: NDArray[np.float64],

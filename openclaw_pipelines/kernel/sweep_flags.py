@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openclaw_pipelines.kernel import slots
-from openclaw_pipelines.kernel.jit import compiled, inlined
+from openclaw_pipelines.kernel.jit import compiled, inlined, streamed
 from openclaw_pipelines.kernel.layout import BarState
 from openclaw_pipelines.kernel.primitives import mul
 from openclaw_pipelines.kernel.sweep_columns import RSI_SLOT
@@ -41,7 +41,7 @@ class Setups(NamedTuple):
     """Bars observed when the setup last changed; its age is counted from there."""
 
 
-@compiled
+@streamed
 def mark_flags(
     flags: Flags, sides: Flags, columns: Columns, row_map: Map, params: Any,
     bar_state: NDArray[np.int8], seen: NDArray[np.int64], s: int, setups: Setups, r: int,
@@ -63,7 +63,7 @@ def mark_flags(
     _mark_fresh(flags[:n], sides[:n], columns, row_map, params, bar_state, seen, s, setups, r, warm)
 
 
-@compiled
+@streamed
 def _first_at(seen: NDArray[np.int64], s: int, least: int) -> int:
     """First bar at which `least` bars were observed; N where there is none."""
     low, high = 0, seen.shape[1]
@@ -89,7 +89,7 @@ def _part(columns: Columns, column: int, s: int, first: int, n: int) -> Any:
     return columns[column, s][first:n]
 
 
-@compiled
+@streamed
 def _momentum(flags: Flags, sides: Flags, columns: Columns, row_map: Map, s: int, first: int, n: int) -> None:
     close, past, slow = (
         _part(columns, row_map[_CLOSE], s, first, n),
@@ -103,7 +103,7 @@ def _momentum(flags: Flags, sides: Flags, columns: Columns, row_map: Map, s: int
         flags[t] = _byte(LEAVE_LONG, fell) | _byte(LEAVE_SHORT, rose)
 
 
-@compiled
+@streamed
 def _breakout(flags: Flags, sides: Flags, columns: Columns, row_map: Map, s: int, first: int, n: int) -> None:
     close = _part(columns, row_map[_CLOSE], s, first, n)
     entry_high, entry_low = (
@@ -119,7 +119,7 @@ def _breakout(flags: Flags, sides: Flags, columns: Columns, row_map: Map, s: int
         flags[t] = _byte(LEAVE_LONG, close[t] < exit_low[t]) | _byte(LEAVE_SHORT, close[t] > exit_high[t])
 
 
-@compiled
+@streamed
 def _reversion(
     flags: Flags, sides: Flags, columns: Columns, row_map: Map, s: int, first: int, n: int, params: Any
 ) -> None:
@@ -139,7 +139,7 @@ def _reversion(
         flags[t] = _byte(LEAVE_LONG, close[t] >= middle[t]) | _byte(LEAVE_SHORT, close[t] <= middle[t])
 
 
-@compiled
+@streamed
 def _ema_trend(
     flags: Flags, sides: Flags, columns: Columns, row_map: Map, s: int, first: int, n: int, params: Any
 ) -> None:
@@ -156,7 +156,7 @@ def _ema_trend(
         flags[t] = _byte(LEAVE_LONG, below) | _byte(LEAVE_SHORT, above)
 
 
-@compiled
+@streamed
 def _mark_fresh(
     flags: NDArray[np.uint8], sides: NDArray[np.uint8], columns: Columns, row_map: Map,
     params: Any, bar_state: NDArray[np.int8], seen: NDArray[np.int64], s: int, setups: Setups, r: int, warm: int,
@@ -175,7 +175,7 @@ def _mark_fresh(
     setups.side[r, s], setups.since[r, s] = side, since
 
 
-@compiled
+@streamed
 def _next_change(sides: NDArray[np.uint8], start: int, side: int) -> int:
     """First bar from `start` on whose side is another; N where there is none."""
     t, n, same = start, len(sides), np.uint8(side)
@@ -191,7 +191,7 @@ def _next_change(sides: NDArray[np.uint8], start: int, side: int) -> int:
     return t
 
 
-@compiled
+@streamed
 def _mark_run(
     flags: NDArray[np.uint8], columns: Columns, row_map: Map, params: Any,
     bar_state: NDArray[np.int8], seen: NDArray[np.int64], s: int, side: int, since: int, start: int, end: int,
@@ -206,7 +206,7 @@ def _mark_run(
         t += 1
 
 
-@compiled
+@streamed
 def _tradable_setup(columns: Columns, row_map: Map, params: Any, s: int, t: int) -> bool:
     """A range to hang a stop on and enough volume, as `signals` asks for."""
     if not columns[row_map[_ATR], s, t] > 0.0:

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from openclaw_pipelines.kernel.layout import ACCOUNT, POSITION, Records, records
 from openclaw_pipelines.kernel.money import from_atoms
 from openclaw_pipelines.kernel.params import PARAMS, params_hash
-from openclaw_pipelines.kernel.result import MONEY, Result, exit_cost
+from openclaw_pipelines.kernel.result import MONEY, Result
 from openclaw_pipelines.kernel.sweep_tally import SYMBOL_TALLY, TALLY, tally_run
+from openclaw_pipelines.kernel.valuation import net_equities
 
 _DAY = 86_400
 _MONEY_TALLIES = ("gross_profit", "gross_loss", "turnover")
@@ -140,14 +141,6 @@ def is_day_end(ticks: NDArray[np.int64]) -> NDArray[np.bool_]:
 def new_books(n_rows: int, n_symbols: int) -> tuple[Records, Records]:
     """ACCOUNT[R] and POSITION[R, S], zeroed."""
     return records(ACCOUNT, n_rows), np.zeros((n_rows, n_symbols), POSITION).view(np.recarray)
-
-
-def net_equities(accounts: Records, positions: Records, instruments: Records, slippage_rate: int) -> NDArray[np.int64]:
-    """Equity [R] less what closing the open positions would cost."""
-    net = np.array(accounts.equity, np.int64)
-    for row, symbol in np.argwhere(positions.qty != 0).tolist():
-        net[row] -= exit_cost(positions[row, symbol], instruments[symbol], slippage_rate)
-    return net
 
 
 def _as_records(array: NDArray[Any]) -> Any:

@@ -7,6 +7,7 @@ what `simulate_signals` is for.
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import polars as pl
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from openclaw_pipelines.kernel import slots
 from openclaw_pipelines.kernel.bars import Bars
-from openclaw_pipelines.kernel.jit import compiled, entered
+from openclaw_pipelines.kernel.jit import entered, streamed
 from openclaw_pipelines.kernel.layout import EVENT, Records, State, records
 from openclaw_pipelines.kernel.money import from_atoms
 from openclaw_pipelines.kernel.params import PARAMS
@@ -23,10 +24,14 @@ from openclaw_pipelines.kernel.result import closed_trades
 from openclaw_pipelines.kernel.simulate import Signals, read_signals
 from openclaw_pipelines.kernel.sweep import STRICT, load_tile, new_book, new_scratch
 from openclaw_pipelines.kernel.sweep_flags import ENTER_LONG, ENTER_SHORT, LEAVE_LONG, LEAVE_SHORT
-from openclaw_pipelines.kernel.sweep_walk import Account, Given, Scratch, TileBars, walk
+from openclaw_pipelines.kernel.sweep_scan import TileBars
+from openclaw_pipelines.kernel.sweep_walk import Given, Scratch, walk
+from openclaw_pipelines.kernel.sweep_worth import Account
 
-TILE = 32_768
+TILE = 131_072
 """Bars of a tile; there are no indicator columns to hold."""
+_tiles: "WeakKeyDictionary[Bars, dict[bool, list[TileBars]]]" = WeakKeyDictionary()
+"""Tiles of bars that are in use, with and without their funding: many sets of signals go over the same bars."""
 _FIRST_EVENTS = 4_096
 _NO_COLUMNS, _NO_MAP = np.zeros((1, 1, 1)), np.zeros(slots.SLOTS, np.int32)
 
@@ -101,14 +106,12 @@ def _run(bars: Bars, signals: Signals, ready: Prepared, kept: Records) -> tuple[
         State(book.accounts, book.positions[0], scratch.row, book.order_times[0]), book.tallies,
         book.symbol_tallies[0], book.day_equity[0], kept, np.zeros(1, np.int64),
     )  # fmt: skip
-    given = Given(signals.distances, int(signals.position_bps), signals.lots)
+    given = Given(signals.distances, int(signals.position_bps), signals.lots, 1)
     equity = np.empty(total, np.int64)
     stepwise = 0 if ready.setup.context.profile == STRICT else 1
-    for begin in range(0, total, TILE):
-        tile, _ = load_tile(bars, ready.matrices, begin, TILE)
-        end = begin + len(tile.times)
-        if end - begin != scratch.flags.shape[1]:
-            scratch = new_scratch(n_symbols, -(-(end - begin) // 8) * 8)
+    end = 0
+    for tile in _tiles_of(bars, ready):
+        begin, end = end, end + len(tile.times)
         longs, shorts, leave = (np.ascontiguousarray(array[begin:end].T) for array in signals[:3])
         walk_signals(
             own, tile, ready.setup, given, scratch._replace(worth=equity[begin:end]), _NO_COLUMNS, _NO_MAP, longs,
@@ -120,6 +123,15 @@ def _run(bars: Bars, signals: Signals, ready: Prepared, kept: Records) -> tuple[
         positions=book.positions[0],
     )  # fmt: skip
     return run, count
+
+
+def _tiles_of(bars: Bars, ready: Prepared) -> list[TileBars]:
+    kept = _tiles.setdefault(bars, {})
+    if ready.funding not in kept:
+        kept[ready.funding] = [
+            load_tile(bars, ready.matrices, begin, TILE)[0] for begin in range(0, len(bars.times), TILE)
+        ]
+    return kept[ready.funding]
 
 
 def _days(bars: Bars) -> int:
@@ -138,7 +150,7 @@ def walk_signals(
     walk(own, tile, setup, given, scratch, columns, row_map, 0, 0, stepwise)
 
 
-@compiled
+@streamed
 def _flag(flags: NDArray[np.uint8], longs: Mask, shorts: Mask, leave: Mask) -> None:
     """Long and short at once cancel out."""
     for t in range(len(longs)):

@@ -19,7 +19,7 @@ from openclaw_pipelines.kernel.replay import Setup
 from openclaw_pipelines.kernel.simulate import propose_signal
 from openclaw_pipelines.kernel.step import close_books, decide, mark, propose_symbol, value_at_close
 from openclaw_pipelines.kernel.sweep_flags import (
-    BLOCK,
+    ENTER,
     ENTER_LONG,
     ENTER_SHORT,
     LEAVE_LONG,
@@ -27,30 +27,12 @@ from openclaw_pipelines.kernel.sweep_flags import (
     gather,
     gather_setup,
 )
-from openclaw_pipelines.kernel.sweep_scan import Prices, next_entry, next_protective
+from openclaw_pipelines.kernel.sweep_scan import TileBars, next_flagged, next_protective
 from openclaw_pipelines.kernel.sweep_tally import note_drawdown, tally_events
+from openclaw_pipelines.kernel.sweep_worth import Account, keep_day, pass_quietly
 
 _MISSING, _TRADABLE = int(BarState.MISSING), int(BarState.TRADABLE)
 _EXIT = int(Action.EXIT)
-_DAY = 86_400
-
-
-class TileBars(NamedTuple):
-    """The bars of a tile, one symbol after the other. [S, N] but `times`."""
-
-    open: NDArray[np.int64]
-    high: NDArray[np.int64]
-    low: NDArray[np.int64]
-    close: NDArray[np.int64]
-    bar_state: NDArray[np.int8]
-    funding_rate: NDArray[np.int64]
-    in_universe: NDArray[np.int8]
-    unusual: NDArray[np.uint8]
-    """1 where a bar cannot be traded or funding is due."""
-    seen: NDArray[np.int64]
-    """Bars observed up to this one."""
-    times: NDArray[np.int64]
-    """[N] opens"""
 
 
 class Given(NamedTuple):
@@ -60,6 +42,8 @@ class Given(NamedTuple):
     position_bps: int
     lots: NDArray[np.int64]
     """[S] fixed quantity of an entry; 0 sizes by `position_bps`"""
+    keeps_worth: int
+    """1 where the account's value at every bar is wanted, not only at the days' ends"""
 
 
 class Scratch(NamedTuple):
@@ -71,7 +55,7 @@ class Scratch(NamedTuple):
     """[S, N / 8] the same memory, eight flags at a time"""
     sides: NDArray[np.uint8]
     worth: NDArray[np.int64]
-    """[N] equity of the row being walked"""
+    """[N] value of the account being walked, at the bars where it was needed or is wanted"""
     next_at: NDArray[np.int64]
     """[S] the next bar that concerns the symbol; N where none does"""
     events: Records
@@ -79,32 +63,6 @@ class Scratch(NamedTuple):
     symbols: Records
     row: NDArray[np.float64]
     """[1, SLOTS]"""
-
-
-class Account(NamedTuple):
-    """One row's account and what is kept of it."""
-
-    state: State
-    """Its `indicators` are the scratch row."""
-    tally: Records
-    """TALLY[1]"""
-    symbols: Records
-    """SYMBOL_TALLY[S]"""
-    day_equity: NDArray[np.int64]
-    """[D]"""
-    kept: Records
-    """EVENT[K] for the events of the run; none are kept where K is 0"""
-    kept_count: NDArray[np.int64]
-    """[1] how many there were, also of those that did not fit"""
-
-
-@compiled
-def mark_unusual(bars: TileBars) -> None:
-    """Write the mask of bars that concern whoever holds a position."""
-    for s in range(bars.unusual.shape[0]):
-        mask, states, rates = bars.unusual[s], bars.bar_state[s], bars.funding_rate[s]
-        for t in range(len(mask)):
-            mask[t] = np.uint8(0) if (states[t] == _TRADABLE) & (rates[t] == 0) else np.uint8(1)
 
 
 @compiled
@@ -125,10 +83,10 @@ def walk(
         for s in range(n_symbols):
             at = min(at, scratch.next_at[s])
         if at > now:
-            day_index = _pass_quietly(own, bars, setup.context, scratch, now, at, day_index)
+            day_index = pass_quietly(own, bars, setup.context, given.keeps_worth, scratch.worth, now, at, day_index)
         if at < n:
             _take_tick(own, bars, setup, given, scratch, columns, row_map, at)
-            day_index = _keep_day(own, bars.times[at] + setup.context.interval_seconds, scratch.worth[at], day_index)
+            day_index = keep_day(own, bars.times[at] + setup.context.interval_seconds, scratch.worth[at], day_index)
             for s in range(n_symbols):
                 if scratch.next_at[s] == at:
                     scratch.next_at[s] = _next_at(own.state.positions[s], bars, setup, scratch, s, at + 1, stepwise)
@@ -147,7 +105,7 @@ def _next_at(position: Any, bars: TileBars, setup: Setup, scratch: Scratch, s: i
     if position.pending_action != 0:
         return now
     if position.qty == 0:
-        return next_entry(scratch.flags[s], scratch.words[s], now)
+        return next_flagged(scratch.flags[s], scratch.words[s], now, n, ENTER)
     if stepwise != 0:
         return now
     context = setup.context
@@ -155,89 +113,9 @@ def _next_at(position: Any, bars: TileBars, setup: Setup, scratch: Scratch, s: i
     if hold > 0:
         entry = now - (bars.times[now] - position.entry_at) // context.interval_seconds
         last = min(n, max(entry + hold - 1, now))
-    return next_protective(
-        position, bars.low[s], bars.high[s], bars.unusual[s], scratch.flags[s], context.instruments[s], now, last
-    )
-
-
-@inlined
-def _pass_quietly(
-    own: Account, bars: TileBars, context: Context, scratch: Scratch, now: int, at: int, day_index: int
-) -> int:
-    """Value the account at every close of the bars [now, at), in which nothing else happens."""
-    worth, account, interval = scratch.worth, own.state.account[0], context.interval_seconds
-    held = 0
-    for s in range(len(own.state.positions)):
-        position = own.state.positions[s]
-        if position.qty != 0:
-            if held == 0:
-                _fill(worth[now:at], account.cash)
-            held += 1
-            _add_worth(worth, bars.close, position, context.instruments[s], s, now, at)
-    if held == 0:
-        _fill(worth[now:at], account.equity)
-    else:
-        _fold_equity(worth, account, own.tally[0], now, at)
-    first_day, last_day = (bars.times[now] + interval - 1) // _DAY, (bars.times[at - 1] + interval) // _DAY
-    for day in range(first_day + 1, last_day + 1):
-        i = now + (day * _DAY - interval - bars.times[now]) // interval
-        day_index = _keep_day(own, day * _DAY, worth[i], day_index)
-        account.day, account.day_open_equity = day, worth[i]
-    account.equity, account.last_tick = worth[at - 1], bars.times[at - 1] + interval
-    return day_index
-
-
-@inlined
-def _fill(worth: Prices, value: int) -> None:
-    for i in range(len(worth)):
-        worth[i] = value
-
-
-@inlined
-def _add_worth(
-    worth: NDArray[np.int64], close: NDArray[np.int64], position: Any, instrument: Any, s: int, now: int, at: int
-) -> None:
-    """As `valuation.mark`: spot at its worth, a perpetual at its gain, which is minus its margin at least."""
-    per_unit, entry, floor = position.qty * instrument.mult, position.entry_price, -position.margin
-    prices, total = close[s, now:at], worth[now:at]
-    if instrument.is_perp:
-        for i in range(at - now):
-            total[i] += max((prices[i] - entry) * per_unit, floor)
-    else:
-        for i in range(at - now):
-            total[i] += prices[i] * per_unit
-
-
-@compiled
-def _fold_equity(worth: NDArray[np.int64], account: Any, tally: Any, now: int, at: int) -> None:
-    """Peak and drawdown over [now, at): blocks without a new peak by their least value, the others tick by tick."""
-    peak, lost, i = account.peak_equity, 0, now
-    while i < at:
-        end = min(i + BLOCK, at)
-        block, least, greatest = worth[i:end], worth[i], worth[i]
-        for k in range(end - i):
-            least = min(least, block[k])
-            greatest = max(greatest, block[k])
-        if greatest <= peak:
-            lost = max(lost, peak - least)
-        else:
-            for k in range(i, end):
-                if worth[k] > peak:
-                    note_drawdown(tally, peak, lost)
-                    peak, lost = worth[k], 0
-                else:
-                    lost = max(lost, peak - worth[k])
-        i = end
-    note_drawdown(tally, peak, lost)
-    account.peak_equity = peak
-
-
-@inlined
-def _keep_day(own: Account, tick_at: int, equity: int, day_index: int) -> int:
-    if tick_at % _DAY != 0:
-        return day_index
-    own.day_equity[day_index] = equity
-    return day_index + 1
+    leaves = (LEAVE_LONG | ENTER_SHORT) if position.qty > 0 else (LEAVE_SHORT | ENTER_LONG)
+    last = next_flagged(scratch.flags[s], scratch.words[s], now, last, leaves)
+    return next_protective(position, bars, s, context.instruments[s], now, last)
 
 
 @inlined

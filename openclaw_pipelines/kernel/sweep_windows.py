@@ -11,13 +11,13 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from openclaw_pipelines.kernel.jit import compiled
+from openclaw_pipelines.kernel.jit import streamed
 from openclaw_pipelines.kernel.primitives import mul
 
 Column = NDArray[np.float64]
 
 
-@compiled
+@streamed
 def mean_ending_at(values: Column, source: Column, history: int, count: int, length: int) -> None:
     """Mean of the `length` bars that end with each bar.
 
@@ -36,7 +36,7 @@ def mean_ending_at(values: Column, source: Column, history: int, count: int, len
         values[i] = values[i] / length
 
 
-@compiled
+@streamed
 def deviation_ending_at(
     values: Column, source: Column, history: int, count: int, length: int, ddof: int, scratch: Column
 ) -> None:
@@ -53,7 +53,7 @@ def deviation_ending_at(
         values[i] = math.sqrt(values[i] / (length - ddof))
 
 
-@compiled
+@streamed
 def extreme_before(
     values: Column, source: Column, sign: float, history: int, count: int, length: int, scratch: Column
 ) -> None:

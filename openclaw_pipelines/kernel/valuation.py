@@ -2,10 +2,13 @@
 
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from openclaw_pipelines.contracts.enums import Action
-from openclaw_pipelines.kernel.jit import compiled
+from openclaw_pipelines.kernel.jit import compiled, streamed
 from openclaw_pipelines.kernel.layout import RING_SIZE, Context, Records, State
-from openclaw_pipelines.kernel.money import notional_of
+from openclaw_pipelines.kernel.money import notional_of, rate_up, slipped
 
 _ENTER = int(Action.ENTER)
 
@@ -45,6 +48,35 @@ def mark(state: State, context: Context) -> Mark:
     return Mark(
         account.cash, account.margin, value, unrealized, account.cash + value, account.cash - account.margin, gross
     )
+
+
+@compiled
+def exit_cost(position: Any, instrument: Any, slippage_rate: int) -> int:
+    """Slippage and fee of closing now; a perpetual's loss is its margin at most, as when it is closed."""
+    if position.qty == 0:
+        return 0
+    side, qty, last = 1 if position.qty > 0 else -1, abs(position.qty), position.last_price
+    notional = notional_of(qty, slipped(last, -side, slippage_rate, instrument), instrument)
+    fee, value = rate_up(notional, instrument.taker_rate), notional_of(qty, last, instrument)
+    bought, floor = notional_of(qty, position.entry_price, instrument), -position.margin
+    lost: int = value - notional
+    if instrument.is_perp:
+        lost = max(side * (value - bought), floor) - max(side * (notional - bought), floor)
+    return lost + fee
+
+
+def net_equities(accounts: Records, positions: Records, instruments: Records, slippage_rate: int) -> NDArray[np.int64]:
+    """Equity [R] of accounts [R] with positions [R, S], less what closing the open ones would cost."""
+    net = np.array(accounts.equity, np.int64)
+    _take_exit_costs(net, positions, instruments, slippage_rate)
+    return net
+
+
+@streamed
+def _take_exit_costs(net: NDArray[np.int64], positions: Records, instruments: Records, slippage_rate: int) -> None:
+    for row in range(len(net)):
+        for s in range(len(instruments)):
+            net[row] -= exit_cost(positions[row, s], instruments[s], slippage_rate)
 
 
 @compiled

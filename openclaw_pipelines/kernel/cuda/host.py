@@ -27,8 +27,9 @@ from openclaw_pipelines.kernel.params import PARAMS
 from openclaw_pipelines.kernel.replay import Costs, Prepared, contract_of, prepare
 from openclaw_pipelines.kernel.signals import width
 from openclaw_pipelines.kernel.sweep import NoRowsError
-from openclaw_pipelines.kernel.sweep_result import Sweep, is_day_end, net_equities
+from openclaw_pipelines.kernel.sweep_result import Sweep, is_day_end
 from openclaw_pipelines.kernel.sweep_tally import SYMBOL_TALLY, TALLY
+from openclaw_pipelines.kernel.valuation import net_equities
 
 TICKS_PER_LAUNCH = 4_096
 ROWS_PER_BATCH = 32_768
