@@ -218,22 +218,41 @@ def records(dtype: np.dtype[Any], n: int) -> Records:
 
 def new_limits(n_symbols: int) -> Records:
     """LIMITS under which nothing binds but the range of the kernel: 1x, full size, ten million quote per position."""
-    limits = records(LIMITS, n_symbols)
-    limits.max_order_notional = limits.max_position_notional = 10**15
-    limits.max_position_qty = NO_LIMIT
-    limits.max_position_bps = limits.max_concentration_bps = 1_000_000
-    limits.leverage_bps = limits.size_bps = 10_000
-    return limits
+    return np.full(n_symbols, _LIMITS).view(np.recarray)
 
 
 def new_account_limits() -> Records:
     """ACCOUNT_LIMITS under which nothing binds."""
-    limits = records(ACCOUNT_LIMITS, 1)
-    limits.max_open_positions = NO_LIMIT
-    limits.max_leverage_bps = limits.max_daily_loss_bps = limits.max_drawdown_bps = 1_000_000
-    limits.max_orders_per_window = RING_SIZE
-    limits.shorts_allowed, limits.executes = 1, 2
-    return limits
+    return np.full(1, _ACCOUNT_LIMITS).view(np.recarray)
+
+
+def _record(dtype: np.dtype[Any], **fields: int) -> Any:
+    record = np.zeros((), dtype)
+    for name, value in fields.items():
+        record[name] = value
+    return record
+
+
+_LIMITS = _record(
+    LIMITS,
+    max_order_notional=10**15,
+    max_position_notional=10**15,
+    max_position_qty=NO_LIMIT,
+    max_position_bps=1_000_000,
+    max_concentration_bps=1_000_000,
+    leverage_bps=10_000,
+    size_bps=10_000,
+)
+_ACCOUNT_LIMITS = _record(
+    ACCOUNT_LIMITS,
+    max_open_positions=NO_LIMIT,
+    max_leverage_bps=1_000_000,
+    max_daily_loss_bps=1_000_000,
+    max_drawdown_bps=1_000_000,
+    max_orders_per_window=RING_SIZE,
+    shorts_allowed=1,
+    executes=2,
+)
 
 
 def new_state(indicators: NDArray[np.float64], capital: int, inception: int) -> State:

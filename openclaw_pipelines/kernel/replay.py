@@ -205,7 +205,7 @@ def prepare(
     instruments = instruments_with(bars, costs)
     limits = new_limits(len(bars.symbols)) if limits is None else limits.copy()
     account_limits = new_account_limits() if account_limits is None else account_limits.copy()
-    account_limits.slippage_rate = to_rate(costs.slippage_bps / 10_000, "slippage")
+    account_limits["slippage_rate"] = to_rate(costs.slippage_bps / 10_000, "slippage")
     cash = to_atoms(capital)
     prove_ranges(instruments, limits, cash, *bars.price_range())
     context = Context(instruments, params, bars.interval_seconds, PROFILES.index(profile))
@@ -218,9 +218,9 @@ def instruments_with(bars: Bars, costs: Costs) -> Records:
     """INSTRUMENT[S] with the cost model's fees in place."""
     instruments = bars.instrument_records.copy()
     if costs.fee_bps is not None:
-        instruments.taker_rate = to_rate(costs.fee_bps / 10_000, "fee_bps")
+        instruments["taker_rate"] = to_rate(costs.fee_bps / 10_000, "fee_bps")
     if costs.liquidation_fee_bps is not None:
-        instruments.liquidation_rate = to_rate(costs.liquidation_fee_bps / 10_000, "liquidation_fee_bps")
+        instruments["liquidation_rate"] = to_rate(costs.liquidation_fee_bps / 10_000, "liquidation_fee_bps")
     return instruments
 
 

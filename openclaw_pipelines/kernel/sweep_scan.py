@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from openclaw_pipelines.kernel.booking import nearest_adverse, protective_level
 from openclaw_pipelines.kernel.jit import compiled, inlined, streamed
-from openclaw_pipelines.kernel.layout import BarState
+from openclaw_pipelines.kernel.layout import BarState, Context
 from openclaw_pipelines.kernel.sweep_flags import BLOCK
 
 _TRADABLE = int(BarState.TRADABLE)
@@ -33,7 +33,7 @@ class Blocks(NamedTuple):
 
 
 class TileBars(NamedTuple):
-    """The bars of a tile, one symbol after the other. [S, N] but `times`."""
+    """The bars of a tile, one symbol after the other. [S, N] where nothing else is said."""
 
     open: NDArray[np.int64]
     high: NDArray[np.int64]
@@ -49,6 +49,13 @@ class TileBars(NamedTuple):
     """Bars observed up to this one."""
     times: NDArray[np.int64]
     """[N] opens"""
+
+
+@inlined
+def opens_at(bars: TileBars, context: Context, t: int) -> int:
+    """When bar `t` opens, also the one after the last: bars lie on a grid without gaps."""
+    at: int = bars.times[0] + t * context.interval_seconds
+    return at
 
 
 def new_blocks(n_symbols: int, length: int) -> Blocks:

@@ -27,7 +27,7 @@ from openclaw_pipelines.kernel.sweep_flags import (
     gather,
     gather_setup,
 )
-from openclaw_pipelines.kernel.sweep_scan import TileBars, next_flagged, next_protective
+from openclaw_pipelines.kernel.sweep_scan import TileBars, next_flagged, next_protective, opens_at
 from openclaw_pipelines.kernel.sweep_tally import note_drawdown, tally_events
 from openclaw_pipelines.kernel.sweep_worth import Account, keep_day, pass_quietly
 
@@ -86,7 +86,7 @@ def walk(
             day_index = pass_quietly(own, bars, setup.context, given.keeps_worth, scratch.worth, now, at, day_index)
         if at < n:
             _take_tick(own, bars, setup, given, scratch, columns, row_map, at)
-            day_index = keep_day(own, bars.times[at] + setup.context.interval_seconds, scratch.worth[at], day_index)
+            day_index = keep_day(own, opens_at(bars, setup.context, at + 1), scratch.worth[at], day_index)
             for s in range(n_symbols):
                 if scratch.next_at[s] == at:
                     scratch.next_at[s] = _next_at(own.state.positions[s], bars, setup, scratch, s, at + 1, stepwise)
@@ -111,7 +111,7 @@ def _next_at(position: Any, bars: TileBars, setup: Setup, scratch: Scratch, s: i
     context = setup.context
     last, hold = n, context.params[0].max_hold_bars
     if hold > 0:
-        entry = now - (bars.times[now] - position.entry_at) // context.interval_seconds
+        entry = now - (opens_at(bars, context, now) - position.entry_at) // context.interval_seconds
         last = min(n, max(entry + hold - 1, now))
     leaves = (LEAVE_LONG | ENTER_SHORT) if position.qty > 0 else (LEAVE_SHORT | ENTER_LONG)
     last = next_flagged(scratch.flags[s], scratch.words[s], now, last, leaves)
@@ -125,7 +125,7 @@ def _take_tick(
 ) -> None:  # fmt: skip
     """All phases of `step` for the symbols that bar `at` concerns; the others are marked at their close."""
     state, context = own.state, setup.context
-    tick_at = bars.times[at] + context.interval_seconds
+    tick_at = opens_at(bars, context, at + 1)
     for s in range(len(state.positions)):
         if scratch.next_at[s] == at:
             _load(scratch.symbols[s], bars, s, at)
@@ -167,7 +167,9 @@ def _load(symbol: Any, bars: TileBars, s: int, at: int) -> None:
     symbol.open, symbol.high, symbol.low, symbol.close = (
         bars.open[s, at], bars.high[s, at], bars.low[s, at], bars.close[s, at],
     )  # fmt: skip
-    symbol.bar_state, symbol.funding_rate = bars.bar_state[s, at], bars.funding_rate[s, at]
+    symbol.bar_state, symbol.funding_rate = _TRADABLE, 0
+    if bars.unusual[s, at] != 0:  # to read two arrays less: each may be a miss of every cache
+        symbol.bar_state, symbol.funding_rate = bars.bar_state[s, at], bars.funding_rate[s, at]
     symbol.in_universe, symbol.control = bars.in_universe[s, at], 0
 
 
@@ -175,7 +177,7 @@ def _load(symbol: Any, bars: TileBars, s: int, at: int) -> None:
 def _catch_up(position: Any, bars: TileBars, context: Context, s: int, at: int) -> None:
     """Bring an open position to the end of the bar before `at`."""
     if position.qty != 0:
-        position.bars_held = (bars.times[at] - position.entry_at) // context.interval_seconds
+        position.bars_held = (opens_at(bars, context, at) - position.entry_at) // context.interval_seconds
         if at > 0 and bars.unusual[s, at - 1] == 0:
             position.last_price, position.stale = bars.close[s, at - 1], 0
 
@@ -238,7 +240,7 @@ def _leave_tile(position: Any, bars: TileBars, context: Context, flags: NDArray[
     """Bring a symbol to the end of the tile."""
     n = len(bars.times)
     if position.qty != 0:
-        position.bars_held = (bars.times[n - 1] - position.entry_at) // context.interval_seconds + 1
+        position.bars_held = (opens_at(bars, context, n) - position.entry_at) // context.interval_seconds
         if bars.unusual[s, n - 1] == 0:
             position.last_price, position.stale = bars.close[s, n - 1], 0
     else:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from openclaw_pipelines.kernel.jit import compiled, inlined, streamed
 from openclaw_pipelines.kernel.layout import Context, Records, State
 from openclaw_pipelines.kernel.sweep_flags import BLOCK
-from openclaw_pipelines.kernel.sweep_scan import Prices, TileBars
+from openclaw_pipelines.kernel.sweep_scan import Prices, TileBars, opens_at
 from openclaw_pipelines.kernel.sweep_tally import note_drawdown
 
 _DAY = 86_400
@@ -58,17 +58,17 @@ def pass_quietly(
     held, s = _open_positions(own.state.positions)
     close, holding = bars.close[s], _holding(own.state.positions[s], context.instruments[s], account.cash)
     if held == 1:
-        account.peak_equity = _fold_blocks(tally, account.peak_equity, bars, s, holding, now, at)
-        if keeps_worth != 0:
+        if keeps_worth != 0:  # first: it reads all closes in order, which the processor foresees
             _write_worth(worth[now:at], close[now:at], holding)
+        account.peak_equity = _fold_blocks(tally, account.peak_equity, bars, s, holding, now, at)
     elif held > 1:
         _add_positions(worth, bars.close, own.state.positions, context.instruments, account.cash, now, at)
         account.peak_equity = _fold_equity(tally, account.peak_equity, worth, now, at)
     elif keeps_worth != 0:
         _fill(worth[now:at], account.equity)
-    first_day, last_day = (bars.times[now] + interval - 1) // _DAY, (bars.times[at - 1] + interval) // _DAY
-    for day in range(first_day + 1, last_day + 1):
-        t = now + (day * _DAY - interval - bars.times[now]) // interval
+    opened, closed = opens_at(bars, context, now), opens_at(bars, context, at)
+    for day in range((opened + interval - 1) // _DAY + 1, closed // _DAY + 1):
+        t = now + (day * _DAY - interval - opened) // interval
         value = account.equity
         if held > 0:
             value = worth[t] if held > 1 else _worth_at(close[t], holding)
@@ -76,7 +76,7 @@ def pass_quietly(
         account.day, account.day_open_equity = day, value
     if held > 0:
         account.equity = worth[at - 1] if held > 1 else _worth_at(close[at - 1], holding)
-    account.last_tick = bars.times[at - 1] + interval
+    account.last_tick = closed
     return day_index
 
 

@@ -2,7 +2,7 @@
 
 import copy
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -45,14 +45,20 @@ def busy(market: dict[str, Any], start: date, intervals: tuple[str, str] = ("1h"
 
 
 @pytest.fixture
-def make_world(tmp_path: Path, request: pytest.FixtureRequest) -> Callable[[str, str, int], World]:
+def make_world(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[[str, str, int], World]]:
     """Worlds by market.
 
     `simulated`; `minute`, one strategy of 1m bars on it; `perps`; `halt`, when Binance spot stood still; and
     `depeg`, 1m bars of Kraken's BTC/USDC with the minutes in which nothing traded absent.
     """
 
+    made: list[World] = []
+
     def make(market: str, name: str, days: int) -> World:
+        made.append(fresh(market, name, days))
+        return made[-1]
+
+    def fresh(market: str, name: str, days: int) -> World:
         if market == "simulated":
             start = date(2025, 5, 10)
             return world(tmp_path, name, busy({}, start), {}, start, days)
@@ -81,4 +87,6 @@ def make_world(tmp_path: Path, request: pytest.FixtureRequest) -> Callable[[str,
         environ = {"OPENCLAW_ARCHIVE_DIR": str(shared / folder)}
         return world(tmp_path, name, config, environ, start, days)
 
-    return make
+    yield make
+    for subject in made:
+        subject.stop()

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -47,6 +47,7 @@ class World:
     environ: dict[str, str]
     start: date
     days: int
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @property
     def partitions(self) -> list[str]:
@@ -90,12 +91,21 @@ class World:
     def ticker(self, until: datetime | None = None) -> subprocess.Popen[bytes]:
         """`openclaw ticker` on a replayed clock over the whole range, as a process of its own."""
         span = ["--from", self.begin.isoformat(), "--to", (until or self.end).isoformat()]
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "openclaw_pipelines.cli", "ticker", "--clock", "replayed", *span],
             env={**os.environ, **self.environ},
             stdout=(self.folder / "ticker.log").open("ab"),
             stderr=subprocess.STDOUT,
         )
+        self.processes.append(process)
+        return process
+
+    def stop(self) -> None:
+        """End the tickers that still run, as after a test that failed or took too long."""
+        for process in self.processes:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
 
     def tick_through(self) -> None:
         """Live through the range tick by tick."""
