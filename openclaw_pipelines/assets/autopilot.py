@@ -5,6 +5,7 @@ before earned, so these tables cannot be computed one after another. The walk is
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import dagster as dg
 from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
@@ -69,20 +70,23 @@ def autopilot_assets(days: dg.DailyPartitionsDefinition) -> list[dg.AssetsDefini
 
         A live tick materializes only the tables it wrote rows to, so that a quiet minute leaves few events.
         """
-        taken, touched = 0, set[str]()
+        taken, touched, told = 0, set[str](), dict[str, Any]()
         keys = sorted(day_and_strategy(key) for key in context.partition_keys)
         for n, (day, strategy) in enumerate(keys, start=1):
             report = _run_day(context, autopilot, strategy, day)
             taken += report.taken
-            context.log.info("%s %s: %d ticks (%d of %d partitions)", day, strategy, report.taken, n, len(keys))
+            if not is_live(context):
+                context.log.info("%s %s: %d ticks (%d of %d partitions)", day, strategy, report.taken, n, len(keys))
             written = [name for name, table in TABLES_OF.items() if report.rows.get(table)]
             touched |= set(written if is_live(context) else TABLES_OF)
-            for asset, metadata in day_metadata(autopilot, strategy, day, report, live=is_live(context)).items():
-                if asset in touched:
-                    context.add_asset_metadata(metadata, asset_key=asset, partition_key=f"{day}|{strategy}")
+            told = day_metadata(autopilot, strategy, day, report, live=is_live(context))
+            for asset in sorted(touched & set(told)) if len(keys) > 1 else ():
+                context.add_asset_metadata(told[asset], asset_key=asset, partition_key=f"{day}|{strategy}")
         for name in (name for name in TABLES_OF if name in touched):
+            # a single partition's with the result: telling the context costs queries of the instance for each asset
+            own = told.get(name, {}) if len(keys) == 1 else {}
             yield dg.MaterializeResult(
-                asset_key=name, metadata={"ticks_taken_in_run": taken, "partitions_in_run": len(keys)}
+                asset_key=name, metadata={**own, "ticks_taken_in_run": taken, "partitions_in_run": len(keys)}
             )
 
     return [autopilot_cycle]

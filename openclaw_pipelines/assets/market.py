@@ -44,7 +44,10 @@ def market_assets(days: dg.DailyPartitionsDefinition) -> list[dg.AssetsDefinitio
         ask = autopilot.ingest.candles_since if is_live(context) else autopilot.ingest.candles_day
         for n, day in enumerate(context.partition_keys, start=1):
             result = ask(day, autopilot.clock.now())
-            context.log.info("%s: %d new bars (%d of %d days)", day, result.inserted, n, len(context.partition_keys))
+            if not is_live(context):
+                context.log.info(
+                    "%s: %d new bars (%d of %d days)", day, result.inserted, n, len(context.partition_keys)
+                )
             context.add_asset_metadata(
                 {
                     "source": autopilot.source,

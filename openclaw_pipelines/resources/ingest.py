@@ -61,6 +61,8 @@ class Ingest:
     ) -> None:
         self.store, self.source, self.publish_lag = store, source, publish_lag
         self.symbols, self.intervals = tuple(symbols), tuple(intervals)
+        self._funding: dict[str, pl.DataFrame] = {}
+        """The newest answer that is stored: a day's funding is asked for every minute and changes three times."""
 
     def candles_day(self, day: str, as_of: datetime) -> Ingested:
         """Ask for the candles of a whole day as far as they have closed."""
@@ -75,8 +77,12 @@ class Ingest:
     def funding_day(self, day: str, as_of: datetime) -> candle_store.Written:
         """Ask for the funding of a day."""
         start, end = day_start(day), day_start(day) + DAY
-        rates = [self.source.funding_rates(symbol, start, end, as_of) for symbol in self.symbols]
-        return candle_store.append_funding(self.store, pl.concat(rates), as_of)
+        rates = pl.concat([self.source.funding_rates(symbol, start, end, as_of) for symbol in self.symbols])
+        if rates.equals(self._funding.get(day, rates.clear())):
+            return candle_store.Written(0, rates.height, 0)
+        written = candle_store.append_funding(self.store, rates, as_of)
+        self._funding = {day: rates}
+        return written
 
     def instruments(self, as_of: datetime) -> candle_store.Upserted:
         """Store the source's instruments of the configured symbols."""

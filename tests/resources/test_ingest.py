@@ -1,6 +1,7 @@
 """Market data into the store: first write wins, revisions apart, coverage only forward."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import polars as pl
 import pytest
 
 from openclaw_pipelines.resources.candle_store import candles, revisions
+from openclaw_pipelines.resources.engine import Connection
 from openclaw_pipelines.resources.ingest import RECHECKED_BARS, Ingest, coverage
 from openclaw_pipelines.resources.market.simulated import SimulatedMarket
 from openclaw_pipelines.resources.store import Store
@@ -123,6 +125,26 @@ def test_a_bar_that_may_still_be_on_its_way_is_not_covered(
 def test_a_day_that_has_not_begun(ingest: Ingest, covered: Callable[[], datetime | None]) -> None:
     done = ingest.candles_day(DAY, MIDNIGHT - timedelta(hours=1))
     assert (done.rows, done.first, covered()) == (0, None, MIDNIGHT)
+
+
+def test_funding_that_is_stored_already_opens_no_transaction(tmp_path: Path, market: Watched) -> None:
+    """A live tick asks every minute, and three answers of a day are new."""
+
+    class Counting(Store):
+        """Counts what is written."""
+
+        def write(self, database: str) -> AbstractContextManager[Connection]:
+            opened.append(database)
+            return super().write(database)
+
+    opened: list[str] = []
+    ingest = Ingest(Counting(tmp_path), market, [SYMBOL], ["15m"])
+    seen = []
+    for hours in (1, 2, 9, 9, 17):
+        written = ingest.funding_day(DAY, MIDNIGHT + timedelta(hours=hours))
+        seen.append((written.inserted, written.unchanged, len(opened)))
+    assert seen == [(1, 0, 1), (0, 1, 1), (1, 1, 2), (0, 2, 2), (1, 2, 3)]
+    assert ingest.store.table("funding_rates").height == 3
 
 
 def test_funding_and_instruments(ingest: Ingest) -> None:

@@ -104,7 +104,9 @@ def top_symbol_share(trades: pl.DataFrame, limits: GateLimits) -> Gate:
     }  # fmt: skip
     total = sum(by_symbol.values(), Decimal(0))
     if total <= 0:
-        return _undefined(name, required, f"the closed trades made {total:f} in all, no profit to share", trades.height)
+        return _undefined(
+            name, required, f"the closed trades made {total:.2f} in all, no profit to share", trades.height
+        )
     top = min(by_symbol, key=lambda symbol: (-by_symbol[symbol], symbol))
     share = float(by_symbol[top] / total)
     return Gate(name, share, required, share < limits.largest_symbol_share, f"{top} earned most", trades.height)
@@ -158,7 +160,7 @@ def better_than_holding(net: Decimal, hold: BuyAndHold | None) -> Gate:
     name, required = "better_than_holding", "> 0"
     if hold is None:
         return _undefined(name, required, "buying and holding was not run")
-    reason = f"{net:f} against {hold.net:f} from holding {hold.invested_bps} bps of the capital"
+    reason = f"{net:.2f} against {hold.net:.2f} from holding {hold.invested_bps} bps of the capital"
     return Gate(name, float(net - hold.net), required, net > hold.net, reason, len(hold.day_equity))
 
 
@@ -169,7 +171,7 @@ def better_than_random(net: Decimal, random: RandomEntries | None, limits: GateL
     if random is None or not random.nets:
         return _undefined(name, required, "random entries were not run" if random is None else str(random.reason))
     share = share_not_below(random.nets, net)
-    reason = f"{net:f} against a median of {random.nets[len(random.nets) // 2]:f}, {random.trades} trades each"
+    reason = f"{net:.2f} against a median of {random.nets[len(random.nets) // 2]:.2f}, {random.trades} trades each"
     return Gate(name, share, required, share <= allowed, reason, len(random.nets))
 
 
@@ -187,10 +189,10 @@ def finer_candles(trades: pl.DataFrame, net: Decimal, fine_net: Decimal | None, 
     if fine_net is None:
         return _undefined(name, required, f"{inside} exits sit inside a bar, and finer candles were not run", inside)
     if net <= 0:
-        return _undefined(name, required, f"the candidate made {net:f}, no profit to keep", inside)
+        return _undefined(name, required, f"the candidate made {net:.2f}, no profit to keep", inside)
     share = float(fine_net / net)
     passed = share >= limits.least_finer_share and fine_net > 0
-    return Gate(name, share, required, passed, f"{fine_net:f} of {net:f}, {inside} exits inside a bar", inside)
+    return Gate(name, share, required, passed, f"{fine_net:.2f} of {net:.2f}, {inside} exits inside a bar", inside)
 
 
 def _undefined(name: str, required: str, reason: str, sample_size: int = 0) -> Gate:

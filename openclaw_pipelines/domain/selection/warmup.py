@@ -44,9 +44,14 @@ class Drift:
     late_value: object
 
     def __str__(self) -> str:
-        return f"{self.column} of {self.symbol} at {self.bar_at:%Y-%m-%d %H:%M}: {self.late_value}, settled " + (
-            f"{self.settled_value}, off by {self.drift:.3f}"
+        late, settled = _shown(self.late_value), _shown(self.settled_value)
+        return f"{self.column} of {self.symbol} at {self.bar_at:%Y-%m-%d %H:%M}: {late}, settled {settled}, " + (
+            f"off by {self.drift:.3f}"
         )
+
+
+def _shown(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 @dataclass(frozen=True)
