@@ -89,32 +89,41 @@ class Engine:
             self._users[file] -= 1
             if not self._users[file]:
                 del self._users[file]
-                self._root.execute(f"DETACH {_alias(file)}")
+                try:
+                    self._root.execute(f"DETACH {_alias(file)}")
+                except duckdb.Error:  # the name stays taken, so that this engine could never open the file again
+                    discard(self)
+                    raise
 
 
 _Key = tuple[Path, int, str]
 _engines: dict[_Key, Engine] = {}
+_guard = threading.Lock()
 _inherited: list[dict[_Key, Engine]] = []
 
 
 def engine_of(folder: Path, threads: int, memory_limit: str) -> Engine:
-    """The engine of a store's folder."""
+    """The engine of a store's folder, the same for all threads."""
     key = (folder, threads, memory_limit)
-    engine = _engines.pop(key, None) or Engine(folder / "spilled", threads, memory_limit)
-    _engines[key] = engine  # last in the order of use
-    while len(_engines) > _MOST_ENGINES:
-        _engines.pop(next(iter(_engines)), None)
+    with _guard:
+        engine = _engines.pop(key, None) or Engine(folder / "spilled", threads, memory_limit)
+        _engines[key] = engine  # last in the order of use
+        while len(_engines) > _MOST_ENGINES:
+            del _engines[next(iter(_engines))]
     return engine
 
 
 def discard(engine: Engine) -> None:
     """Use an engine no more: DuckDB refuses all work after some failures."""
-    for key in [key for key, kept in _engines.items() if kept is engine]:
-        _engines.pop(key, None)
+    with _guard:
+        for key in [key for key, kept in _engines.items() if kept is engine]:
+            del _engines[key]
 
 
 def _after_fork() -> None:
     """The threads of the parent's engines do not exist in a child: leave them alone and start new ones."""
+    global _guard  # noqa: PLW0603 - a thread that does not exist here may have held it
+    _guard = threading.Lock()
     _inherited.append(dict(_engines))
     _engines.clear()
 

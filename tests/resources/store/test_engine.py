@@ -67,6 +67,25 @@ def test_readers_in_many_threads_see_the_same_rows(store):
     assert seen == [1] * 80
 
 
+def test_threads_that_start_at_once_share_one_instance(tmp_path):
+    gate, found = threading.Barrier(8), []
+
+    def ask():
+        gate.wait(30)
+        found.append(engine_of(tmp_path, 1, "64MB"))
+
+    for _ in range(5):
+        threads = [threading.Thread(target=ask) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        assert len(found) == 8
+        assert len(set(found)) == 1
+        discard(found[0])
+        found.clear()
+
+
 def test_a_forked_child_starts_an_instance_of_its_own(store):
     store.query("ledger", "SELECT 1")
     parents = engine_of(store.folder, store.threads, store.memory_limit)
@@ -88,6 +107,15 @@ def test_an_instance_that_duckdb_gave_up_is_not_used_again(store):
     before = engine_of(store.folder, store.threads, store.memory_limit)
     with pytest.raises(StoreFullError), store.read("ledger"):
         raise duckdb.FatalException("FATAL Error: Could not write file: No space left on device")
+    assert engine_of(store.folder, store.threads, store.memory_limit) is not before
+    assert store.query("ledger", "SELECT 1 AS one")["one"].to_list() == [1]
+
+
+def test_an_instance_that_cannot_let_go_of_a_file_is_not_used_again(store):
+    store.query("ledger", "SELECT 1")
+    before = engine_of(store.folder, store.threads, store.memory_limit)
+    with pytest.raises(duckdb.Error), store.read("ledger"):
+        before._root.execute('DETACH "ledger.duckdb"')  # as after a detach that failed half way
     assert engine_of(store.folder, store.threads, store.memory_limit) is not before
     assert store.query("ledger", "SELECT 1 AS one")["one"].to_list() == [1]
 
