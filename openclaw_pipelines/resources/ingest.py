@@ -61,8 +61,8 @@ class Ingest:
     ) -> None:
         self.store, self.source, self.publish_lag = store, source, publish_lag
         self.symbols, self.intervals = tuple(symbols), tuple(intervals)
-        self._funding: dict[str, pl.DataFrame] = {}
-        """The newest answer that is stored: a day's funding is asked for every minute and changes three times."""
+        self._funding: dict[str, tuple[pl.DataFrame, candle_store.Written]] = {}
+        """The newest answer and what became of it: a day's is asked for every minute and changes three times."""
 
     def candles_day(self, day: str, as_of: datetime) -> Ingested:
         """Ask for the candles of a whole day as far as they have closed."""
@@ -78,10 +78,11 @@ class Ingest:
         """Ask for the funding of a day."""
         start, end = day_start(day), day_start(day) + DAY
         rates = pl.concat([self.source.funding_rates(symbol, start, end, as_of) for symbol in self.symbols])
-        if rates.equals(self._funding.get(day, rates.clear())):
-            return candle_store.Written(0, rates.height, 0)
+        if day in self._funding and rates.equals(self._funding[day][0]):
+            before = self._funding[day][1]
+            return candle_store.Written(0, before.inserted + before.unchanged, before.revised)
         written = candle_store.append_funding(self.store, rates, as_of)
-        self._funding = {day: rates}
+        self._funding = {day: (rates, written)}
         return written
 
     def instruments(self, as_of: datetime) -> candle_store.Upserted:

@@ -27,6 +27,12 @@ class Watched(SimulatedMarket):
         self.asked: list[datetime] = []
         self.close_of: dict[datetime, float] = {}
         self.withheld: set[datetime] = set()
+        self.funding_moved = 0.0
+
+    def funding_rates(self, symbol: str, start: datetime, end: datetime, as_of: datetime) -> pl.DataFrame:
+        return (
+            super().funding_rates(symbol, start, end, as_of).with_columns(pl.col("funding_rate") + self.funding_moved)
+        )
 
     def candles(self, symbol: str, interval: str, start: datetime, end: datetime, as_of: datetime) -> pl.DataFrame:
         self.asked.append(start)
@@ -145,6 +151,10 @@ def test_funding_that_is_stored_already_opens_no_transaction(tmp_path: Path, mar
         seen.append((written.inserted, written.unchanged, len(opened)))
     assert seen == [(1, 0, 1), (0, 1, 1), (1, 1, 2), (0, 2, 2), (1, 2, 3)]
     assert ingest.store.table("funding_rates").height == 3
+    market.funding_moved = 0.0001
+    for asked in (4, 4):
+        revised = ingest.funding_day(DAY, MIDNIGHT + timedelta(hours=18))
+        assert (revised.inserted, revised.unchanged, revised.revised, len(opened)) == (0, 0, 3, asked)
 
 
 def test_funding_and_instruments(ingest: Ingest) -> None:
