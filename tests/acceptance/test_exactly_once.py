@@ -11,7 +11,7 @@ from worlds import World
 
 DAYS = int(os.environ.get("ACCEPTANCE_DAYS", "1"))
 KILLS = int(os.environ.get("ACCEPTANCE_KILLS", "8"))
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(5400)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(5400 * DAYS)]
 
 
 def test_killed_and_doubled_tickers_end_like_an_undisturbed_one(make_world: Callable[[str, str, int], World]) -> None:

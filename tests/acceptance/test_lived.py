@@ -10,7 +10,7 @@ from worlds import COMPARED, World, backfill, kernel_replay
 from openclaw_pipelines.resources.verification import verify_day
 
 DAYS = int(os.environ.get("ACCEPTANCE_DAYS", "1"))
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(5400)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(5400 * DAYS)]
 
 
 @pytest.mark.parametrize(
