@@ -86,6 +86,19 @@ class CandleCoverage(pa.DataFrameModel):
         strict = True
 
 
+@table("funding_coverage", database="market", key=("source", "symbol", "day"), unhashed=())
+class FundingCoverage(pa.DataFrameModel):
+    """How far into a day a source was asked for funding. A rate is absent only if it was asked for after its time."""
+
+    source: str = pa.Field(description="source that was asked")
+    symbol: str = pa.Field(description="perpetual as ccxt writes it")
+    day: str = pa.Field(description="day, YYYY-MM-DD")
+    covered_until: Time = pa.Field(description="every rate of the day up to this time is stored or does not exist")
+
+    class Config:
+        strict = True
+
+
 @table("funding_rates", database="market", key=("source", "symbol", "ts"), unhashed=("ingested_at",), primary_key=False)
 class FundingRates(pa.DataFrameModel):
     """Funding of perpetuals. A positive rate is paid by longs to shorts."""

@@ -82,37 +82,52 @@ def append_candles(store: Store, frame: pl.DataFrame, now: datetime, coverage: p
         revised = _append_revisions(con, table, rows, incoming, now) if rows.height else 0
         inserted = _append_absent(con, table, rows, incoming) if rows.height else 0
         if coverage is not None:
-            _keep_latest(con, coverage)
+            _keep_latest(con, "candle_coverage", coverage)
     return Written(inserted, rows.height - inserted - revised, revised)
 
 
-def _keep_latest(con: Connection, coverage: pl.DataFrame) -> None:
-    key = "source, symbol, interval, day"
+def _keep_latest(con: Connection, table: str, coverage: pl.DataFrame) -> None:
     with registered(con, coverage, "asked") as asked:
         con.execute(
-            f"MERGE INTO candle_coverage USING {asked} AS new USING ({key}) "
-            "WHEN MATCHED AND new.covered_until > candle_coverage.covered_until "
+            f"MERGE INTO {table} AS old USING {asked} AS new USING ({_names(table_named(table).key)}) "
+            "WHEN MATCHED AND new.covered_until > old.covered_until "
             "THEN UPDATE SET covered_until = new.covered_until WHEN NOT MATCHED THEN INSERT BY NAME"
         )
 
 
-def append_funding(store: Store, frame: pl.DataFrame, now: datetime) -> Written:
+def append_funding(store: Store, frame: pl.DataFrame, now: datetime, coverage: pl.DataFrame) -> Written:
     """Store funding, first write wins, in one transaction; `frame` is in `FUNDING_COLUMNS`.
 
     A later, different rate is counted as revised and not stored. The venue's own stamp may differ without meaning.
+    Live ticks bring the same rates every minute: where nothing is new, nothing is opened for writing.
+
+    coverage: rows of `funding_coverage`, how far the source was asked; what is stored moves forward, never back.
     """
     table = table_named("funding_rates")
     rows = checked(table, _stamped(frame, "ingested_at", now))
-    if rows.is_empty():
+    if coverage.is_empty() and rows.is_empty():
         return Written(0, 0, 0)
-    with store.write("market") as con, registered(con, rows) as incoming:
-        revised = _append_count(
-            con,
-            f"SELECT count(*) FROM {incoming} i JOIN funding_rates c USING ({_names(table.key)}) "
-            f"WHERE c.funding_rate IS DISTINCT FROM i.funding_rate",
-        )
-        inserted = _append_absent(con, table, rows, incoming)
+    with store.sharing("market"):
+        held = f"SELECT {_names(table.key)}, funding_rate AS held FROM funding_rates WHERE ts BETWEEN ? AND ?"
+        known = rows.join(store.query("market", held, _span(rows)), on=table.key)
+        moves = _moves(store, coverage)
+    revised = known.filter(pl.col("funding_rate") != pl.col("held")).height
+    inserted = 0
+    if known.height < rows.height or moves:
+        with store.write("market") as con, registered(con, rows) as incoming:
+            inserted = _append_absent(con, table, rows, incoming)
+            _keep_latest(con, "funding_coverage", coverage)
     return Written(inserted, rows.height - inserted - revised, revised)
+
+
+def _moves(store: Store, coverage: pl.DataFrame) -> bool:
+    """Whether a row of `funding_coverage` would become later."""
+    key = table_named("funding_coverage").key
+    days = coverage["day"].unique().to_list()
+    stored = store.query("market", "SELECT * FROM funding_coverage WHERE list_contains(?, day)", [days])
+    asked = coverage.join(stored, on=key, how="left", suffix="_held")
+    held = pl.col("covered_until_held")
+    return not asked.filter(held.is_null() | (pl.col("covered_until") > held)).is_empty()
 
 
 def replace_features(

@@ -22,7 +22,7 @@ from openclaw_pipelines.domain.quality import CheckResult
 from openclaw_pipelines.report.data import ReportData, StrategyReport
 from openclaw_pipelines.resources import candle_store
 from openclaw_pipelines.resources.clock import Clock
-from openclaw_pipelines.resources.ingest import coverage
+from openclaw_pipelines.resources.coverage import coverage
 from openclaw_pipelines.resources.ledger import StrategyLedger
 from openclaw_pipelines.resources.runner import strategy_lock
 from openclaw_pipelines.resources.store import Store, insert, insert_new

@@ -2,16 +2,32 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from openclaw_pipelines.contracts.config import Costs, Quality
 from openclaw_pipelines.contracts.enums import RejectCode
-from openclaw_pipelines.contracts.time import interval_length
+from openclaw_pipelines.contracts.time import DAY, day_start, interval_length
 from openclaw_pipelines.domain.deployment import Deployment
 from openclaw_pipelines.domain.inputs import bars_by_tick
 from openclaw_pipelines.domain.masks import entry_masks, window_bars
 from openclaw_pipelines.resources import candle_store
+from openclaw_pipelines.resources.coverage import coverage, funding_coverage, funding_due, perpetuals
 from openclaw_pipelines.resources.store import Store
+
+
+class Unknown(NamedTuple):
+    """What a tick needs and nobody asked for.
+
+    asset: where it would come from. until: when it was asked for last; None for never.
+    """
+
+    asset: str
+    symbol: str
+    until: datetime | None
+
+    def __str__(self) -> str:
+        """For the terminal."""
+        return f"{self.symbol} {'bar' if self.asset == 'candles' else 'funding'}"
 
 
 @dataclass
@@ -19,12 +35,15 @@ class Feed:
     """Bars and masks per tick.
 
     covered: per symbol and day until when the source was asked; a bar that closed later is not missing, only unknown.
+    funded: the same for funding. perpetuals: symbols that are charged it, none where the costs leave it out.
     """
 
     bars: dict[datetime, dict[str, tuple[Any, ...]]] = field(default_factory=dict)
     masks: dict[datetime, dict[str, RejectCode]] = field(default_factory=dict)
     covered: dict[tuple[str, str], datetime] = field(default_factory=dict)
+    funded: dict[tuple[str, str], datetime] = field(default_factory=dict)
     symbols: tuple[str, ...] = ()
+    perpetuals: tuple[str, ...] = ()
     length: timedelta = timedelta(0)
 
     @classmethod
@@ -37,16 +56,14 @@ class Feed:
         funding = candle_store.funding_rates(*args, start, end)
         if not costs.funding:
             funding = funding.clear()
-        rows = store.query(
-            "market",
-            "SELECT symbol, day, covered_until FROM candle_coverage "
-            "WHERE source = ? AND interval = ? AND day BETWEEN ? AND ?",
-            [source, deployment.interval, f"{start:%Y-%m-%d}", f"{end:%Y-%m-%d}"],
-        )
+        days = [f"{day_start(f'{start:%Y-%m-%d}') + n * DAY:%Y-%m-%d}" for n in range((end - start) // DAY + 2)]
+        covered = coverage(store, source, days)
         return cls(
             bars=bars_by_tick(candles, funding, deployment),
-            covered={(symbol, day): until for symbol, day, until in rows.iter_rows()},
+            covered={(symbol, day): at for (symbol, own, day), at in covered.items() if own == deployment.interval},
+            funded=funding_coverage(store, source, days) if costs.funding else {},
             symbols=tuple(deployment.symbols),
+            perpetuals=tuple(perpetuals(deployment.symbols)) if costs.funding else (),
             length=interval_length(deployment.interval),
         )
 
@@ -61,11 +78,15 @@ class Feed:
             by_symbol = zip(deployment.symbols, row, strict=True)
             self.masks[first + n * self.length] = {symbol: RejectCode(int(code)) for symbol, code in by_symbol}
 
-    def not_covered(self, tick_at: datetime) -> tuple[str, datetime | None] | None:
-        """First symbol whose bar of this tick was not asked for after it closed, and until when it was."""
-        day = (tick_at - self.length).strftime("%Y-%m-%d")
+    def not_covered(self, tick_at: datetime) -> Unknown | None:
+        """What of this tick was not asked for: a bar after its close, or funding after its time."""
+        day, due = (tick_at - self.length).strftime("%Y-%m-%d"), funding_due(tick_at, self.length)
         for symbol in self.symbols:
             until = self.covered.get((symbol, day))
             if until is None or until < tick_at:
-                return symbol, until
+                return Unknown("candles", symbol, until)
+        for symbol in self.perpetuals:
+            until = self.funded.get((symbol, day))
+            if due is not None and (until is None or until < due):
+                return Unknown("funding_rates", symbol, until)
         return None

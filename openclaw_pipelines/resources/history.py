@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from openclaw_pipelines.contracts.time import DAY, day_start, floor_to, interval_length
 from openclaw_pipelines.domain.features import lookback_bars
 from openclaw_pipelines.kernel.params import params_record, warmup_bars
-from openclaw_pipelines.resources.ingest import coverage
+from openclaw_pipelines.resources.coverage import FUNDING_GRID, coverage, funding_coverage, perpetuals
 from openclaw_pipelines.resources.store import Store
 from openclaw_pipelines.settings import Settings, StrategySettings
 
@@ -29,10 +29,17 @@ def days_between(settings: Settings, start: datetime, end: datetime) -> list[str
 
 
 def uncovered_days(store: Store, source: str, settings: Settings, days: Iterable[str]) -> list[str]:
-    """Days of which the source was not asked for every symbol and interval to the end."""
-    wanted = list(days)
-    covered = coverage(store, source, wanted) if wanted else {}
-    series = [(symbol, interval) for symbol in settings.market.symbols for interval in settings.intervals]
-    return [
-        day for day in wanted if any(covered.get((*one, day), day_start(day)) < day_start(day) + DAY for one in series)
-    ]
+    """Days of which the source was not asked for every symbol's candles, and perpetual's funding, to the end."""
+    wanted, symbols = list(days), settings.market.symbols
+    if not wanted:
+        return []
+    covered, funded = coverage(store, source, wanted), funding_coverage(store, source, wanted)
+    series = [(symbol, interval) for symbol in symbols for interval in settings.intervals]
+    found = []
+    for day in wanted:
+        start, end = day_start(day), day_start(day) + DAY
+        untils = [covered.get((*one, day), start) for one in series]
+        rates = [funded.get((symbol, day), start) for symbol in perpetuals(symbols)]
+        if min(untils) < end or min(rates, default=end) < end - FUNDING_GRID:
+            found.append(day)
+    return found

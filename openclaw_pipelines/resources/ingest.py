@@ -1,6 +1,6 @@
 """Brings market data into the store: whole days for backfills, what is new for live ticks.
 
-How far each day was asked for is kept beside the candles, so that a bar which is absent can be told from one that
+How far each day was asked for is kept beside candles and funding, so that what does not exist can be told from what
 nobody asked for yet. Sources are in `market`, the tables in `candle_store`.
 """
 
@@ -13,6 +13,7 @@ import polars as pl
 from openclaw_pipelines.contracts.schema import TABLES
 from openclaw_pipelines.contracts.time import DAY, day_start, floor_to, interval_length
 from openclaw_pipelines.resources import candle_store
+from openclaw_pipelines.resources.coverage import FUNDING_GRID, FUNDING_LATE, coverage, funding_asked, perpetuals
 from openclaw_pipelines.resources.market.base import MarketSource
 from openclaw_pipelines.resources.store import Store
 
@@ -61,8 +62,6 @@ class Ingest:
     ) -> None:
         self.store, self.source, self.publish_lag = store, source, publish_lag
         self.symbols, self.intervals = tuple(symbols), tuple(intervals)
-        self._funding: dict[str, tuple[pl.DataFrame, candle_store.Written]] = {}
-        """The newest answer and what became of it: a day's is asked for every minute and changes three times."""
 
     def candles_day(self, day: str, as_of: datetime) -> Ingested:
         """Ask for the candles of a whole day as far as they have closed."""
@@ -77,13 +76,9 @@ class Ingest:
     def funding_day(self, day: str, as_of: datetime) -> candle_store.Written:
         """Ask for the funding of a day."""
         start, end = day_start(day), day_start(day) + DAY
-        rates = pl.concat([self.source.funding_rates(symbol, start, end, as_of) for symbol in self.symbols])
-        if day in self._funding and rates.equals(self._funding[day][0]):
-            before = self._funding[day][1]
-            return candle_store.Written(0, before.inserted + before.unchanged, before.revised)
-        written = candle_store.append_funding(self.store, rates, as_of)
-        self._funding = {day: (rates, written)}
-        return written
+        rates = {symbol: self.source.funding_rates(symbol, start, end, as_of) for symbol in self.symbols}
+        covered = self._funding_covered(rates, start, end, as_of)
+        return candle_store.append_funding(self.store, pl.concat(list(rates.values())), as_of, covered)
 
     def instruments(self, as_of: datetime) -> candle_store.Upserted:
         """Store the source's instruments of the configured symbols."""
@@ -95,8 +90,11 @@ class Ingest:
         return [symbol for symbol in self.symbols if symbol not in known]
 
     def behind(self, day: str, now: datetime) -> bool:
-        """Whether bars of the day have closed that the source was not asked for."""
+        """Whether bars of the day have closed, or funding of it fallen due, that the source was not asked for."""
         covered = coverage(self.store, self.source.name, [day])
+        due = min(floor_to(now - FUNDING_LATE, FUNDING_GRID), day_start(day) + DAY - FUNDING_GRID)
+        if not funding_asked(self.store, self.source.name, self.symbols, due):
+            return True
         for interval in self.intervals:
             closed = min(floor_to(now, interval_length(interval)), day_start(day) + DAY)
             for symbol in self.symbols:
@@ -152,14 +150,15 @@ class Ingest:
             )
         return TABLES["candle_coverage"].frame(rows)
 
-
-def coverage(store: Store, source: str, days: Iterable[str]) -> dict[tuple[str, str, str], datetime]:
-    """Until when a source was asked, by symbol, interval and day."""
-    wanted = list(days)
-    rows = store.query(
-        "market",
-        "SELECT symbol, interval, day, covered_until FROM candle_coverage WHERE source = ? "
-        f"AND day IN ({', '.join('?' for _ in wanted)})",
-        [source, *wanted],
-    )
-    return {(symbol, interval, day): until for symbol, interval, day, until in rows.iter_rows()}
+    def _funding_covered(
+        self, rates: dict[str, pl.DataFrame], day: datetime, end: datetime, as_of: datetime
+    ) -> pl.DataFrame:
+        asked = floor_to(as_of - max(self.publish_lag, FUNDING_LATE), FUNDING_GRID)
+        rows = []
+        for symbol in perpetuals(self.symbols):
+            newest = rates[symbol]["ts"].max()
+            until = max(newest, asked) if isinstance(newest, datetime) else asked
+            if until >= day:
+                own = {"source": self.source.name, "symbol": symbol, "day": f"{day:%Y-%m-%d}"}
+                rows.append({**own, "covered_until": min(until, end)})
+        return TABLES["funding_coverage"].frame(rows)

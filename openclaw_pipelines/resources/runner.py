@@ -29,7 +29,7 @@ from openclaw_pipelines.domain.records import Row
 from openclaw_pipelines.domain.universe import rank_universe
 from openclaw_pipelines.resources import candle_store
 from openclaw_pipelines.resources.clock import Clock
-from openclaw_pipelines.resources.feed import Feed
+from openclaw_pipelines.resources.feed import Feed, Unknown
 from openclaw_pipelines.resources.history import history_days, uncovered_days
 from openclaw_pipelines.resources.ledger import Head, StrategyLedger, opening_state
 from openclaw_pipelines.resources.locks import file_lock
@@ -62,13 +62,13 @@ class DeploymentChangedError(LedgerError):
 
 
 class MarketNotReadyError(MarketError):
-    """Candles that a tick needs were never asked for."""
+    """Candles or funding that a tick needs were never asked for."""
 
     template = (
-        "{strategy}: {symbol} {interval} candles are stored until {until}, the tick {tick} needs more. "
-        "Materialize `candles` for {day}."
+        "{strategy}: {asset} of {symbol} are known until {until}, the tick {tick} of {interval} bars needs more. "
+        "Materialize `{asset}` for {day}."
     )
-    fields = ("strategy", "symbol", "interval", "until", "tick", "day")
+    fields = ("strategy", "asset", "symbol", "until", "tick", "interval", "day")
 
 
 class FeaturesNotReadyError(MarketError):
@@ -187,8 +187,8 @@ class Runner:
         for tick_at in ticks:
             late = feed.not_covered(tick_at)
             if late and not self._deadline_passed(strategy, tick_at, live=live):
-                self._refuse_unknown_bars(strategy, late, tick_at, day, taken=walk.taken, live=live)
-                report.waiting_for = f"{late[0]} bar that closes at {tick_at.isoformat()}"
+                self._refuse_unknown(strategy, late, tick_at, day, taken=walk.taken, live=live)
+                report.waiting_for = f"{late} of the tick at {tick_at.isoformat()}"
                 break
             self._take(walk, feed, tick_at, live=live)
 
@@ -213,20 +213,14 @@ class Runner:
         rows = candle_store.features(self.store, self.source, symbols, strategy.own.interval, start, as_of)
         return rows.sort("ts").group_by("symbol", maintain_order=True).last()
 
-    def _refuse_unknown_bars(
-        self,
-        strategy: StrategySettings,
-        late: tuple[str, datetime | None],
-        tick_at: datetime,
-        day: str,
-        *,
-        taken: int,
-        live: bool,
+    def _refuse_unknown(
+        self, strategy: StrategySettings, late: Unknown, tick_at: datetime, day: str, *, taken: int, live: bool
     ) -> None:
         """A backfill of a day that the market layer never asked for is a mistake, not a day of missing bars."""
         if not live and not taken:
-            until = late[1].isoformat() if late[1] else "no time"
-            raise MarketNotReadyError(strategy.name, late[0], strategy.own.interval, until, tick_at.isoformat(), day)
+            until = late.until.isoformat() if late.until else "no time"
+            tick = (tick_at.isoformat(), strategy.own.interval)
+            raise MarketNotReadyError(strategy.name, late.asset, late.symbol, until, *tick, day)
 
     # ---- opening
 

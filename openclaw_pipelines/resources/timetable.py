@@ -7,8 +7,8 @@ from openclaw_pipelines.contracts.time import DAY, day_start, floor_to, interval
 from openclaw_pipelines.domain.timing import Alert, Due, Need, Waiting, due_ticks, stale_market_alert, stalled_alert
 from openclaw_pipelines.resources import candle_store
 from openclaw_pipelines.resources.autopilot import Autopilot
+from openclaw_pipelines.resources.coverage import coverage, funding_asked, funding_due
 from openclaw_pipelines.resources.history import history_days, uncovered_days
-from openclaw_pipelines.resources.ingest import coverage
 
 
 def due_of(autopilot: Autopilot, strategy: str, now: datetime, *, jittered: bool = True) -> Due | None:
@@ -37,11 +37,14 @@ def deadline_passed(autopilot: Autopilot, due: Due, now: datetime) -> bool:
 
 
 def bars_asked(autopilot: Autopilot, due: Due) -> bool:
-    """Whether the source was asked for the bars of the first due tick after they closed."""
+    """Whether the source was asked for the bars of the first due tick after they closed, and for their funding."""
     own = autopilot.settings().strategy(due.strategy)
     covered = coverage(autopilot.store, autopilot.source, [due.day])
     untils = [covered.get((symbol, own.own.interval, due.day)) for symbol in own.symbols]
-    return all(until is not None and until >= due.first for until in untils)
+    if not all(until is not None and until >= due.first for until in untils):
+        return False
+    charged = funding_due(due.first, own.interval) if own.costs.funding else None
+    return charged is None or funding_asked(autopilot.store, autopilot.source, own.symbols, charged)
 
 
 def waiting_of(autopilot: Autopilot, due: Due, now: datetime) -> Waiting:

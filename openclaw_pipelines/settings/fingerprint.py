@@ -1,16 +1,12 @@
-"""Hashes over settings. Order, comments, layers and spelling of numbers do not matter, only what holds in the end.
+"""What the fingerprints of settings cover.
 
-What changes no decision is left out of the configuration's fingerprint: where things lie (data folder, archive folder,
-overlay and kill-switch file), how they are reached (time-outs, retries, connection options), log level and jitter, and
-what the factory searches and requires (a cycle's contract covers that).
+Order, comments, layers and spelling of numbers do not matter, only what holds in the end. What changes no decision is
+left out of the configuration's fingerprint: where things lie (data folder, archive folder, overlay and kill-switch
+file), how they are reached (time-outs, retries, connection options), log level and jitter, and what the factory
+searches and requires (a cycle's contract covers that).
 """
 
-import hashlib
-import json
 from collections.abc import Mapping
-from datetime import date
-from decimal import Decimal
-from enum import Enum
 from typing import Any
 
 from openclaw_pipelines.contracts.config import Autopilot
@@ -49,20 +45,6 @@ CONNECTION_OPTIONS = frozenset(
 """Keys of `market.exchange_options` that say how an exchange is reached."""
 
 
-def canonical_json(value: Any) -> str:
-    """Text in which equal settings are equal, whatever their order.
-
-    >>> canonical_json({"b": Decimal("5.00"), "a": [True, None]})
-    '{"a":[true,null],"b":"5"}'
-    """
-    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-
-
-def sha256(value: Any) -> str:
-    """SHA-256 of the canonical JSON, lower-case hex."""
-    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
-
-
 def fingerprinted(config: Autopilot, resolved: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """What the configuration's fingerprint covers.
 
@@ -88,15 +70,3 @@ def _without(tree: Mapping[str, Any], left_out: frozenset[str], prefix: str) -> 
         if name not in left_out:
             kept[key] = _without(value, left_out, f"{name}.") if isinstance(value, Mapping) else value
     return kept
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, Mapping):
-        return {str(key): _plain(below) for key, below in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, Decimal):
-        return format(value.normalize() + 0, "f")
-    return value.isoformat() if isinstance(value, date) else value

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from openclaw_pipelines.contracts.canonical import canonical_json, sha256_of
 from openclaw_pipelines.contracts.config import Autopilot, Market, Universe
 from openclaw_pipelines.contracts.enums import KillSwitch
 from openclaw_pipelines.contracts.time import INTERVALS
@@ -31,7 +32,7 @@ from openclaw_pipelines.settings.errors import (
     UnknownStrategyError,
     nearest,
 )
-from openclaw_pipelines.settings.fingerprint import canonical_json, fingerprinted, sha256
+from openclaw_pipelines.settings.fingerprint import fingerprinted
 from openclaw_pipelines.settings.layers import merge, provenance
 from openclaw_pipelines.settings.redaction import redact
 from openclaw_pipelines.settings.resolution import StrategySettings, resolve_strategy
@@ -143,7 +144,7 @@ def _settings(
         config=config,
         provenance=MappingProxyType(provenance(config, documents)),
         config_json=canonical_json(deciding),
-        config_fingerprint=sha256(deciding),
+        config_fingerprint=sha256_of(deciding),
         config_path=config_path,
         data_dir=_absolute(config.data_dir, "OPENCLAW_DATA_DIR", environ, config_path, working_folder),
         archive_dir=None

@@ -8,13 +8,13 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any, TypeVar
 
+from openclaw_pipelines.contracts.canonical import canonical_json, sha256_of
 from openclaw_pipelines.contracts.config import Autopilot, Costs, Risk, Strategy, Universe
 from openclaw_pipelines.contracts.errors import ConfigError
 from openclaw_pipelines.contracts.time import interval_length
 from openclaw_pipelines.settings.agreement import columns
 from openclaw_pipelines.settings.documents import Document, Path, dotted
 from openclaw_pipelines.settings.errors import SettingConflictError, SettingValueError, UnknownSettingError, nearest
-from openclaw_pipelines.settings.fingerprint import canonical_json, sha256
 from openclaw_pipelines.settings.layers import DEFAULT, find_place, resolve
 from openclaw_pipelines.settings.validation import Place, typed
 
@@ -62,7 +62,7 @@ class StrategySettings:
     def deployment_fingerprint(self) -> str:
         """SHA-256 of what a running deployment cannot change: family, parameters, interval and symbol columns."""
         params = {key: _hex(value) for key, value in self.params.items()}
-        return sha256(
+        return sha256_of(
             {"family": self.own.family, "params": params, "interval": self.own.interval, "symbols": self.symbols}
         )
 
@@ -82,7 +82,7 @@ class StrategySettings:
     @cached_property
     def policy_version_id(self) -> str:
         """SHA-256 of the values of all limits. The layers they came from do not matter."""
-        return sha256({symbol: limits.model_dump() for symbol, limits in self.symbol_limits.items()})
+        return sha256_of({symbol: limits.model_dump() for symbol, limits in self.symbol_limits.items()})
 
     def resolved(self) -> dict[str, Any]:
         """What replaces the override sections in the configuration's fingerprint. Lists that are sets are sorted."""

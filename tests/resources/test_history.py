@@ -41,4 +41,5 @@ def test_a_day_counts_as_asked_for_only_to_its_end_and_for_every_series(desk) ->
     assert uncovered_days(*args, [*DAYS, "2025-05-10"]) == []
     with own.store.write("market") as con:
         con.execute("DELETE FROM candle_coverage WHERE day = '2025-05-08' AND interval = '1h' AND symbol = 'SOL/USDT'")
-    assert uncovered_days(*args, DAYS) == ["2025-05-08"]
+        con.execute("DELETE FROM funding_coverage WHERE day = '2025-05-09' AND symbol = 'BTC/USDT:USDT'")
+    assert uncovered_days(*args, DAYS) == ["2025-05-08", "2025-05-09"]

@@ -9,8 +9,9 @@ import polars as pl
 import pytest
 
 from openclaw_pipelines.resources.candle_store import candles, revisions
+from openclaw_pipelines.resources.coverage import coverage, funding_coverage
 from openclaw_pipelines.resources.engine import Connection
-from openclaw_pipelines.resources.ingest import RECHECKED_BARS, Ingest, coverage
+from openclaw_pipelines.resources.ingest import RECHECKED_BARS, Ingest
 from openclaw_pipelines.resources.market.simulated import SimulatedMarket
 from openclaw_pipelines.resources.store import Store
 
@@ -146,15 +147,42 @@ def test_funding_that_is_stored_already_opens_no_transaction(tmp_path: Path, mar
     opened: list[str] = []
     ingest = Ingest(Counting(tmp_path), market, [SYMBOL], ["15m"])
     seen = []
-    for hours in (1, 2, 9, 9, 17):
-        written = ingest.funding_day(DAY, MIDNIGHT + timedelta(hours=hours))
+    for minutes in (62, 63, 119, 122, 482, 483, 1_000):
+        written = ingest.funding_day(DAY, MIDNIGHT + timedelta(minutes=minutes))
         seen.append((written.inserted, written.unchanged, len(opened)))
-    assert seen == [(1, 0, 1), (0, 1, 1), (1, 1, 2), (0, 2, 2), (1, 2, 3)]
+    # the third transaction is the rate of 08:00; the second and fourth only say until when was asked
+    assert seen == [(1, 0, 1), (0, 1, 1), (0, 1, 1), (0, 1, 2), (1, 1, 3), (0, 2, 3), (1, 2, 4)]
     assert ingest.store.table("funding_rates").height == 3
     market.funding_moved = 0.0001
-    for asked in (4, 4):
-        revised = ingest.funding_day(DAY, MIDNIGHT + timedelta(hours=18))
-        assert (revised.inserted, revised.unchanged, revised.revised, len(opened)) == (0, 0, 3, asked)
+    revised = ingest.funding_day(DAY, MIDNIGHT + timedelta(minutes=1_001))
+    assert (revised.inserted, revised.unchanged, revised.revised, len(opened)) == (0, 0, 3, 4)
+
+
+def test_funding_is_covered_up_to_the_newest_rate_or_the_last_whole_hour(ingest: Ingest) -> None:
+    """Rates may be published a minute late; one that has come is proof of itself."""
+
+    def covered() -> datetime | None:
+        return funding_coverage(ingest.store, "simulated", [DAY]).get((SYMBOL, DAY))
+
+    seen = []
+    for minutes in (-1, 0, 60, 61, 479, 480, 300, 1_439, 1_440, 1_441):
+        ingest.funding_day(DAY, MIDNIGHT + timedelta(minutes=minutes))
+        until = covered()
+        seen.append(None if until is None else (until - MIDNIGHT) // timedelta(hours=1))
+    assert seen == [None, 0, 0, 1, 7, 8, 8, 23, 23, 24]
+
+
+def test_funding_that_nobody_asked_for_leaves_a_day_behind(ingest: Ingest) -> None:
+    now = MIDNIGHT + timedelta(hours=8, minutes=15)
+    ingest.candles_day(DAY, now)
+    assert ingest.behind(DAY, now)
+    ingest.funding_day(DAY, now - timedelta(minutes=15))
+    assert not ingest.behind(DAY, now)
+    later = now + timedelta(hours=1)
+    ingest.candles_day(DAY, later)
+    assert ingest.behind(DAY, later)
+    ingest.funding_day(DAY, later)
+    assert not ingest.behind(DAY, later)
 
 
 def test_funding_and_instruments(ingest: Ingest) -> None:

@@ -259,6 +259,17 @@ def test_candles_never_asked_for(desk: Any) -> None:
     assert trading.counts()["autopilot_ticks"] == 0
 
 
+def test_funding_never_asked_for(desk: Any) -> None:
+    trading = desk("asked")
+    with trading.store.write("market") as con:
+        con.execute("DELETE FROM funding_coverage WHERE day = '2025-05-10' AND symbol = 'ETH/USDT:USDT'")
+    with pytest.raises(MarketNotReadyError, match=r"ETH/USDT:USDT .* Materialize `funding_rates` for 2025-05-10"):
+        trading.run(MOMENTUM)
+    assert trading.counts()["autopilot_ticks"] == 0
+    trading.configure(costs={"funding": False})
+    assert trading.run(MOMENTUM).taken == 24
+
+
 def test_features_never_computed(desk: Any) -> None:
     trading = desk("asked")
     with trading.store.write("market") as con:
@@ -285,7 +296,7 @@ def test_a_late_bar_is_waited_for_and_then_missing_forever(desk: Any) -> None:
     trading.live(MOMENTUM, [first])
     trading.clock.set(second + timedelta(seconds=30))
     waiting = trading.autopilot.runner.run_day(MOMENTUM, DAY_ONE, live=True)
-    assert (waiting.taken, waiting.waiting_for) == (0, f"BTC/USDT:USDT bar that closes at {second.isoformat()}")
+    assert (waiting.taken, waiting.waiting_for) == (0, f"BTC/USDT:USDT bar of the tick at {second.isoformat()}")
     trading.clock.set(second + timedelta(seconds=60))
     assert trading.autopilot.runner.run_day(MOMENTUM, DAY_ONE, live=True).taken == 1
     recorded = trading.rows("tick_inputs", MOMENTUM).filter(tick_at=second)["bars"][0]
@@ -294,6 +305,28 @@ def test_a_late_bar_is_waited_for_and_then_missing_forever(desk: Any) -> None:
     assert trading.autopilot.runner.run_day(MOMENTUM, DAY_ONE, live=True).taken == 0
     assert trading.rows("tick_inputs", MOMENTUM).filter(tick_at=second)["bars"][0] == recorded
     assert verify_day(trading.ledger(MOMENTUM), PaperExecutor(), DAY_ONE).passed
+
+
+def test_funding_is_waited_for_as_a_bar_is(desk: Any) -> None:
+    """Of the first bar, in which the rate of 00:00 falls due, only the candles have come."""
+    trading = desk("history")
+    first, second = trading.ticks(BREAKOUT)[:2]
+    trading.clock.set(first)
+    trading.autopilot.ingest.candles_since(DAY_ONE, first)
+    waiting = trading.autopilot.runner.run_day(BREAKOUT, DAY_ONE, live=True)
+    assert (waiting.taken, waiting.waiting_for) == (0, f"BTC/USDT:USDT funding of the tick at {first.isoformat()}")
+    assert [report.taken for report in trading.live(BREAKOUT, [first, second])] == [1, 1]
+    charged = json.loads(trading.rows("tick_inputs", BREAKOUT).filter(tick_at=first)["bars"][0])
+    rates = {symbol: bar[5] for symbol, bar in charged.items()}
+    assert rates["BTC/USDT:USDT"] != 0
+    assert rates["SOL/USDT"] == 0
+    third = trading.ticks(BREAKOUT)[4]  # the bar from 01:00 on
+    trading.live(BREAKOUT, trading.ticks(BREAKOUT)[2:4])
+    trading.autopilot.ingest.candles_since(DAY_ONE, third)
+    trading.clock.set(third + timedelta(seconds=59))
+    assert trading.autopilot.runner.run_day(BREAKOUT, DAY_ONE, live=True).taken == 0
+    trading.clock.set(third + timedelta(seconds=60))
+    assert trading.autopilot.runner.run_day(BREAKOUT, DAY_ONE, live=True).taken == 1
 
 
 def test_ticks_too_old_settle_without_entries(desk: Any) -> None:

@@ -69,6 +69,19 @@ def test_bars_are_there_once_the_source_was_asked_after_their_close(desk) -> Non
     assert bars_ready(own.autopilot, due, START + HOUR)
 
 
+def test_the_funding_of_a_bar_is_asked_for_too(desk) -> None:
+    own = desk("history")
+    due = due_of(own.autopilot, MOMENTUM, START + HOUR)
+    own.autopilot.ingest.candles_day(DAY_ONE, START + HOUR)
+    assert not bars_asked(own.autopilot, due)
+    own.autopilot.ingest.funding_day(DAY_ONE, START + timedelta(minutes=1))
+    assert bars_asked(own.autopilot, due)
+    with own.store.write("market") as con:
+        con.execute("DELETE FROM funding_coverage WHERE day = ?", [DAY_ONE])
+    own.configure(costs={"funding": False})
+    assert bars_asked(own.autopilot, due)
+
+
 def test_after_an_outage_the_day_is_needed_first(desk) -> None:
     own = desk("history")
     own.live(MOMENTUM, [START + HOUR])

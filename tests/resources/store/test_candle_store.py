@@ -155,12 +155,13 @@ def funding(*rates, late=0):
 
 
 def test_funding_keeps_the_first_rate_and_counts_later_ones(store):
-    assert append_funding(store, funding(0.0001, 0.0002), NOW) == Written(2, 0, 0)
-    assert append_funding(store, funding(0.0001, 0.0005, -0.0003, late=7), LATER) == Written(1, 1, 1)
+    none = TABLES["funding_coverage"].frame([])
+    assert append_funding(store, funding(0.0001, 0.0002), NOW, none) == Written(2, 0, 0)
+    assert append_funding(store, funding(0.0001, 0.0005, -0.0003, late=7), LATER, none) == Written(1, 1, 1)
     frame = funding_rates(store, "sim", ["BTC/USDT:USDT"], AT, AT + timedelta(days=1))
     assert frame["funding_rate"].to_list() == [0.0001, 0.0002, -0.0003]
     assert frame["ingested_at"].to_list() == [NOW, NOW, LATER]
-    assert append_funding(store, funding(), NOW) == Written(0, 0, 0)
+    assert append_funding(store, funding(), NOW, none) == Written(0, 0, 0)
 
 
 def feature_rows(rows, *closes, symbol="BTC/USDT"):
