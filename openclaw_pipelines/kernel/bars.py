@@ -144,12 +144,9 @@ class Bars:
             symbols[name] = getattr(self.matrices, name)[row]
         return Tick(int(self.times[row]) + self.interval_seconds, symbols)
 
+    @cached_property
     def price_range(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Lowest and highest price [S] of the bars that are not missing."""
-        return self._price_range
-
-    @cached_property
-    def _price_range(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         present = self.matrices.bar_state != BarState.MISSING
         low = np.where(present, self.matrices.low, np.iinfo(np.int64).max).min(axis=0)
         return low, np.where(present, self.matrices.high, 0).max(axis=0)

@@ -207,7 +207,7 @@ def prepare(
     account_limits = new_account_limits() if account_limits is None else account_limits.copy()
     account_limits["slippage_rate"] = to_rate(costs.slippage_bps / 10_000, "slippage")
     cash = to_atoms(capital)
-    prove_ranges(instruments, limits, cash, *bars.price_range())
+    prove_ranges(instruments, limits, cash, *bars.price_range)
     context = Context(instruments, params, bars.interval_seconds, PROFILES.index(profile))
     setup = Setup(limits, account_limits, context)
     matrices = bars.matrices if costs.funding else bars.matrices._replace(funding_rate=_zeros(bars))

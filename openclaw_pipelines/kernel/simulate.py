@@ -49,6 +49,7 @@ class Signals(NamedTuple):
 
     longs: NDArray[np.bool_]
     shorts: NDArray[np.bool_]
+    """[0, S] where none are given"""
     leave: NDArray[np.bool_]
     distances: NDArray[np.float64]
     """[3] stop, target and trailing stop as fractions of the close; 0 none"""
@@ -116,26 +117,26 @@ def read_signals(
     qty: Decimal | None,
 ) -> Signals:
     """Signals as the compiled code reads them, refused where they do not fit the bars."""
-    none = np.zeros((len(bars.times), len(bars.symbols)), np.bool_)
+    shape = (len(bars.times), len(bars.symbols))
     if not 0 < position_bps <= _LARGEST_SHARE_BPS:
         raise SignalsError("position_bps", position_bps, "Give 1 to 10,000.")
     names = ("stop_loss", "take_profit", "trailing_stop")
     return Signals(
-        _matrix(entries, "entries", none),
-        none if short_entries is None else _matrix(short_entries, "short_entries", none),
-        _matrix(exits, "exits", none),
+        _matrix(entries, "entries", shape),
+        np.zeros((0, shape[1]), np.bool_) if short_entries is None else _matrix(short_entries, "short_entries", shape),
+        _matrix(exits, "exits", shape),
         np.array([_fraction(value, name) for name, value in zip(names, fractions, strict=True)]),
         np.int64(position_bps),
         _whole_lots(bars, qty),
     )
 
 
-def _matrix(given: NDArray[np.bool_], name: str, like: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _matrix(given: NDArray[np.bool_], name: str, shape: tuple[int, int]) -> NDArray[np.bool_]:
     array = np.ascontiguousarray(given)
-    if array.ndim == 1 and like.shape[1] == 1:
+    if array.ndim == 1 and shape[1] == 1:
         array = array[:, None]
-    if array.shape != like.shape or array.dtype != np.bool_:
-        advice = f"Give booleans of shape {like.shape}."
+    if array.shape != shape or array.dtype != np.bool_:
+        advice = f"Give booleans of shape {shape}."
         raise SignalsError(name, f"{array.dtype} of shape {array.shape}", advice)
     return array
 
@@ -177,7 +178,7 @@ def simulate_loop(
         new_events = settle(state, tick, setup.account_limits, context, events, 0)
         n = 0
         for s in range(len(symbols)):
-            wanted = (1 if longs[row, s] else 0) - (1 if shorts[row, s] else 0)
+            wanted = (1 if longs[row, s] else 0) - (1 if row < len(shorts) and shorts[row, s] else 0)
             n = propose_signal(
                 state, tick, setup, s, wanted, 1 if leave[row, s] else 0, distances, position_bps, lots[s], proposals, n
             )

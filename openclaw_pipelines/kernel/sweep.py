@@ -200,11 +200,13 @@ def _tile_length(plan: Plan, n_symbols: int, n_bars: int) -> int:
     return max(length // 8 * 8, 8)
 
 
-def new_scratch(n_symbols: int, length: int) -> Scratch:
-    """Buffers of one thread for tiles of `length` bars."""
-    flags = np.zeros((n_symbols, length), np.uint8)
+def new_scratch(n_symbols: int, length: int, worth: NDArray[np.int64] | None = None) -> Scratch:
+    """Buffers of one thread for tiles of `length` bars. worth: where the account's value goes, if it is wanted."""
+    flags = np.empty((n_symbols, length), np.uint8)
+    flags[:, -8:] = 0  # the last word may reach beyond the bars
     return Scratch(
-        flags, flags.view(np.uint64), np.zeros(length, np.uint8), np.empty(length, np.int64),
+        flags, flags.view(np.uint64), np.empty(length, np.uint8),
+        np.empty(length, np.int64) if worth is None else worth,
         np.zeros(n_symbols, np.int64), records(EVENT, EVENTS_PER_SYMBOL * n_symbols),
         records(PROPOSAL, PROPOSALS_PER_SYMBOL * n_symbols), records(SYMBOL_TICK, n_symbols),
         np.zeros((1, slots.SLOTS)),

@@ -105,6 +105,8 @@ def next_flagged(flags: Flags, words: NDArray[np.uint64], now: int, last: int, b
             return t
         t += 1
     word, n_words, mask = t // 8, -(-last // 8), np.uint64(bits * _EVERY_FLAG)
+    while word + 3 < n_words and ((words[word] | words[word + 1] | words[word + 2] | words[word + 3]) & mask) == 0:
+        word += 4
     while word < n_words and (words[word] & mask) == 0:
         word += 1
     t = max(t, 8 * word)

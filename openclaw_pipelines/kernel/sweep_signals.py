@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from openclaw_pipelines.kernel import slots
 from openclaw_pipelines.kernel.bars import Bars
 from openclaw_pipelines.kernel.jit import entered, streamed
-from openclaw_pipelines.kernel.layout import EVENT, Records, State, records
+from openclaw_pipelines.kernel.layout import EVENT, Records, State
 from openclaw_pipelines.kernel.money import from_atoms
 from openclaw_pipelines.kernel.params import PARAMS
 from openclaw_pipelines.kernel.replay import Costs, Prepared, Setup, prepare
@@ -28,10 +28,8 @@ from openclaw_pipelines.kernel.sweep_scan import TileBars
 from openclaw_pipelines.kernel.sweep_walk import Given, Scratch, walk
 from openclaw_pipelines.kernel.sweep_worth import Account
 
-TILE = 131_072
-"""Bars of a tile; there are no indicator columns to hold."""
-_tiles: "WeakKeyDictionary[Bars, dict[bool, list[TileBars]]]" = WeakKeyDictionary()
-"""Tiles of bars that are in use, with and without their funding: many sets of signals go over the same bars."""
+_surveyed: "WeakKeyDictionary[Bars, dict[bool, TileBars]]" = WeakKeyDictionary()
+"""One tile of all bars for bars in use, with and without funding: many sets of signals go over the same ones."""
 _FIRST_EVENTS = 4_096
 _NO_COLUMNS, _NO_MAP = np.zeros((1, 1, 1)), np.zeros(slots.SLOTS, np.int32)
 
@@ -92,7 +90,7 @@ def score_signals(
     ready = prepare(bars, np.zeros(1, PARAMS), costs or Costs(), profile, capital, limits, account_limits, 0)
     capacity = _FIRST_EVENTS
     while True:
-        run, count = _run(bars, signals, ready, records(EVENT, capacity))
+        run, count = _run(bars, signals, ready, np.empty(capacity, EVENT).view(np.recarray))
         if count <= capacity:
             return run
         capacity = count
@@ -101,22 +99,20 @@ def score_signals(
 def _run(bars: Bars, signals: Signals, ready: Prepared, kept: Records) -> tuple[SignalRun, int]:
     n_symbols, total = len(bars.symbols), len(bars.times)
     book = new_book(1, bars, ready.cash, 0, _days(bars))
-    scratch = new_scratch(n_symbols, min(TILE, -(-total // 8) * 8))
+    equity = np.empty(total, np.int64)
+    scratch = new_scratch(n_symbols, -(-total // 8) * 8, equity)
+    # rows of plain arrays: to take one out of a recarray takes a hundred times as long
+    positions, symbols = np.asarray(book.positions)[0], np.asarray(book.symbol_tallies)[0]
     own = Account(
-        State(book.accounts, book.positions[0], scratch.row, book.order_times[0]), book.tallies,
-        book.symbol_tallies[0], book.day_equity[0], kept, np.zeros(1, np.int64),
+        State(book.accounts, positions, scratch.row, book.order_times[0]), book.tallies, symbols, book.day_equity[0],
+        kept, np.zeros(1, np.int64),
     )  # fmt: skip
     given = Given(signals.distances, int(signals.position_bps), signals.lots, 1)
-    equity = np.empty(total, np.int64)
+    longs, shorts, leave = (np.ascontiguousarray(mask.T) for mask in signals[:3])
     stepwise = 0 if ready.setup.context.profile == STRICT else 1
-    end = 0
-    for tile in _tiles_of(bars, ready):
-        begin, end = end, end + len(tile.times)
-        longs, shorts, leave = (np.ascontiguousarray(array[begin:end].T) for array in signals[:3])
-        walk_signals(
-            own, tile, ready.setup, given, scratch._replace(worth=equity[begin:end]), _NO_COLUMNS, _NO_MAP, longs,
-            shorts, leave, stepwise,
-        )  # fmt: skip
+    walk_signals(
+        own, _tile_of(bars, ready), ready.setup, given, scratch, _NO_COLUMNS, _NO_MAP, longs, shorts, leave, stepwise
+    )
     count = int(own.kept_count[0])
     run = SignalRun(
         bars=bars, equity_atoms=equity, events=kept[:count], tally=book.tallies[0], account=book.accounts,
@@ -125,12 +121,10 @@ def _run(bars: Bars, signals: Signals, ready: Prepared, kept: Records) -> tuple[
     return run, count
 
 
-def _tiles_of(bars: Bars, ready: Prepared) -> list[TileBars]:
-    kept = _tiles.setdefault(bars, {})
+def _tile_of(bars: Bars, ready: Prepared) -> TileBars:
+    kept = _surveyed.setdefault(bars, {})
     if ready.funding not in kept:
-        kept[ready.funding] = [
-            load_tile(bars, ready.matrices, begin, TILE)[0] for begin in range(0, len(bars.times), TILE)
-        ]
+        kept[ready.funding], _ = load_tile(bars, ready.matrices, 0, len(bars.times))
     return kept[ready.funding]
 
 
@@ -144,7 +138,7 @@ def walk_signals(
     own: Account, tile: TileBars, setup: Setup, given: Given, scratch: Scratch, columns: NDArray[np.float64],
     row_map: NDArray[np.int32], longs: Mask, shorts: Mask, leave: Mask, stepwise: int,
 ) -> None:  # fmt: skip
-    """Walk one account through a tile; the masks are [S, N]. Its value at every bar is left in `scratch.worth`."""
+    """Walk one account over all bars; the masks are [S, N]. Its value at every bar is left in `scratch.worth`."""
     for s in range(longs.shape[0]):
         _flag(scratch.flags[s], longs[s], shorts[s], leave[s])
     walk(own, tile, setup, given, scratch, columns, row_map, 0, 0, stepwise)
@@ -152,10 +146,10 @@ def walk_signals(
 
 @streamed
 def _flag(flags: NDArray[np.uint8], longs: Mask, shorts: Mask, leave: Mask) -> None:
-    """Long and short at once cancel out."""
+    """Long and short at once cancel out. `shorts` are empty where none are given."""
     for t in range(len(longs)):
-        long, short = longs[t], shorts[t]
         flag = np.uint8(LEAVE_LONG | LEAVE_SHORT) if leave[t] else np.uint8(0)
-        flag |= np.uint8(ENTER_LONG) if long & (not short) else np.uint8(0)
-        flag |= np.uint8(ENTER_SHORT) if short & (not long) else np.uint8(0)
-        flags[t] = flag
+        flags[t] = flag | (np.uint8(ENTER_LONG) if longs[t] else np.uint8(0))
+    for t in range(len(shorts)):
+        flags[t] ^= np.uint8(ENTER_LONG) if shorts[t] & longs[t] else np.uint8(0)
+        flags[t] |= np.uint8(ENTER_SHORT) if shorts[t] & (not longs[t]) else np.uint8(0)

@@ -12,7 +12,8 @@ from openclaw_pipelines.kernel.jit import compiled, inlined
 from openclaw_pipelines.kernel.layout import EventKind, Records
 from openclaw_pipelines.kernel.primitives import div, mul
 
-TALLY = np.dtype(
+TALLY = np.dtype((
+    np.record,
     [(name, np.int64) for name in (
         "digest",  # of every event in order; equal digests mean equal trades
         "entries", "trades", "wins",  # a draw is no win
@@ -24,10 +25,12 @@ TALLY = np.dtype(
     + [(name, np.float64) for name in (
         "net_1", "net_2", "net_3", "net_4",  # sums of powers of the trades' net in quote currency
         "max_drawdown",  # share of the peak, over every tick
-    )]
-)  # fmt: skip
+    )],
+))  # fmt: skip
 """Per parameter row."""
-SYMBOL_TALLY = np.dtype([(name, np.int64) for name in ("trades", "net", "open_fee", "open_funding", "entry_at")])
+SYMBOL_TALLY = np.dtype(
+    (np.record, [(name, np.int64) for name in ("trades", "net", "open_fee", "open_funding", "entry_at")])
+)
 """Per parameter row and symbol; the last three belong to the open position."""
 
 _DIGEST_MASK = (1 << 40) - 1

@@ -37,7 +37,7 @@ def test_alignment() -> None:
     tradable, unfillable, missing = BarState.TRADABLE, BarState.UNFILLABLE, BarState.MISSING
     assert bars.matrices.bar_state[:, 0].tolist() == [tradable, unfillable, missing, tradable]
     assert bars.matrices.bar_state[:, 1].tolist() == [missing, tradable, missing, missing]
-    assert [low_high.tolist() for low_high in bars.price_range()] == [[995, 4], [1_030, 6]]
+    assert [low_high.tolist() for low_high in bars.price_range] == [[995, 4], [1_030, 6]]
 
 
 def test_a_synthetic_bar_counts_as_missing() -> None:

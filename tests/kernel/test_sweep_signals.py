@@ -32,7 +32,6 @@ def bars(walk) -> Bars:
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("protection", PROTECTION)
 def test_the_same_as_simulated(bars, protection, profile, monkeypatch) -> None:
-    monkeypatch.setattr(sweep_signals, "TILE", 256)
     monkeypatch.setattr(sweep_signals, "_FIRST_EVENTS", 16)
     rng = np.random.default_rng(11)
     shape = (len(bars.times), len(bars.symbols))
