@@ -161,15 +161,17 @@ def _fill(autopilot: Autopilot, drift: float, seed: int) -> None:
     )
     for interval, bars in (("30m", frame), ("1h", hours)):
         candle_store.append_candles(autopilot.store, bars.with_columns(interval=pl.lit(interval)), NOW)
-    covered = [
+    funded = [
         {
-            "source": autopilot.source, "symbol": symbol, "interval": interval,
-            "day": f"{day_start(FIRST) + n * DAY:%Y-%m-%d}", "covered_until": day_start(FIRST) + (n + 1) * DAY,
+            "source": autopilot.source, "symbol": symbol, "day": f"{day_start(FIRST) + n * DAY:%Y-%m-%d}",
+            "covered_until": day_start(FIRST) + (n + 1) * DAY,
         }
-        for symbol in SYMBOLS for interval in ("30m", "1h") for n in range(days)
+        for symbol in SYMBOLS for n in range(days)
     ]  # fmt: skip
+    covered = [{**row, "interval": interval} for row in funded for interval in ("30m", "1h")]
     with autopilot.store.write("market") as con:
         insert(con, "candle_coverage", TABLES["candle_coverage"].unchecked(covered))
+        insert(con, "funding_coverage", TABLES["funding_coverage"].unchecked(funded))
 
 
 def _half_hours(symbol: str, unit: float, n: int, drift: float, rng: np.random.Generator) -> pl.DataFrame:

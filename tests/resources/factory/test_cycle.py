@@ -94,9 +94,10 @@ class TestIdentity:
         with pytest.raises(UnknownCycleError):
             open_cycle(world.autopilot, "swing-1")
 
-    def test_days_that_nobody_asked_for_are_named(self, edge_market, copy) -> None:
+    @pytest.mark.parametrize("table", ["candle_coverage", "funding_coverage"])
+    def test_days_that_nobody_asked_for_are_named(self, table, edge_market, copy) -> None:
         world = copy(edge_market)
-        world.sql("market", "DELETE FROM candle_coverage WHERE day = '2025-03-19'")
+        world.sql("market", f"DELETE FROM {table} WHERE day = '2025-03-19'")
         with pytest.raises(MarketDaysMissingError, match="was not asked for 2025-03-19"):
             world.begun()
 
