@@ -15,7 +15,6 @@ core. In both a decision on a close fills at the next open. Then the size that a
 import argparse
 import json
 import os
-import resource
 import statistics
 import tempfile
 from collections.abc import Callable
@@ -46,8 +45,11 @@ START = datetime(2024, 1, 1, tzinfo=UTC)
 SIGNAL_SPANS = (60, 240)
 FASTS, SLOWS = (20, 25, 30, 40, 50, 60, 80, 100), (120, 150, 180, 210, 240, 300, 360, 480)
 WARM_UP = 2_000
-ROUNDS, IN_A_ROW = 5, 3
-"""Every engine takes its turn in each round, with so many runs, of which the fastest counts: the others fill caches."""
+ROUNDS, TURN_SECONDS, TURN_RUNS = 5, 0.4, 3
+"""Every engine takes its turn in each round, equally long and with so many runs at least, of which the median counts.
+
+What another engine left in the caches is nobody's speed, and a run of 2 ms warms up no more than a part of one of 100.
+"""
 COSTS = Costs(fee_bps=Decimal(4), slippage_bps=Decimal(1))
 TASK = {"capital": 1_000_000.0, "fees": 0.0004, "slippage": 0.0001}
 STOP = 0.01
@@ -112,13 +114,13 @@ def same_fills(ours: list[Fill], theirs: list[Fill], opens: dict[int, float]) ->
     return agreed, stop_first, max(len(ours), len(theirs))
 
 
-def fastest(run: Callable[[], tuple[float, Any]], times: int) -> tuple[float, Any]:
-    """Least seconds of some runs in a row, and what the last of them found."""
-    best = float("inf")
-    for _ in range(times):
+def turn(run: Callable[[], tuple[float, Any]]) -> tuple[float, Any]:
+    """Median seconds of the runs of one turn, and what the last of them found."""
+    seconds: list[float] = []
+    while len(seconds) < TURN_RUNS or sum(seconds) < TURN_SECONDS:
         spent, found = run()
-        best = min(best, spent)
-    return best, found
+        seconds.append(spent)
+    return statistics.median(seconds), found
 
 
 def against_peers(name: str, work: int, frame: pl.DataFrame, task: dict[str, Any], ours: Any, rounds: int) -> Any:
@@ -135,11 +137,11 @@ def against_peers(name: str, work: int, frame: pl.DataFrame, task: dict[str, Any
         seconds: dict[str, list[float]] = {"openclaw": [], **{peer: [] for peer in running}}
         fills: dict[str, list[Fill]] = {}
         for n in range(rounds + 1):
-            times = IN_A_ROW if n else 1  # the first run of all is the cold one
-            spent, found = fastest(lambda: timed(ours), times)
+            measured = turn if n else lambda run: run()  # the first run of all is the cold one
+            spent, found = measured(lambda: timed(ours))
             seconds["openclaw"].append(spent)
             for peer_name, peer in running.items():
-                spent, fills[peer_name] = fastest(peer.run, times)
+                spent, fills[peer_name] = measured(peer.run)
                 seconds[peer_name].append(spent)
     own = fills_of(found())
     opens = dict(zip(frame["ts"].dt.epoch("s").to_list(), frame["open"].to_list(), strict=True))
@@ -203,6 +205,14 @@ def task_sweep(frame: pl.DataFrame, bars: Bars, rounds: int) -> Any:
     return against_peers("Task B, bars to scalars", len(bars.times) * len(pairs), frame, task, ours, rounds)
 
 
+def peak_mb(*, afresh: bool = False) -> float:
+    """The process's peak of resident memory, or, afresh, what is resident now, from where the peak is counted again."""
+    if afresh:
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # see proc(5)
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(status.split("VmHWM:")[1].split()[0]) / 1_024
+
+
 def factory_size(bars: Bars, n_rows: int) -> dict[str, Any]:
     """Many rows over all bars: rows x bars per second and core, and memory beyond the bars."""
     rng = np.random.default_rng(1)
@@ -212,9 +222,9 @@ def factory_size(bars: Bars, n_rows: int) -> dict[str, Any]:
                 adx_threshold=float(rng.uniform(0, 15)), allow_short=True)
         for pair in zip(fast, slow, strict=True)
     ])  # fmt: skip
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_mb(afresh=True)
     seconds, found = timed(lambda: sweep(bars, rows, COSTS, threads=1, **all_limits()))
-    grown_mb = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1_024
+    grown_mb = peak_mb() - before
     rate = n_rows * len(bars.times) / seconds
     trades = int(found.tallies.trades.sum())
     print(f"\n{n_rows:,} rows x {len(bars.times):,} bars: {rate / 1e6:.1f} M/s, {trades:,} trades, {grown_mb:.0f} MB")
