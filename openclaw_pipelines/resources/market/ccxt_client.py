@@ -104,6 +104,8 @@ class CcxtClient:
         except (ccxt.BaseError, *PARSER_SLIPS) as error:
             # from None: ccxt's own message holds the whole url and body
             raise self._named(error, what, attempts.statistics.get("attempt_number", 1)) from None
+        if value == [] and not self.api.held_list:  # what is no list at all is read as an empty one by ccxt
+            raise MalformedResponseError(self.exchange, what, 1, "no list stands where the rows belong")
         return Answer(value, _served_at(self.api.last_response_headers or {}))
 
     def _wait_seconds(self, state: tenacity.RetryCallState) -> float:
@@ -195,14 +197,18 @@ def _guarded(base: Any, envelope: str | None) -> Any:
             raise ccxt.BadResponse(f"the body is no JSON: {str(answer)[:80]!r}")
         if answer == {} or (envelope and (not isinstance(answer, dict) or answer.get(envelope) is None)):
             raise ccxt.BadResponse(f"the body holds no data: {str(answer)[:80]!r}")
+        data = answer[envelope] if envelope else answer
+        self.held_list = any(
+            isinstance(item, list) for item in (data, *(data.values() if isinstance(data, dict) else ()))
+        )
         return answer
 
     def on_rest_response(self: Any, code: int, *rest: Any) -> Any:
         self.http_status = code
         return base.on_rest_response(self, code, *rest)
 
-    members = {"number": Decimal, "http_status": None, "fetch": fetch, "on_rest_response": on_rest_response}
-    return type(base.__name__, (base,), members)
+    members = {"number": Decimal, "http_status": None, "held_list": False}
+    return type(base.__name__, (base,), {**members, "fetch": fetch, "on_rest_response": on_rest_response})
 
 
 def _transient(error: BaseException, api: Any) -> bool:

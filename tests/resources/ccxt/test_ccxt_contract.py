@@ -407,6 +407,25 @@ def test_lasting_faults_have_names(
     assert len(waits) == 2
 
 
+NO_ROWS = {
+    "binance": b'{"candles":"soon"}',
+    "kraken": b'{"error":[],"result":{"XXBTZUSD":"soon","last":1746871200}}',
+    "okx": b'{"code":"0","msg":"","data":"soon"}',
+    "hyperliquid": b'{"candles":"soon"}',
+}
+
+
+@every_venue
+def test_what_is_no_list_of_bars_is_not_an_empty_one(
+    open_market: Open, server: ExchangeServer, exchange: str, symbol: str
+) -> None:
+    market = open_market(exchange)
+    market.candles(symbol, "1m", at(9), at(10), NOW)
+    server.fail(Fault(200, NO_ROWS[exchange]))
+    with pytest.raises(MalformedResponseError, match=symbol):
+        market.candles(symbol, "1m", at(10), at(11), NOW)
+
+
 REFUSALS = {
     "binance": Fault(400, b'{"code":-1121,"msg":"Invalid symbol."}'),
     "kraken": Fault(200, b'{"error":["EQuery:Unknown asset pair"]}'),
