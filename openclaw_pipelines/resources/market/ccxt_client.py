@@ -197,10 +197,7 @@ def _guarded(base: Any, envelope: str | None) -> Any:
             raise ccxt.BadResponse(f"the body is no JSON: {str(answer)[:80]!r}")
         if answer == {} or (envelope and (not isinstance(answer, dict) or answer.get(envelope) is None)):
             raise ccxt.BadResponse(f"the body holds no data: {str(answer)[:80]!r}")
-        data = answer[envelope] if envelope else answer
-        self.held_list = any(
-            isinstance(item, list) for item in (data, *(data.values() if isinstance(data, dict) else ()))
-        )
+        self.held_list = _holds_list(answer[envelope] if envelope and isinstance(answer, dict) else answer)
         return answer
 
     def on_rest_response(self: Any, code: int, *rest: Any) -> Any:
@@ -209,6 +206,11 @@ def _guarded(base: Any, envelope: str | None) -> Any:
 
     members = {"number": Decimal, "http_status": None, "held_list": False}
     return type(base.__name__, (base,), {**members, "fetch": fetch, "on_rest_response": on_rest_response})
+
+
+def _holds_list(data: Any) -> bool:
+    """Whether it is a list or, as Kraken's bars by pair, an object with one."""
+    return isinstance(data, list) or (isinstance(data, dict) and any(isinstance(own, list) for own in data.values()))
 
 
 def _transient(error: BaseException, api: Any) -> bool:
