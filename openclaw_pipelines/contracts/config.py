@@ -148,7 +148,7 @@ class Strategy(_Settings):
     paused: bool = Field(False, description="no entries; exits go on")
     canary_bps: Annotated[int, Field(ge=0, le=10_000)] = Field(10_000, description="size multiplier, 10,000 is full")
     jitter_seconds: int = Field(0, ge=0, le=600, description="spread of the start of live ticks")
-    bar_deadline_seconds: Seconds = Field(60, description="how long a live tick waits for its bars")
+    bar_deadline_seconds: Seconds = Field(60, description="how long a live tick waits for its bars and funding")
     max_catch_up_ticks: int = Field(96, ge=1, description="older ticks settle without entries")
     approval_ticks: int = Field(2, ge=1, description="ticks after which a proposal that awaits approval expires")
     enabled: bool = Field(True, description="whether the strategy ticks at all")

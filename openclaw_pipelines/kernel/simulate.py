@@ -118,12 +118,14 @@ def read_signals(
 ) -> Signals:
     """Signals as the compiled code reads them, refused where they do not fit the bars."""
     shape = (len(bars.times), len(bars.symbols))
+    none = np.zeros((0, shape[1]), np.bool_)
+    shorts = none if short_entries is None else _matrix(short_entries, "short_entries", shape)
     if not 0 < position_bps <= _LARGEST_SHARE_BPS:
         raise SignalsError("position_bps", position_bps, "Give 1 to 10,000.")
     names = ("stop_loss", "take_profit", "trailing_stop")
     return Signals(
         _matrix(entries, "entries", shape),
-        np.zeros((0, shape[1]), np.bool_) if short_entries is None else _matrix(short_entries, "short_entries", shape),
+        shorts if shorts.any() else none,
         _matrix(exits, "exits", shape),
         np.array([_fraction(value, name) for name, value in zip(names, fractions, strict=True)]),
         np.int64(position_bps),

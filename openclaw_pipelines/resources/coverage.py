@@ -42,7 +42,7 @@ def perpetuals(symbols: Iterable[str]) -> list[str]:
 def funding_due(tick_at: datetime, length: timedelta) -> datetime | None:
     """The last time inside the bar that closes at `tick_at` at which funding may fall due; None if there is none.
 
-    >>> at = day_start("2025-05-10") + timedelta(hours=8, minutes=15)
+    >>> at = datetime.fromisoformat("2025-05-10T08:15:00+00:00")
     >>> f"{funding_due(at, timedelta(minutes=15)):%H:%M}", funding_due(at, timedelta(minutes=5))
     ('08:00', None)
     """

@@ -28,18 +28,24 @@ def days_between(settings: Settings, start: datetime, end: datetime) -> list[str
     return [f"{first + n * DAY:%Y-%m-%d}" for n in range(count)]
 
 
-def uncovered_days(store: Store, source: str, settings: Settings, days: Iterable[str]) -> list[str]:
-    """Days of which the source was not asked for every symbol's candles, and perpetual's funding, to the end."""
-    wanted, symbols = list(days), settings.market.symbols
+def uncovered_days(
+    store: Store, source: str, settings: Settings, days: Iterable[str], *, funded: Iterable[str] = ()
+) -> list[str]:
+    """Days of which the source was not asked for every symbol and interval to the end.
+
+    funded: symbols whose funding is charged in these days, so that it must have been asked for as well.
+    """
+    wanted, symbols, paying = list(days), settings.market.symbols, perpetuals(funded)
     if not wanted:
         return []
-    covered, funded = coverage(store, source, wanted), funding_coverage(store, source, wanted)
+    covered = coverage(store, source, wanted)
+    rates = funding_coverage(store, source, wanted) if paying else {}
     series = [(symbol, interval) for symbol in symbols for interval in settings.intervals]
     found = []
     for day in wanted:
         start, end = day_start(day), day_start(day) + DAY
         untils = [covered.get((*one, day), start) for one in series]
-        rates = [funded.get((symbol, day), start) for symbol in perpetuals(symbols)]
-        if min(untils) < end or min(rates, default=end) < end - FUNDING_GRID:
+        last_rates = [rates.get((symbol, day), start) for symbol in paying]
+        if min(untils) < end or min(last_rates, default=end) < end - FUNDING_GRID:
             found.append(day)
     return found

@@ -153,7 +153,7 @@ class Ingest:
     def _funding_covered(
         self, rates: dict[str, pl.DataFrame], day: datetime, end: datetime, as_of: datetime
     ) -> pl.DataFrame:
-        asked = floor_to(as_of - max(self.publish_lag, FUNDING_LATE), FUNDING_GRID)
+        asked = floor_to(as_of - FUNDING_LATE, FUNDING_GRID)
         rows = []
         for symbol in perpetuals(self.symbols):
             newest = rates[symbol]["ts"].max()

@@ -26,12 +26,12 @@ def due_of(autopilot: Autopilot, strategy: str, now: datetime, *, jittered: bool
 
 
 def bars_ready(autopilot: Autopilot, due: Due, now: datetime) -> bool:
-    """Whether the source was asked for the bars of the first due tick, or the deadline for them has passed."""
+    """Whether the source was asked for what the first due tick needs, or the deadline for it has passed."""
     return deadline_passed(autopilot, due, now) or bars_asked(autopilot, due)
 
 
 def deadline_passed(autopilot: Autopilot, due: Due, now: datetime) -> bool:
-    """Whether the first due tick goes without the bars that are still absent."""
+    """Whether the first due tick goes without the bars and rates that are still absent."""
     own = autopilot.settings().strategy(due.strategy).own
     return now >= due.first + timedelta(seconds=own.bar_deadline_seconds)
 

@@ -81,6 +81,14 @@ def test_spot_cannot_be_sold_short() -> None:
     assert result.fills.height == 0
 
 
+def test_no_short_entries_are_the_same_run_as_none_given() -> None:
+    """Down to the hash; one more entry is another run."""
+    runs = [simulate_signals(bars_of(*RISE), at(5, 0), at(5), **own) for own in ({}, {"short_entries": at(5)})]
+    assert runs[0].content_hash == runs[1].content_hash
+    other = simulate_signals(bars_of(*RISE), at(5, 0), at(5), short_entries=at(5, 4))
+    assert other.content_hash != runs[0].content_hash
+
+
 def test_the_opposite_signal_closes_and_a_later_one_enters() -> None:
     result = simulate_signals(
         bars_of(*RISE), at(5, 0), at(5), short_entries=at(5, 1, 2), costs=Costs(fee_bps=Decimal(0))

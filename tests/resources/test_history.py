@@ -42,4 +42,6 @@ def test_a_day_counts_as_asked_for_only_to_its_end_and_for_every_series(desk) ->
     with own.store.write("market") as con:
         con.execute("DELETE FROM candle_coverage WHERE day = '2025-05-08' AND interval = '1h' AND symbol = 'SOL/USDT'")
         con.execute("DELETE FROM funding_coverage WHERE day = '2025-05-09' AND symbol = 'BTC/USDT:USDT'")
-    assert uncovered_days(*args, DAYS) == ["2025-05-08", "2025-05-09"]
+    assert uncovered_days(*args, DAYS) == ["2025-05-08"]
+    assert uncovered_days(*args, DAYS, funded=["ETH/USDT:USDT", "SOL/USDT"]) == ["2025-05-08"]
+    assert uncovered_days(*args, DAYS, funded=["ETH/USDT:USDT", "BTC/USDT:USDT"]) == ["2025-05-08", "2025-05-09"]

@@ -137,8 +137,8 @@ class MarketData:
 
     def missing_days(self, warmup_bars: int) -> list[str]:
         """Those that the market source was not asked for."""
-        store, settings = self.autopilot.store, self.settings
-        return uncovered_days(store, self.source, settings, self.days(warmup_bars))
+        charged = self.strategy.symbols if self.strategy.costs.funding else ()
+        return uncovered_days(self.autopilot.store, self.source, self.settings, self.days(warmup_bars), funded=charged)
 
     def _first(self, warmup_bars: int) -> datetime:
         """Whole days, so that finer bars begin where these do."""
