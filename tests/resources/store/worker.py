@@ -114,23 +114,31 @@ def wait(pids: list[int]) -> None:
 
 
 def crowd(folder: str, writers: str, ticks: str, readers: str) -> None:
-    """Writers and readers at once on one store that does not exist yet."""
+    """Writers and readers at once on one store that does not exist yet.
+
+    Before its last tick a writer waits until every reader has read three times, however slowly those were started.
+    """
     store = Store(Path(folder))
     done = Path(folder).parent / "done"
+    have_read = [Path(folder).parent / f"read_{n}" for n in range(int(readers))]
 
     def write(strategy: str) -> None:
         for number in range(int(ticks)):
+            while number == int(ticks) - 1 and not all(mark.exists() for mark in have_read):
+                time.sleep(0.01)
             write_tick(store, strategy, number)
         report(wrote=int(ticks))
 
-    def read() -> None:
+    def read(mark: Path) -> None:
         reads = broken = 0
         while not done.exists():
             broken += broken_ticks(store)
             reads += 1
+            if reads == 3:
+                mark.touch()
         report(reads=reads, broken=broken)
 
-    reading = [fork(read) for _ in range(int(readers))]
+    reading = [fork(lambda mark=mark: read(mark)) for mark in have_read]
     wait([fork(lambda n=n: write(f"s{n}")) for n in range(int(writers))])
     done.touch()
     wait(reading)
