@@ -209,8 +209,12 @@ def _guarded(base: Any, envelope: str | None) -> Any:
 
 
 def _holds_list(data: Any) -> bool:
-    """Whether it is a list or, as Kraken's bars by pair, an object with one."""
-    return isinstance(data, list) or (isinstance(data, dict) and any(isinstance(own, list) for own in data.values()))
+    """Whether a list stands in it, at any depth, or null, as which some exchanges give no rows.
+
+    >>> _holds_list({"result": {"category": "spot", "list": []}}), _holds_list({"XXBTZUSD": "soon", "last": 1})
+    (True, False)
+    """
+    return data is None or isinstance(data, list) or (isinstance(data, dict) and any(map(_holds_list, data.values())))
 
 
 def _transient(error: BaseException, api: Any) -> bool:
