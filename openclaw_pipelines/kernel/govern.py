@@ -121,7 +121,7 @@ def _judge_entry(
     state: State, tick: Tick, limits: Any, account_limits: Any, instrument: Any, proposal: Any, book: Book
 ) -> None:
     s = proposal.symbol
-    qty = mul_div(proposal.qty, limits.size_bps, 10_000)
+    qty = proposal.qty if proposal.qty < 0 else mul_div(proposal.qty, limits.size_bps, 10_000)
     notional, required = NOTIONAL_MAX + 1, 0
     # the division keeps the product in range; a price that is not positive is refused by its own check
     if qty < 0 or proposal.price <= 0:

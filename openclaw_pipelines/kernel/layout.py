@@ -219,12 +219,12 @@ def records(dtype: np.dtype[Any], n: int) -> Records:
 
 def new_limits(n_symbols: int) -> Records:
     """LIMITS under which nothing binds but the range of the kernel: 1x, full size, ten million quote per position."""
-    return np.full(n_symbols, _LIMITS).view(np.recarray)
+    return _LIMITS.repeat(n_symbols).view(np.recarray)
 
 
 def new_account_limits() -> Records:
     """ACCOUNT_LIMITS under which nothing binds."""
-    return np.full(1, _ACCOUNT_LIMITS).view(np.recarray)
+    return _ACCOUNT_LIMITS.repeat(1).view(np.recarray)
 
 
 def _record(dtype: np.dtype[Any], **fields: int) -> Any:

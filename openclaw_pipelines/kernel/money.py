@@ -46,6 +46,16 @@ class PriceUnitError(KernelError):
 
 
 @inlined
+def quotient(amount: int, by: int) -> int:
+    """`amount // by` of numbers of 0 or more: an unsigned division needs none of a signed one's care.
+
+    >>> int(quotient(9 * 10**18, 10_000))
+    900000000000000
+    """
+    return np.int64(np.uint64(amount) // np.uint64(by))
+
+
+@inlined
 def rate_up(amount: int, rate: int) -> int:
     """`amount * rate` rounded up, for what the account pays: fees, slippage, funding.
 
@@ -54,29 +64,35 @@ def rate_up(amount: int, rate: int) -> int:
     >>> rate_up(10**12 + 1, 5_000_000)  # 5 bps of 10,000.00000001
     500000001
     """
-    return (amount // 10_000_000_000) * rate + ((amount % 10_000_000_000) * rate + 9_999_999_999) // 10_000_000_000
+    whole = quotient(amount, 10_000_000_000)
+    rest = (amount - whole * 10_000_000_000) * rate
+    return whole * rate + quotient(rest + 9_999_999_999, 10_000_000_000)
 
 
 @inlined
 def rate_down(amount: int, rate: int) -> int:
     """`amount * rate` rounded down, for what the account receives."""
-    return (amount // 10_000_000_000) * rate + (amount % 10_000_000_000) * rate // 10_000_000_000
+    whole = quotient(amount, 10_000_000_000)
+    rest = (amount - whole * 10_000_000_000) * rate
+    return whole * rate + quotient(rest, 10_000_000_000)
 
 
 @inlined
 def mul_div(amount: int, times: int, by: int) -> int:
-    """`amount * times / by` rounded down. Exact while the result and `by * times` fit int64.
+    """`amount * times / by` rounded down; all of them 0 or more. Exact while the result and `by * times` fit int64.
 
     >>> mul_div(9 * 10**16, 1_000_000, 10_000)
     9000000000000000000
     """
-    return (amount // by) * times + (amount % by) * times // by
+    whole = quotient(amount, by)
+    return whole * times + quotient((amount - whole * by) * times, by)
 
 
 @inlined
 def mul_div_up(amount: int, times: int, by: int) -> int:
     """`amount * times / by` rounded up; range as `mul_div`."""
-    return (amount // by) * times + ((amount % by) * times + by - 1) // by
+    whole = quotient(amount, by)
+    return whole * times + quotient((amount - whole * by) * times + by - 1, by)
 
 
 @inlined

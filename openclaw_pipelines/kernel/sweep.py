@@ -148,11 +148,11 @@ def new_book(n_rows: int, bars: Bars, cash: int, start: int, n_days: int) -> Boo
     """Flat accounts at bar `start`."""
     n_symbols = len(bars.symbols)
     accounts, positions = new_books(n_rows, n_symbols)
-    # by item: setting a field of a recarray as an attribute takes ten times as long
+    fields = np.asarray(accounts)  # setting a field of a recarray takes three times as long
     for name in ("cash", "equity", "day_open_equity", "peak_equity"):
-        accounts[name] = cash
-    accounts["day"] = int(bars.times[start]) // 86_400
-    accounts["last_tick"] = accounts["last_order_at"] = positions["last_exit_at"] = -1
+        fields[name] = cash
+    fields["day"] = int(bars.times[start]) // 86_400
+    fields["last_tick"] = fields["last_order_at"] = np.asarray(positions)["last_exit_at"] = -1
     shape = (n_rows, n_symbols)
     return Book(
         accounts, positions, np.full((n_rows, RING_SIZE), -1, np.int64), records(TALLY, n_rows),

@@ -8,6 +8,7 @@ to `sweep_walk`.
 from typing import Any, NamedTuple
 
 import numpy as np
+from numba.cpython.unsafe.numbers import trailing_zeros
 from numpy.typing import NDArray
 
 from openclaw_pipelines.kernel.booking import nearest_adverse, protective_level
@@ -16,9 +17,11 @@ from openclaw_pipelines.kernel.layout import BarState, Context
 from openclaw_pipelines.kernel.sweep_flags import BLOCK
 
 _TRADABLE = int(BarState.TRADABLE)
-_EVERY_FLAG = 0x0101010101010101  # a bit in each of the eight flags of a word
+_EVERY_FLAG = 0x0101010101010101  # a bit in each of the eight flags of a word, the first in the lowest byte
+_ALL, _INT64_MAX = np.uint64(2**64 - 1), 2**63 - 1
+UNUSUAL, EXCLUDED = 1, 2
+"""Bits of what is odd about a block."""
 Prices = NDArray[np.int64]
-Flags = NDArray[np.uint8]
 
 
 class Blocks(NamedTuple):
@@ -28,8 +31,8 @@ class Blocks(NamedTuple):
     highest: NDArray[np.int64]
     least_close: NDArray[np.int64]
     greatest_close: NDArray[np.int64]
-    unusual: NDArray[np.uint8]
-    """1 where a bar of the block is unusual."""
+    odd: NDArray[np.uint8]
+    """UNUSUAL where a bar of the block is unusual, EXCLUDED where the symbol is outside the universe at one; or both."""
 
 
 class TileBars(NamedTuple):
@@ -83,36 +86,40 @@ def survey(bars: TileBars) -> None:
 def _survey_block(bars: TileBars, s: int, block: int, begin: int, length: int) -> None:
     low, high = bars.low[s, begin : begin + length], bars.high[s, begin : begin + length]
     close, mask = bars.close[s, begin : begin + length], bars.unusual[s, begin : begin + length]
-    lowest, highest, least, greatest, odd = low[0], high[0], close[0], close[0], mask[0]
+    included = bars.in_universe[s, begin : begin + length]
+    lowest, highest, least, greatest, odd = low[0], high[0], close[0], close[0], np.uint8(0)
     for i in range(length):
         lowest = min(lowest, low[i])
         highest = max(highest, high[i])
         least = min(least, close[i])
         greatest = max(greatest, close[i])
-        odd |= mask[i]
+        odd |= mask[i] | (np.uint8(0) if included[i] else np.uint8(EXCLUDED))
     blocks = bars.blocks
     blocks.lowest[s, block], blocks.highest[s, block] = lowest, highest
     blocks.least_close[s, block], blocks.greatest_close[s, block] = least, greatest
-    blocks.unusual[s, block] = odd
+    blocks.odd[s, block] = odd
 
 
 @compiled
-def next_flagged(flags: Flags, words: NDArray[np.uint64], now: int, last: int, bits: int) -> int:
+def next_flagged(words: NDArray[np.uint64], now: int, last: int, bits: int) -> int:
     """First bar of [now, last) with one of these bits; `last` where there is none."""
-    t = now
-    while t < last and t % 8 != 0:
-        if flags[t] & bits:
-            return t
-        t += 1
-    word, n_words, mask = t // 8, -(-last // 8), np.uint64(bits * _EVERY_FLAG)
-    while word + 3 < n_words and ((words[word] | words[word + 1] | words[word + 2] | words[word + 3]) & mask) == 0:
-        word += 4
-    while word < n_words and (words[word] & mask) == 0:
+    if now >= last:
+        return last
+    ahead, mask, word = words[now // 8 : -(-last // 8)], np.uint64(bits * _EVERY_FLAG), 0
+    found = ahead[0] & mask & (_ALL << np.uint64(8 * (now % 8)))
+    while found == 0:
         word += 1
-    t = max(t, 8 * word)
-    while t < last and not flags[t] & bits:
-        t += 1
-    return min(t, last)
+        while word + 3 < len(ahead) and (_any_of_four(ahead, word) & mask) == 0:
+            word += 4
+        if word >= len(ahead):
+            return last
+        found = ahead[word] & mask
+    return min(8 * (now // 8 + word) + np.int64(trailing_zeros(found)) // 8, last)
+
+
+@inlined
+def _any_of_four(words: NDArray[np.uint64], first: int) -> Any:
+    return words[first] | words[first + 1] | words[first + 2] | words[first + 3]
 
 
 @compiled
@@ -121,15 +128,40 @@ def next_protective(position: Any, bars: TileBars, s: int, instrument: Any, now:
 
     Blocks are passed by their extremes; those that may reach a level, and their parts, are gone through bar by bar.
     """
-    side, t, blocks = (1 if position.qty > 0 else -1), now, bars.blocks
+    side = 1 if position.qty > 0 else -1
+    if position.trail_distance > 0:
+        return _next_trailed(position, bars, s, instrument, side, now, last)
+    adverse = nearest_adverse(side, position.stop, position.trail_stop, position.liquidation)
+    under, over = (adverse, position.target) if side > 0 else (position.target, adverse)
+    return _next_outside(bars, s, under, over if over > 0 else _INT64_MAX, now, last)
+
+
+@compiled
+def _next_outside(bars: TileBars, s: int, under: int, over: int, now: int, last: int) -> int:
+    """First bar of [now, last) that is unusual or reaches one of two fixed prices; none is as low as 0."""
+    lowest, highest, odd = bars.blocks.lowest[s], bars.blocks.highest[s], bars.blocks.odd[s]
+    t = now
+    while t < last:
+        block = t // BLOCK
+        end = (block + 1) * BLOCK
+        if lowest[block] <= under or highest[block] >= over or odd[block] & UNUSUAL:
+            for k in range(t, min(end, last)):
+                if bars.low[s, k] <= under or bars.high[s, k] >= over or bars.unusual[s, k] != 0:
+                    return k
+        t = end
+    return last
+
+
+@compiled
+def _next_trailed(position: Any, bars: TileBars, s: int, instrument: Any, side: int, now: int, last: int) -> int:
+    """As `_next_outside` for a trailing stop, which follows the bars that are passed."""
+    t, blocks = now, bars.blocks
     while t < last:
         block = t // BLOCK
         end = min((block + 1) * BLOCK, last)
-        # a trailing stop follows the bars that are passed, and those only; a fixed level may be held against more
-        whole = position.trail_distance == 0 or end - t == BLOCK
         if (
-            whole
-            and blocks.unusual[s, block] == 0
+            end - t == BLOCK
+            and blocks.odd[s, block] & UNUSUAL == 0
             and _is_quiet(position, instrument, side, blocks.lowest[s, block], blocks.highest[s, block], BLOCK)
         ):
             t = end
@@ -148,10 +180,8 @@ def _is_quiet(position: Any, instrument: Any, side: int, lowest: int, highest: i
     Several bars are held against the stop as it is after them, nearer than at any of them: so a yes is certain.
     """
     adverse, favourable = (lowest, highest) if side > 0 else (highest, lowest)
-    before = after = position.trail_stop
-    if position.trail_distance > 0:
-        raised = protective_level(favourable, -side * position.trail_distance, instrument)
-        after = nearest_adverse(side, before, raised, 0)
+    before = position.trail_stop
+    after = nearest_adverse(side, before, protective_level(favourable, -side * position.trail_distance, instrument), 0)
     level = nearest_adverse(side, position.stop, before if n_bars == 1 else after, position.liquidation)
     if (level > 0 and side * adverse <= side * level) or (
         position.target > 0 and side * favourable >= side * position.target

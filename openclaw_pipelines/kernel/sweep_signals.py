@@ -7,6 +7,7 @@ what `simulate_signals` is for.
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -90,13 +91,13 @@ def score_signals(
     ready = prepare(bars, np.zeros(1, PARAMS), costs or Costs(), profile, capital, limits, account_limits, 0)
     capacity = _FIRST_EVENTS
     while True:
-        run, count = _run(bars, signals, ready, np.empty(capacity, EVENT).view(np.recarray))
+        run, count = _run(bars, signals, ready, np.empty(capacity, EVENT))
         if count <= capacity:
             return run
         capacity = count
 
 
-def _run(bars: Bars, signals: Signals, ready: Prepared, kept: Records) -> tuple[SignalRun, int]:
+def _run(bars: Bars, signals: Signals, ready: Prepared, kept: NDArray[Any]) -> tuple[SignalRun, int]:
     n_symbols, total = len(bars.symbols), len(bars.times)
     book = new_book(1, bars, ready.cash, 0, _days(bars))
     equity = np.empty(total, np.int64)
@@ -115,8 +116,8 @@ def _run(bars: Bars, signals: Signals, ready: Prepared, kept: Records) -> tuple[
     )
     count = int(own.kept_count[0])
     run = SignalRun(
-        bars=bars, equity_atoms=equity, events=kept[:count], tally=book.tallies[0], account=book.accounts,
-        positions=book.positions[0],
+        bars=bars, equity_atoms=equity, events=kept[:count].view(np.recarray), tally=book.tallies[0],
+        account=book.accounts, positions=book.positions[0],
     )  # fmt: skip
     return run, count
 

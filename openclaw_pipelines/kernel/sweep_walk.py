@@ -15,6 +15,7 @@ from openclaw_pipelines.contracts.enums import Action
 from openclaw_pipelines.kernel.fills import charge_funding, fill_entries, fill_exit, protect_by_profile
 from openclaw_pipelines.kernel.jit import compiled, inlined
 from openclaw_pipelines.kernel.layout import BarState, Context, Records, State, Tick
+from openclaw_pipelines.kernel.money import quotient
 from openclaw_pipelines.kernel.prefetch import prefetch
 from openclaw_pipelines.kernel.replay import Setup
 from openclaw_pipelines.kernel.simulate import propose_signal
@@ -109,7 +110,7 @@ def _next_at(position: Any, bars: TileBars, setup: Setup, scratch: Scratch, s: i
     if position.pending_action != 0:
         return now
     if position.qty == 0:
-        return next_flagged(scratch.flags[s], scratch.words[s], now, n, ENTER)
+        return next_flagged(scratch.words[s], now, n, ENTER)
     if stepwise != 0:
         return now
     context = setup.context
@@ -118,7 +119,7 @@ def _next_at(position: Any, bars: TileBars, setup: Setup, scratch: Scratch, s: i
         entry = now - (opens_at(bars, context, now) - position.entry_at) // context.interval_seconds
         last = min(n, max(entry + hold - 1, now))
     leaves = (LEAVE_LONG | ENTER_SHORT) if position.qty > 0 else (LEAVE_SHORT | ENTER_LONG)
-    last = next_flagged(scratch.flags[s], scratch.words[s], now, last, leaves)
+    last = next_flagged(scratch.words[s], now, last, leaves)
     return next_protective(position, bars, s, context.instruments[s], now, last)
 
 
@@ -133,7 +134,7 @@ def _take_tick(
     for s in range(len(state.positions)):
         if scratch.next_at[s] == at:
             _load(scratch.symbols[s], bars, s, at)
-            _catch_up(state.positions[s], bars, context, s, at)
+            _catch_up(state.positions[s], scratch.symbols[s], bars, context, s, at)
         elif state.positions[s].qty != 0:
             state.positions[s].last_price, state.positions[s].stale = bars.close[s, at], 0
     tick = Tick(tick_at, scratch.symbols)
@@ -179,21 +180,23 @@ def _bring_near(bars: TileBars, next_at: NDArray[np.int64], at: int) -> None:
 
 @inlined
 def _load(symbol: Any, bars: TileBars, s: int, at: int) -> None:
+    t = np.uintp(at)  # with a sign, each access would ask whether it counts from the end
     symbol.open, symbol.high, symbol.low, symbol.close = (
-        bars.open[s, at], bars.high[s, at], bars.low[s, at], bars.close[s, at],
+        bars.open[s, t], bars.high[s, t], bars.low[s, t], bars.close[s, t],
     )  # fmt: skip
-    symbol.bar_state, symbol.funding_rate = _TRADABLE, 0
-    if bars.blocks.unusual[s, at // BLOCK] != 0:  # to read two arrays less: each may be a miss of every cache
-        symbol.bar_state, symbol.funding_rate = bars.bar_state[s, at], bars.funding_rate[s, at]
-    symbol.in_universe, symbol.control = bars.in_universe[s, at], 0
+    symbol.bar_state, symbol.funding_rate, symbol.in_universe, symbol.control = _TRADABLE, 0, 1, 0
+    if bars.blocks.odd[s, np.uintp(at // BLOCK)] != 0:  # to read three arrays less: each may be a cache miss
+        symbol.bar_state, symbol.funding_rate = bars.bar_state[s, t], bars.funding_rate[s, t]
+        symbol.in_universe = bars.in_universe[s, t]
 
 
 @inlined
-def _catch_up(position: Any, bars: TileBars, context: Context, s: int, at: int) -> None:
-    """Bring an open position to the end of the bar before `at`."""
+def _catch_up(position: Any, symbol: Any, bars: TileBars, context: Context, s: int, at: int) -> None:
+    """Bring an open position to the end of the bar before `at`, where `symbol` is loaded from `at`."""
     if position.qty != 0:
-        position.bars_held = (opens_at(bars, context, at) - position.entry_at) // context.interval_seconds
-        if at > 0 and bars.unusual[s, at - 1] == 0:
+        position.bars_held = quotient(opens_at(bars, context, at) - position.entry_at, context.interval_seconds)
+        # a bar that can be traded marks the position at its own close
+        if symbol.bar_state != _TRADABLE and at > 0 and bars.unusual[s, at - 1] == 0:
             position.last_price, position.stale = bars.close[s, at - 1], 0
 
 

@@ -16,6 +16,7 @@ from openclaw_pipelines.kernel.sweep_scan import Prices, TileBars, opens_at
 from openclaw_pipelines.kernel.sweep_tally import note_drawdown
 
 _DAY = 86_400
+_INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
 
 
 class Account(NamedTuple):
@@ -58,9 +59,13 @@ def pass_quietly(
     held, s = _open_positions(own.state.positions)
     close, holding = bars.close[s], _holding(own.state.positions[s], context.instruments[s], account.cash)
     if held == 1:
-        if keeps_worth != 0:  # first: it reads all closes in order, which the processor foresees
-            _write_worth(worth[now:at], close[now:at], holding)
-        account.peak_equity = _fold_blocks(tally, account.peak_equity, bars, s, holding, now, at)
+        least, greatest = _INT64_MIN, _INT64_MAX
+        if keeps_worth != 0:
+            least, greatest = _write_worth(worth[now:at], close[now:at], holding)
+        if greatest <= account.peak_equity:
+            note_drawdown(tally, account.peak_equity, account.peak_equity - least)
+        else:
+            account.peak_equity = _fold_blocks(tally, account.peak_equity, bars, s, holding, now, at)
     elif held > 1:
         _add_positions(worth, bars.close, own.state.positions, context.instruments, account.cash, now, at)
         account.peak_equity = _fold_equity(tally, account.peak_equity, worth, now, at)
@@ -113,9 +118,14 @@ def _worth_at(price: int, holding: Holding) -> int:
 
 
 @streamed
-def _write_worth(worth: Prices, close: Prices, holding: Holding) -> None:
+def _write_worth(worth: Prices, close: Prices, holding: Holding) -> tuple[int, int]:
+    """Returns the least and the greatest of what it writes."""
+    least = greatest = _worth_at(close[0], holding)
     for i in range(len(worth)):
-        worth[i] = _worth_at(close[i], holding)
+        value = _worth_at(close[i], holding)
+        worth[i] = value
+        least, greatest = min(least, value), max(greatest, value)
+    return least, greatest
 
 
 @streamed
