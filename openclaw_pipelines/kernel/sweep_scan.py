@@ -2,7 +2,8 @@
 
 Reads the bars of one symbol, from `now` on, in blocks whose extremes are known beforehand. The only thing changed is
 the trailing stop of an open position, which is moved on over the bars that are passed. Taking the tick there belongs
-to `sweep_walk`.
+to `sweep_walk`. Numbers of bars become unsigned where they index: with a sign, each access would ask whether it counts
+from the end.
 """
 
 from typing import Any, NamedTuple
@@ -105,21 +106,35 @@ def next_flagged(words: NDArray[np.uint64], now: int, last: int, bits: int) -> i
     """First bar of [now, last) with one of these bits; `last` where there is none."""
     if now >= last:
         return last
-    ahead, mask, word = words[now // 8 : -(-last // 8)], np.uint64(bits * _EVERY_FLAG), 0
-    found = ahead[0] & mask & (_ALL << np.uint64(8 * (now % 8)))
-    while found == 0:
-        word += 1
-        while word + 3 < len(ahead) and (_any_of_four(ahead, word) & mask) == 0:
-            word += 4
-        if word >= len(ahead):
+    first, mask = now // 8, np.uint64(bits * _EVERY_FLAG)
+    ahead = words[first : -(-last // 8)]
+    found, word = ahead[0] & mask & (_ALL << np.uint64(8 * (now % 8))), 0
+    if found == 0:
+        word = _next_word(ahead, mask)
+        if word == len(ahead):
             return last
         found = ahead[word] & mask
-    return min(8 * (now // 8 + word) + np.int64(trailing_zeros(found)) // 8, last)
+    return min(8 * (first + word) + np.int64(trailing_zeros(found)) // 8, last)
+
+
+@compiled
+def _next_word(words: NDArray[np.uint64], mask: Any) -> int:
+    """First word after word 0 with a bit of the mask; how many words there are where none has."""
+    n = len(words)
+    begin = max(n - 3, 1)
+    for word in range(1, n - 3, 4):
+        if ((_at(words, word) | _at(words, word + 1) | _at(words, word + 2) | _at(words, word + 3)) & mask) != 0:
+            begin = word
+            break
+    for word in range(begin, n):
+        if _at(words, word) & mask != 0:
+            return word
+    return n
 
 
 @inlined
-def _any_of_four(words: NDArray[np.uint64], first: int) -> Any:
-    return words[first] | words[first + 1] | words[first + 2] | words[first + 3]
+def _at(words: NDArray[np.uint64], word: int) -> Any:
+    return words[np.uintp(word)]
 
 
 @compiled
@@ -139,14 +154,15 @@ def next_protective(position: Any, bars: TileBars, s: int, instrument: Any, now:
 @compiled
 def _next_outside(bars: TileBars, s: int, under: int, over: int, now: int, last: int) -> int:
     """First bar of [now, last) that is unusual or reaches one of two fixed prices; none is as low as 0."""
+    low, high, unusual = bars.low[s], bars.high[s], bars.unusual[s]
     lowest, highest, odd = bars.blocks.lowest[s], bars.blocks.highest[s], bars.blocks.odd[s]
     t = now
     while t < last:
-        block = t // BLOCK
-        end = (block + 1) * BLOCK
+        block, end = np.uintp(t // BLOCK), (t // BLOCK + 1) * BLOCK
         if lowest[block] <= under or highest[block] >= over or odd[block] & UNUSUAL:
             for k in range(t, min(end, last)):
-                if bars.low[s, k] <= under or bars.high[s, k] >= over or bars.unusual[s, k] != 0:
+                bar = np.uintp(k)
+                if low[bar] <= under or high[bar] >= over or unusual[bar] != 0:
                     return k
         t = end
     return last

@@ -86,7 +86,7 @@ def walk(
         for s in range(n_symbols):
             at = min(at, scratch.next_at[s])
         if at < n:
-            _bring_near(bars, scratch.next_at, at)
+            _bring_near(own.state.positions, bars, scratch.next_at, at)
         if at > now:
             day_index = pass_quietly(own, bars, setup.context, given.keeps_worth, scratch.worth, now, at, day_index)
         if at < n:
@@ -144,7 +144,7 @@ def _take_tick(
             value_at_close(state.positions[s], scratch.symbols[s])
     close_books(state, tick_at, mark(state, context).equity)
     account, tally = state.account[0], own.tally[0]
-    scratch.worth[at] = account.equity
+    scratch.worth[np.uintp(at)] = account.equity
     note_drawdown(tally, account.peak_equity, account.peak_equity - account.equity)
     if n_events > 0:
         tally_events(tally, own.symbols, context.instruments, scratch.events, n_events)
@@ -168,9 +168,9 @@ def _keep_events(own: Account, events: Records, n: int) -> None:
 
 
 @inlined
-def _bring_near(bars: TileBars, next_at: NDArray[np.int64], at: int) -> None:
+def _bring_near(positions: Records, bars: TileBars, next_at: NDArray[np.int64], at: int) -> None:
     """Ask for the prices of a tick while the bars before it are valued: they lie in no cache, a wait of 100 ns each."""
-    for s in range(len(next_at)):
+    for s in range(len(positions)):
         if next_at[s] == at:
             prefetch(bars.open, s, at)
             prefetch(bars.high, s, at)
@@ -180,7 +180,7 @@ def _bring_near(bars: TileBars, next_at: NDArray[np.int64], at: int) -> None:
 
 @inlined
 def _load(symbol: Any, bars: TileBars, s: int, at: int) -> None:
-    t = np.uintp(at)  # with a sign, each access would ask whether it counts from the end
+    t = np.uintp(at)
     symbol.open, symbol.high, symbol.low, symbol.close = (
         bars.open[s, t], bars.high[s, t], bars.low[s, t], bars.close[s, t],
     )  # fmt: skip
@@ -228,7 +228,7 @@ def _propose(
     own: Account, bars: TileBars, setup: Setup, tick: Tick, given: Given, scratch: Scratch,
     columns: NDArray[np.float64], row_map: NDArray[np.int32], s: int, at: int, n: int,
 ) -> int:  # fmt: skip
-    flag, params, state = scratch.flags[s, at], setup.context.params[0], own.state
+    flag, params, state = scratch.flags[s, np.uintp(at)], setup.context.params[0], own.state
     if params.family == 0:
         wanted = (1 if flag & ENTER_LONG else 0) - (1 if flag & ENTER_SHORT else 0)
         leave = 1 if flag & (LEAVE_LONG | LEAVE_SHORT) else 0

@@ -80,7 +80,7 @@ def pass_quietly(
         day_index = keep_day(own, day * _DAY, value, day_index)
         account.day, account.day_open_equity = day, value
     if held > 0:
-        account.equity = worth[at - 1] if held > 1 else _worth_at(close[at - 1], holding)
+        account.equity = worth[at - 1] if held > 1 else _worth_at(close[np.uintp(at - 1)], holding)
     account.last_tick = closed
     return day_index
 
@@ -139,8 +139,7 @@ def _fold_blocks(tally: Any, peak: int, bars: TileBars, s: int, holding: Holding
     """As `_fold_equity` for one position; blocks that change neither the peak nor the drawdown are passed."""
     lost, t, close, blocks = 0, now, bars.close[s], bars.blocks
     while t < at:
-        block = t // BLOCK
-        end = min((block + 1) * BLOCK, at)
+        block, end = np.uintp(t // BLOCK), min((t // BLOCK + 1) * BLOCK, at)
         one, other = (
             _worth_at(blocks.least_close[s, block], holding),
             _worth_at(blocks.greatest_close[s, block], holding),
@@ -150,7 +149,7 @@ def _fold_blocks(tally: Any, peak: int, bars: TileBars, s: int, holding: Holding
             lost = max(lost, peak - least) if end - t == BLOCK else lost
         else:
             for k in range(t, end):
-                value = _worth_at(close[k], holding)
+                value = _worth_at(close[np.uintp(k)], holding)
                 if value > peak:
                     note_drawdown(tally, peak, lost)
                     peak, lost = value, 0
