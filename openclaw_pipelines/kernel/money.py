@@ -6,7 +6,7 @@ Conversions from `Decimal` and float are at the end; they run on the host, befor
 
 from collections.abc import Iterator
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ EQUITY_MAX = 9 * 10**16
 NOTIONAL_MAX = 10**17
 """Largest notional of one order that is looked at, so that its checks cannot overflow."""
 INT64_MAX = 2**63 - 1
+_signed = cast("Any", np.int64)  # of an unsigned number; to the compiled code it is an int
 
 
 class MoneyRangeError(KernelError):
@@ -52,7 +53,8 @@ def quotient(amount: int, by: int) -> int:
     >>> int(quotient(9 * 10**18, 10_000))
     900000000000000
     """
-    return np.int64(np.uint64(amount) // np.uint64(by))
+    whole: int = _signed(np.uint64(amount) // np.uint64(by))
+    return whole
 
 
 @inlined

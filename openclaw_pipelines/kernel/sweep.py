@@ -221,9 +221,12 @@ def load_tile(bars: Bars, matrices: Matrices, begin: int, length: int) -> tuple[
         return np.ascontiguousarray(array[rows].T)
 
     state, funding = by_symbol(matrices.bar_state), by_symbol(matrices.funding_rate)
+    opens, highs, lows, closes = (
+        by_symbol(array) for array in (matrices.open, matrices.high, matrices.low, matrices.close)
+    )
     tile = TileBars(
-        by_symbol(matrices.open), by_symbol(matrices.high), by_symbol(matrices.low), by_symbol(matrices.close),
-        state, funding, by_symbol(matrices.in_universe), np.empty(state.shape, np.uint8), new_blocks(*state.shape),
+        opens, highs, lows, closes, np.stack((opens, highs, lows, closes), axis=2), state, funding,
+        by_symbol(matrices.in_universe), np.empty(state.shape, np.uint8), new_blocks(*state.shape),
         np.empty(state.shape, np.int64), bars.times[rows],
     )  # fmt: skip
     survey(tile)

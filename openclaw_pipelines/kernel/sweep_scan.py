@@ -6,10 +6,10 @@ to `sweep_walk`. Numbers of bars become unsigned where they index: with a sign, 
 from the end.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
-from numba.cpython.unsafe.numbers import trailing_zeros
+from numba.cpython.unsafe import numbers
 from numpy.typing import NDArray
 
 from openclaw_pipelines.kernel.booking import nearest_adverse, protective_level
@@ -20,8 +20,12 @@ from openclaw_pipelines.kernel.sweep_flags import BLOCK
 _TRADABLE = int(BarState.TRADABLE)
 _EVERY_FLAG = 0x0101010101010101  # a bit in each of the eight flags of a word, the first in the lowest byte
 _ALL, _INT64_MAX = np.uint64(2**64 - 1), 2**63 - 1
+OPEN, HIGH, LOW, CLOSE = 0, 1, 2, 3
+"""Places in a candle."""
 UNUSUAL, EXCLUDED = 1, 2
 """Bits of what is odd about a block."""
+_signed = cast("Any", np.int64)  # of an unsigned number; to the compiled code it is an int
+_trailing_zeros = cast("Any", numbers.trailing_zeros)  # numba's stubs take it for a function of Python
 Prices = NDArray[np.int64]
 
 
@@ -33,7 +37,7 @@ class Blocks(NamedTuple):
     least_close: NDArray[np.int64]
     greatest_close: NDArray[np.int64]
     odd: NDArray[np.uint8]
-    """UNUSUAL where a bar of the block is unusual, EXCLUDED where the symbol is outside the universe at one; or both."""
+    """Bits: UNUSUAL where a bar of the block is unusual, EXCLUDED where the symbol is outside the universe at one."""
 
 
 class TileBars(NamedTuple):
@@ -43,6 +47,8 @@ class TileBars(NamedTuple):
     high: NDArray[np.int64]
     low: NDArray[np.int64]
     close: NDArray[np.int64]
+    candles: NDArray[np.int64]
+    """[S, N, 4] the same side by side: what is read of one bar then lies on one page of memory, not on four."""
     bar_state: NDArray[np.int8]
     funding_rate: NDArray[np.int64]
     in_universe: NDArray[np.int8]
@@ -114,7 +120,8 @@ def next_flagged(words: NDArray[np.uint64], now: int, last: int, bits: int) -> i
         if word == len(ahead):
             return last
         found = ahead[word] & mask
-    return min(8 * (first + word) + np.int64(trailing_zeros(found)) // 8, last)
+    flagged: int = 8 * (first + word) + _signed(_trailing_zeros(found)) // 8
+    return min(flagged, last)
 
 
 @compiled
@@ -154,7 +161,7 @@ def next_protective(position: Any, bars: TileBars, s: int, instrument: Any, now:
 @compiled
 def _next_outside(bars: TileBars, s: int, under: int, over: int, now: int, last: int) -> int:
     """First bar of [now, last) that is unusual or reaches one of two fixed prices; none is as low as 0."""
-    low, high, unusual = bars.low[s], bars.high[s], bars.unusual[s]
+    candles, unusual = bars.candles[s], bars.unusual[s]
     lowest, highest, odd = bars.blocks.lowest[s], bars.blocks.highest[s], bars.blocks.odd[s]
     t = now
     while t < last:
@@ -162,7 +169,7 @@ def _next_outside(bars: TileBars, s: int, under: int, over: int, now: int, last:
         if lowest[block] <= under or highest[block] >= over or odd[block] & UNUSUAL:
             for k in range(t, min(end, last)):
                 bar = np.uintp(k)
-                if low[bar] <= under or high[bar] >= over or unusual[bar] != 0:
+                if candles[bar, LOW] <= under or candles[bar, HIGH] >= over or unusual[bar] != 0:
                     return k
         t = end
     return last
@@ -183,7 +190,8 @@ def _next_trailed(position: Any, bars: TileBars, s: int, instrument: Any, side: 
             t = end
             continue
         while t < end:
-            if bars.unusual[s, t] or not _is_quiet(position, instrument, side, bars.low[s, t], bars.high[s, t], 1):
+            low, high = bars.candles[s, t, LOW], bars.candles[s, t, HIGH]
+            if bars.unusual[s, t] or not _is_quiet(position, instrument, side, low, high, 1):
                 return t
             t += 1
     return last

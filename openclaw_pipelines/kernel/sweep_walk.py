@@ -30,12 +30,23 @@ from openclaw_pipelines.kernel.sweep_flags import (
     gather,
     gather_setup,
 )
-from openclaw_pipelines.kernel.sweep_scan import TileBars, next_flagged, next_protective, opens_at
+from openclaw_pipelines.kernel.sweep_scan import (
+    CLOSE,
+    HIGH,
+    LOW,
+    OPEN,
+    TileBars,
+    next_flagged,
+    next_protective,
+    opens_at,
+)
 from openclaw_pipelines.kernel.sweep_tally import note_drawdown, tally_events
 from openclaw_pipelines.kernel.sweep_worth import Account, keep_day, pass_quietly
 
 _MISSING, _TRADABLE = int(BarState.MISSING), int(BarState.TRADABLE)
 _EXIT = int(Action.EXIT)
+_LINES_AHEAD, _NUMBERS_PER_LINE = 8, 8
+"""Cache lines asked for where a fill comes next, and how many numbers each holds."""
 
 
 class Given(NamedTuple):
@@ -80,7 +91,7 @@ def walk(
     n, now = len(bars.times), first
     n_symbols = len(own.state.positions)
     for s in range(n_symbols):
-        scratch.next_at[s] = _next_at(own.state.positions[s], bars, setup, scratch, s, now, stepwise)
+        scratch.next_at[s] = _next_at(own.state.positions[s], bars, setup, given, scratch, s, now, stepwise)
     while now < n:
         at = n
         for s in range(n_symbols):
@@ -94,7 +105,9 @@ def walk(
             day_index = keep_day(own, opens_at(bars, setup.context, at + 1), scratch.worth[at], day_index)
             for s in range(n_symbols):
                 if scratch.next_at[s] == at:
-                    scratch.next_at[s] = _next_at(own.state.positions[s], bars, setup, scratch, s, at + 1, stepwise)
+                    scratch.next_at[s] = _next_at(
+                        own.state.positions[s], bars, setup, given, scratch, s, at + 1, stepwise
+                    )
         now = at + 1
     for s in range(n_symbols):
         _leave_tile(own.state.positions[s], bars, setup.context, scratch.flags, s, first)
@@ -102,12 +115,16 @@ def walk(
 
 
 @inlined
-def _next_at(position: Any, bars: TileBars, setup: Setup, scratch: Scratch, s: int, now: int, stepwise: int) -> int:
+def _next_at(
+    position: Any, bars: TileBars, setup: Setup, given: Given, scratch: Scratch, s: int, now: int, stepwise: int
+) -> int:
     """First bar from `now` on that concerns the symbol. A trailing stop is moved on up to the bar before it."""
     n = len(bars.times)
     if now >= n:
         return n
     if position.pending_action != 0:
+        if given.keeps_worth != 0:
+            _bring_ahead_near(bars, scratch.worth, s, now)
         return now
     if position.qty == 0:
         return next_flagged(scratch.words[s], now, n, ENTER)
@@ -169,20 +186,27 @@ def _keep_events(own: Account, events: Records, n: int) -> None:
 
 @inlined
 def _bring_near(positions: Records, bars: TileBars, next_at: NDArray[np.int64], at: int) -> None:
-    """Ask for the prices of a tick while the bars before it are valued: they lie in no cache, a wait of 100 ns each."""
+    """Ask for the prices of a tick and the bar after it while the bars before it are valued: they lie in no cache."""
     for s in range(len(positions)):
         if next_at[s] == at:
-            prefetch(bars.open, s, at)
-            prefetch(bars.high, s, at)
-            prefetch(bars.low, s, at)
-            prefetch(bars.close, s, at)
+            prefetch(bars.candles, (s, at, OPEN))
+            prefetch(bars.candles, (s, at + 1, CLOSE))
+
+
+@inlined
+def _bring_ahead_near(bars: TileBars, worth: NDArray[np.int64], s: int, now: int) -> None:
+    """Ask for what the bars after a fill are valued by, and where their values go, before the tick of the fill."""
+    for line in range(_LINES_AHEAD):
+        t = now + line * _NUMBERS_PER_LINE
+        prefetch(bars.close, (s, t))
+        prefetch(worth, (t,))
 
 
 @inlined
 def _load(symbol: Any, bars: TileBars, s: int, at: int) -> None:
     t = np.uintp(at)
     symbol.open, symbol.high, symbol.low, symbol.close = (
-        bars.open[s, t], bars.high[s, t], bars.low[s, t], bars.close[s, t],
+        bars.candles[s, t, OPEN], bars.candles[s, t, HIGH], bars.candles[s, t, LOW], bars.candles[s, t, CLOSE],
     )  # fmt: skip
     symbol.bar_state, symbol.funding_rate, symbol.in_universe, symbol.control = _TRADABLE, 0, 1, 0
     if bars.blocks.odd[s, np.uintp(at // BLOCK)] != 0:  # to read three arrays less: each may be a cache miss
