@@ -45,10 +45,11 @@ START = datetime(2024, 1, 1, tzinfo=UTC)
 SIGNAL_SPANS = (60, 240)
 FASTS, SLOWS = (20, 25, 30, 40, 50, 60, 80, 100), (120, 150, 180, 210, 240, 300, 360, 480)
 WARM_UP = 2_000
-ROUNDS, TURN_SECONDS, TURN_RUNS = 5, 0.4, 3
+ROUNDS, TURN_SECONDS, TURN_RUNS = 5, 1.0, 3
 """Every engine takes its turn in each round, equally long and with so many runs at least, of which the median counts.
 
-What another engine left in the caches is nobody's speed, and a run of 2 ms warms up no more than a part of one of 100.
+What another engine left in the caches is nobody's speed, and a processor that has slept while another engine had its
+turn takes some 0.1 s to its full pace.
 """
 COSTS = Costs(fee_bps=Decimal(4), slippage_bps=Decimal(1))
 TASK = {"capital": 1_000_000.0, "fees": 0.0004, "slippage": 0.0001}

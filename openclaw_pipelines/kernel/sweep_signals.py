@@ -32,6 +32,7 @@ from openclaw_pipelines.kernel.sweep_worth import Account
 
 _surveyed: "WeakKeyDictionary[Bars, dict[bool, TileBars]]" = WeakKeyDictionary()
 """One tile of all bars for bars in use, with and without funding: many sets of signals go over the same ones."""
+_prepared_last: "WeakKeyDictionary[Bars, tuple[tuple[Costs, str, Decimal], Prepared]]" = WeakKeyDictionary()
 _FIRST_EVENTS = 4_096
 _NO_COLUMNS, _NO_MAP = np.zeros((1, 1, 1)), np.zeros(slots.SLOTS, np.int32)
 
@@ -89,13 +90,28 @@ def score_signals(
     signals = read_signals(
         bars, entries, exits, short_entries, (stop_loss, take_profit, trailing_stop), position_bps, qty
     )
-    ready = prepare(bars, np.zeros(1, PARAMS), costs or Costs(), profile, capital, limits, account_limits, 0)
+    ready = _prepared(bars, costs or Costs(), profile, capital, limits, account_limits)
     capacity = _FIRST_EVENTS
     while True:
         run, count = _run(bars, signals, ready, np.empty(capacity, EVENT))
         if count <= capacity:
             return run
         capacity = count
+
+
+def _prepared(
+    bars: Bars, costs: Costs, profile: str, capital: Decimal, limits: Records | None, account_limits: Records | None
+) -> Prepared:
+    """As `prepare`; the last one without limits is kept for each bars, as it takes a tenth of a run."""
+    if limits is not None or account_limits is not None:
+        return prepare(bars, np.zeros(1, PARAMS), costs, profile, capital, limits, account_limits, 0)
+    kept, wanted = _prepared_last.get(bars), (costs, profile, capital)
+    if kept is None or kept[0] != wanted:
+        kept = _prepared_last[bars] = (
+            wanted,
+            prepare(bars, np.zeros(1, PARAMS), costs, profile, capital, None, None, 0),
+        )
+    return kept[1]
 
 
 def _run(bars: Bars, signals: Signals, ready: Prepared, kept: NDArray[Any]) -> tuple[SignalRun, int]:

@@ -45,7 +45,7 @@ from openclaw_pipelines.kernel.sweep_worth import Account, keep_day, pass_quietl
 
 _MISSING, _TRADABLE = int(BarState.MISSING), int(BarState.TRADABLE)
 _EXIT = int(Action.EXIT)
-_LINES_AHEAD, _NUMBERS_PER_LINE = 8, 8
+_LINES_AHEAD, _NUMBERS_PER_LINE = 5, 8
 """Cache lines asked for where a fill comes next, and how many numbers each holds."""
 
 
@@ -124,7 +124,7 @@ def _next_at(
         return n
     if position.pending_action != 0:
         if given.keeps_worth != 0:
-            _bring_ahead_near(bars, scratch.worth, s, now)
+            _bring_ahead_near(position, bars, scratch.worth, s, now)
         return now
     if position.qty == 0:
         return next_flagged(scratch.words[s], now, n, ENTER)
@@ -194,12 +194,13 @@ def _bring_near(positions: Records, bars: TileBars, next_at: NDArray[np.int64], 
 
 
 @inlined
-def _bring_ahead_near(bars: TileBars, worth: NDArray[np.int64], s: int, now: int) -> None:
-    """Ask for what the bars after a fill are valued by, and where their values go, before the tick of the fill."""
+def _bring_ahead_near(position: Any, bars: TileBars, worth: NDArray[np.int64], s: int, now: int) -> None:
+    """Ask for where the values of the bars after a fill go, and for the closes that make them, before its tick."""
     for line in range(_LINES_AHEAD):
-        t = now + line * _NUMBERS_PER_LINE
-        prefetch(bars.close, (s, t))
-        prefetch(worth, (t,))
+        prefetch(worth, (now + line * _NUMBERS_PER_LINE,))
+    if position.qty == 0:  # an entry
+        for line in range(_LINES_AHEAD):
+            prefetch(bars.close, (s, now + line * _NUMBERS_PER_LINE))
 
 
 @inlined
