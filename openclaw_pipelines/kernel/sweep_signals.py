@@ -159,7 +159,7 @@ def walk_signals(
 ) -> None:  # fmt: skip
     """Walk one account over all bars; the masks are [S, N]. Its value at every bar is left in `scratch.worth`.
 
-    several: None for one symbol, which is walked with two fifths fewer instructions; else S.
+    several: None for one symbol, which is walked with a fifth fewer instructions; else S.
     """
     for s in range(longs.shape[0]):
         _flag(scratch.flags[s], longs[s], shorts[s], leave[s])
