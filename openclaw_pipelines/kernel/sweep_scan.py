@@ -15,16 +15,16 @@ from numpy.typing import NDArray
 from openclaw_pipelines.kernel.booking import nearest_adverse, protective_level
 from openclaw_pipelines.kernel.jit import compiled, inlined, streamed
 from openclaw_pipelines.kernel.layout import BarState, Context
+from openclaw_pipelines.kernel.money import INT64_MAX, quotient
 from openclaw_pipelines.kernel.sweep_flags import BLOCK
 
 _TRADABLE = int(BarState.TRADABLE)
 _EVERY_FLAG = 0x0101010101010101  # a bit in each of the eight flags of a word, the first in the lowest byte
-_ALL, _INT64_MAX = np.uint64(2**64 - 1), 2**63 - 1
+_ALL = np.uint64(2**64 - 1)
 OPEN, HIGH, LOW, CLOSE = 0, 1, 2, 3
 """Places in a candle."""
 UNUSUAL, EXCLUDED = 1, 2
 """Bits of what is odd about a block."""
-_signed = cast("Any", np.int64)  # of an unsigned number; to the compiled code it is an int
 _trailing_zeros = cast("Any", numbers.trailing_zeros)  # numba's stubs take it for a function of Python
 Prices = NDArray[np.int64]
 
@@ -120,8 +120,7 @@ def next_flagged(words: NDArray[np.uint64], now: int, last: int, bits: int) -> i
         if word == len(ahead):
             return last
         found = ahead[word] & mask
-    flagged: int = 8 * (first + word) + _signed(_trailing_zeros(found)) // 8
-    return min(flagged, last)
+    return min(8 * (first + word) + quotient(_trailing_zeros(found), 8), last)
 
 
 @compiled
@@ -155,7 +154,7 @@ def next_protective(position: Any, bars: TileBars, s: int, instrument: Any, now:
         return _next_trailed(position, bars, s, instrument, side, now, last)
     adverse = nearest_adverse(side, position.stop, position.trail_stop, position.liquidation)
     under, over = (adverse, position.target) if side > 0 else (position.target, adverse)
-    return _next_outside(bars, s, under, over if over > 0 else _INT64_MAX, now, last)
+    return _next_outside(bars, s, under, over if over > 0 else INT64_MAX, now, last)
 
 
 @compiled

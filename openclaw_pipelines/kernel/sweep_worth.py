@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from openclaw_pipelines.kernel.jit import compiled, inlined, streamed
 from openclaw_pipelines.kernel.layout import Context, Records, State
+from openclaw_pipelines.kernel.money import INT64_MAX
 from openclaw_pipelines.kernel.sweep_flags import BLOCK
 from openclaw_pipelines.kernel.sweep_scan import Prices, TileBars, opens_at
 from openclaw_pipelines.kernel.sweep_tally import note_drawdown
 
 _DAY = 86_400
-_INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
 
 
 class Account(NamedTuple):
@@ -59,7 +59,7 @@ def pass_quietly(
     held, s = _open_positions(own.state.positions)
     close, holding = bars.close[s], _holding(own.state.positions[s], context.instruments[s], account.cash)
     if held == 1:
-        least, greatest = _INT64_MIN, _INT64_MAX
+        least, greatest = 0, INT64_MAX  # unknown where the values are not written
         if keeps_worth != 0:
             least, greatest = _write_worth(worth[now:at], close[now:at], holding)
         if greatest <= account.peak_equity:
