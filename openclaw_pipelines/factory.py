@@ -43,7 +43,7 @@ class CycleBlockedError(OpenclawError):
 class Outcome:
     """What a cycle left. Lists hold plain rows, as stored.
 
-    rate: parameter rows x bars x symbols per second of the shards that ran, the best of them.
+    rate: parameter rows x bars x symbols per second of the shards that ran, the best of them. gpu: which part one had.
     """
 
     cycle_id: str
@@ -60,6 +60,7 @@ class Outcome:
     sweep_hash: str | None
     shortlist: list[dict[str, Any]]
     parity: list[dict[str, Any]]
+    gpu: str
     gates: list[dict[str, Any]]
     deployed: list[dict[str, Any]]
 
@@ -137,6 +138,7 @@ def begin(cycle: "Cycle", instance: "dg.DagsterInstance") -> str:
 def outcome(autopilot: "Autopilot", cycle_id: str) -> Outcome:
     """What a cycle has left so far."""
     from openclaw_pipelines.resources.factory.cycle import cycle_row
+    from openclaw_pipelines.resources.factory.gpu import gpu_sentence
     from openclaw_pipelines.resources.factory.sweeping import sweep_hash
 
     def rows(sql: str) -> list[dict[str, Any]]:
@@ -162,6 +164,7 @@ def outcome(autopilot: "Autopilot", cycle_id: str) -> Outcome:
         sweep_hash(cycle_id, shards) if shards else None,
         listed,
         rows("SELECT * FROM parity_reports WHERE cycle_id = ? ORDER BY sample DESC, comparison, params_hash"),
+        gpu_sentence(autopilot, cycle_id),
         sorted(
             rows("SELECT * FROM gate_results WHERE cycle_id = ?"),
             key=lambda row: (order.index(row["params_hash"]), row["position"]),

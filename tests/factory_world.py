@@ -4,6 +4,7 @@ The edge is drift that lasts for days and changes its sign: momentum finds it, b
 same noise is a random walk. Half-hours are made and put together to hours, so that finer candles are there.
 """
 
+import shutil
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -134,14 +135,30 @@ def factory_world(folder: Path, *, drift: float, seed: int = 1, **recipe: Any) -
     tree["factory"] = {RECIPE: {**CONFIG["factory"][RECIPE], **recipe}}
     (folder / "autopilot.yaml").write_text(yaml.safe_dump(tree), encoding="utf-8")
 
+    world = open_world(folder)
+    world.autopilot.ingest.instruments(NOW)
+    _fill(world.autopilot, drift, seed)
+    return world
+
+
+def open_world(folder: Path) -> FactoryWorld:
+    """The world that lies in a folder."""
+
     def settings() -> Settings:
         return load_settings({}, path=folder / "autopilot.yaml")
 
     now = settings()
-    autopilot = Autopilot(settings, open_store(now), open_market(now), ReplayedClock(NOW), PaperExecutor())
-    autopilot.ingest.instruments(NOW)
-    _fill(autopilot, drift, seed)
-    return FactoryWorld(folder, autopilot)
+    return FactoryWorld(
+        folder, Autopilot(settings, open_store(now), open_market(now), ReplayedClock(NOW), PaperExecutor())
+    )
+
+
+def copied(world: FactoryWorld, folder: Path) -> FactoryWorld:
+    """A world of its own with the same market and research."""
+    shutil.copytree(world.folder, folder)
+    text = (folder / "autopilot.yaml").read_text(encoding="utf-8")
+    (folder / "autopilot.yaml").write_text(text.replace(str(world.folder), str(folder)), encoding="utf-8")
+    return open_world(folder)
 
 
 def _fill(autopilot: Autopilot, drift: float, seed: int) -> None:

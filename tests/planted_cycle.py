@@ -87,6 +87,7 @@ def report_row(kind: str) -> dict[str, Any]:
         "comparison": kind, "sample": "shortlist", "verdict": "EQUAL", "code_version": "code", "bars_hash": "bars",
         "left_contract": "c", "right_contract": "c", "left_hash": "h", "right_hash": "h", "differing": "[]",
         "first_difference": None, "symbols": "{}", "report_hash": kind,
+        "device": None,
     }  # fmt: skip
 
 

@@ -99,9 +99,10 @@ def proving_assets() -> list[dg.AssetsDefinition]:
 
     @dg.asset(partitions_def=cycles, deps=[replays, every_shard], **_common("parity_reports", {"numba", "duckdb"}))
     def parity_reports(context: dg.AssetExecutionContext, autopilot: dg.ResourceParam[Autopilot]) -> None:
-        """Sweep against replay, replay against single steps: equal to the last bit, or where they first differ."""
+        """Sweep, replay, single steps and GPU, if there is one: equal to the last bit, or where they first differ."""
         from openclaw_pipelines.resources.factory.comparing import compare_cycle
         from openclaw_pipelines.resources.factory.cycle import reopen_cycle
+        from openclaw_pipelines.resources.factory.gpu import gpu_sentence
 
         for cycle_id in context.partition_keys:
             reports = compare_cycle(*reopen_cycle(autopilot, cycle_id), _say(context))
@@ -116,6 +117,7 @@ def proving_assets() -> list[dg.AssetsDefinition]:
                 schema=dict.fromkeys(_REPORT, pl.String),
             )  # fmt: skip
             _add(context, cycle_id, frame, differing=sum(not own.passed for own in reports),
+                 gpu=gpu_sentence(autopilot, cycle_id),
                  **pictures(autopilot, cycle_id, "parity_reports"))  # fmt: skip
 
     @dg.asset(partitions_def=cycles, deps=[parity_reports, replays], **_common("gate_results", {"python", "duckdb"}))
@@ -157,6 +159,7 @@ def shard_metadata(cycle: Any, shard: str, say: Callable[[str], Any]) -> dict[st
         "dagster/partition_row_count": report.rows,
         "skipped_combinations": report.skipped,
         "content_hash": report.content_hash,
+        "swept_on": report.device or "CPU",
         "seconds": report.seconds,
         "resumed": report.resumed,
         **rate,

@@ -186,7 +186,7 @@ class Lifecycle(_Settings):
     rotation_drawdown_bps: Share = Field(1_500, description="drawdown since inception beyond which it is paused")
     rotation_age_days: int = Field(14, ge=1, description="days since inception after which it is paused")
     gpu_trust_cycles: int = Field(
-        3, ge=1, description="passing cycles in a row after which results of a GPU stand alone"
+        3, ge=1, description="cycles in a row in which a GPU agreed with the CPU, before it may sweep in its place"
     )
 
 
@@ -196,6 +196,13 @@ class SearchMethod(StrEnum):
     GRID = "grid"
     SOBOL = "sobol"
     OPTUNA = "optuna"
+
+
+class SweepDevice(StrEnum):
+    """What runs a sweep."""
+
+    CPU = "cpu"
+    GPU = "gpu"
 
 
 class Recipe(_Settings):
@@ -215,6 +222,9 @@ class Recipe(_Settings):
         4, ge=1, le=8, description="batches of an optuna search, a divisor of 8: each learns from those before it"
     )
     seed: int = Field(0, ge=0, description="seed of the search, the sample and the resampling")
+    device: SweepDevice = Field(
+        SweepDevice.CPU, strict=False, description="cpu, or gpu: the GPU sweeps once it is trusted, until then the CPU"
+    )
     spaces: dict[str, dict[str, Any]] = Field(
         min_length=1, description="family -> parameter -> list of values, or low, high and optionally step or log"
     )

@@ -110,7 +110,7 @@ class FactoryCycles(_CycleRow):
         strict = True
 
 
-@table("sweep_shards", database="research", key=("cycle_id", "shard"), unhashed=("recorded_at", "rate"))
+@table("sweep_shards", database="research", key=("cycle_id", "shard"), unhashed=("recorded_at", "rate", "device"))
 class SweepShards(_CycleRow):
     """One finished shard of a sweep; its rows were written in the same transaction."""
 
@@ -121,6 +121,7 @@ class SweepShards(_CycleRow):
     contract_hash: str = pa.Field(description="SHA-256 of contract")
     content_hash: str = pa.Field(description="SHA-256 over bars, contract, parameters and everything found")
     rate: float = pa.Field(nullable=True, description="parameter rows x bars x symbols per second, when it ran")
+    device: str = pa.Field(nullable=True, description="GPU that ran it; empty for the CPU")
 
     class Config:
         strict = True
@@ -237,6 +238,7 @@ class ParityReports(_CycleRow):
     )
     symbols: str = pa.Field(description="JSON: per symbol its class")
     report_hash: str = pa.Field(description="SHA-256 of the report without times")
+    device: str = pa.Field(nullable=True, description="GPU of a comparison of CPU with GPU; empty for the others")
 
     class Config:
         strict = True

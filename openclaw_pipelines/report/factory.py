@@ -190,7 +190,8 @@ def _gates(data: CycleData) -> Section:
 
 def _parity_section(data: CycleData) -> Section:
     counts = drawn.parity_counts(data.parity)
-    line = "The same parameters computed twice must agree to the last bit; a tolerance would be a defect."
+    rule = "The same parameters computed twice must agree to the last bit; a tolerance would be a defect."
+    line = f"{rule} GPU: {data.gpu}."
     if not counts:
         return Section("parity", "Parity", line, (), (proofs.parity_table(data),))
     figure = _figure("parity", "Comparisons", "By the two sides that were compared and why they were.",

@@ -57,6 +57,7 @@ class CycleData:
     cycle: the row of `factory_cycles`. The frames hold that cycle's rows of the tables of their names.
     hold: `window` (train or holdout), `at`, `value`: equal parts of every symbol bought at the window's first open, as
         a multiple of what was paid, at day ends, before costs.
+    gpu: which part a GPU had, and how far it is trusted.
     sweep_hash: SHA-256 over all shards. trials_ever: trials of the cycle's families by any cycle.
     shards_expected: shards of a whole sweep.
     """
@@ -68,6 +69,7 @@ class CycleData:
     shortlist: pl.DataFrame
     replays: pl.DataFrame
     parity: pl.DataFrame
+    gpu: str
     gates: pl.DataFrame
     looks: pl.DataFrame
     deployments: pl.DataFrame

@@ -127,6 +127,7 @@ def cycle_data(**changed: Any) -> CycleData:
         "shortlist": pl.DataFrame(shortlist),
         "replays": pl.DataFrame(replays),
         "parity": pl.DataFrame([report(1), report(1, "replay_stepping"), report(7, sample="random")]),
+        "gpu": "none took part",
         "gates": pl.DataFrame([gate for n in (1, 2, 30) for gate in gates(n)]),
         "looks": pl.DataFrame(),
         "deployments": pl.DataFrame(),

@@ -73,6 +73,7 @@ OTHER_VALUE: dict[str, Any] = {
     "factory.<recipe>.last_day": "2025-05-21",
     "factory.<recipe>.profile": "freqtrade",
     "factory.<recipe>.method": "grid",
+    "factory.<recipe>.device": "gpu",
     "factory.<recipe>.batches": 8,
     "factory.<recipe>.spaces": {"ema_trend": {"ema_fast": [12]}},
 }

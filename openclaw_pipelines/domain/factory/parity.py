@@ -64,6 +64,8 @@ class Report:
     left_hash: str
     right_hash: str
     found: Found
+    device: str | None = None
+    """GPU of a comparison of CPU with GPU."""
 
     @property
     def passed(self) -> bool:
@@ -112,9 +114,9 @@ def row_side(sweep: Sweep, row: int) -> RowSide:
 
 
 def compare_row(left: RowSide, right: RowSide, result: Result) -> Found:
-    """A stored row of a sweep against what a replay amounts to. result: that replay, which knows its trades.
+    """Two rows of sweeps, or one and what a replay amounts to. result: the row's replay, which knows its trades.
 
-    A sweep keeps no trades. Where its digest of events differs, the day at which equity parts names the replay's
+    A sweep keeps no trades. Where the digests of events differ, the day at which equity parts names the replay's
     trade.
     """
     if left.bits_hash == right.bits_hash:

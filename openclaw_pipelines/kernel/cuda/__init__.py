@@ -5,7 +5,7 @@ device needs in `device`, and the check of the generated code, which needs no de
 loads nothing of numba-cuda.
 """
 
-from openclaw_pipelines.kernel.cuda.device import CudaDeviceError, CudaMissingError, device_name
+from openclaw_pipelines.kernel.cuda.device import CudaDeviceError, CudaFailedError, CudaMissingError, device_name
 from openclaw_pipelines.kernel.cuda.host import sweep
 
-__all__ = ["CudaDeviceError", "CudaMissingError", "device_name", "sweep"]
+__all__ = ["CudaDeviceError", "CudaFailedError", "CudaMissingError", "device_name", "sweep"]

@@ -23,6 +23,16 @@ class CudaDeviceError(KernelError):
     fields = ("why",)
 
 
+class CudaFailedError(KernelError):
+    """The device was there, and compiling or running the sweep on it failed."""
+
+    template = (
+        "the sweep failed on {device}: {why}. Update its driver or free its memory; to go on without it, hide it with "
+        "CUDA_VISIBLE_DEVICES=-1 or sweep on the CPU."
+    )
+    fields = ("device", "why")
+
+
 def simulated() -> bool:
     """Whether numba's CUDA simulator is switched on (NUMBA_ENABLE_CUDASIM=1): Python in place of a device."""
     settings: Any = numba.config

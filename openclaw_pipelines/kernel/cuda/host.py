@@ -5,15 +5,16 @@ shared device) and memory does not grow with rows x bars: bars are packed and mo
 device. What the numbers mean is in `step`; nothing here computes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from openclaw_pipelines.kernel.bars import Bars, Matrices
-from openclaw_pipelines.kernel.cuda.device import driver_api, require_device, simulated
+from openclaw_pipelines.kernel.cuda.device import CudaFailedError, device_name, driver_api, simulated
 from openclaw_pipelines.kernel.layout import (
     EVENT,
     EVENTS_PER_SYMBOL,
@@ -26,7 +27,7 @@ from openclaw_pipelines.kernel.layout import (
 from openclaw_pipelines.kernel.params import PARAMS
 from openclaw_pipelines.kernel.replay import Costs, Prepared, contract_of, prepare
 from openclaw_pipelines.kernel.signals import width
-from openclaw_pipelines.kernel.sweep import NoRowsError
+from openclaw_pipelines.kernel.sweep import NoRowsError, Progress
 from openclaw_pipelines.kernel.sweep_result import Sweep, is_day_end
 from openclaw_pipelines.kernel.sweep_tally import SYMBOL_TALLY, TALLY
 from openclaw_pipelines.kernel.valuation import net_equities
@@ -62,31 +63,38 @@ def sweep(
     limits: Records | None = None,
     account_limits: Records | None = None,
     start: int = 0,
+    progress: Callable[[Progress], None] | None = None,
 ) -> Sweep:
     """Run every parameter row on an account of its own, on the GPU; the same bits as `kernel.sweep.sweep`.
 
-    Arguments are as there: `rows` are PARAMS[R] of `params.stack_params`, families may be mixed.
+    Arguments are as there: `rows` are PARAMS[R] of `params.stack_params`, families may be mixed. `progress` is called
+    once per batch and launch, when the device has done it; bars count for each batch.
 
     Raises:
         CudaMissingError, CudaDeviceError: no extra, no device.
+        CudaFailedError: compiling for it or running on it failed.
         NoRowsError: no rows.
         UnknownProfileError, MoneyRangeError, ReplayWindowError: as in `replay`.
     """
-    require_device()
+    device = device_name()
     if len(rows) == 0:
         raise NoRowsError
     rows = np.ascontiguousarray(rows, PARAMS)
     ready = prepare(bars, rows, costs or Costs(), profile, capital, limits, account_limits, start)
     order = np.argsort(rows["family"], kind="stable")  # threads of a warp then take the same branches
     kernel = _kernel()
-    parts = [
-        _run(kernel, bars, ready, rows[order[at : at + ROWS_PER_BATCH]], start)
-        for at in range(0, len(rows), ROWS_PER_BATCH)
-    ]
+    batches = [rows[order[at : at + ROWS_PER_BATCH]] for at in range(0, len(rows), ROWS_PER_BATCH)]
+    done = _counter(progress, len(batches) * len(bars.times), len(rows))
+    try:
+        parts = [_run(kernel, bars, ready, batch, start, done) for batch in batches]
+    except Exception as error:  # driver, linker and compiler raise classes without a common one
+        raise CudaFailedError(device, " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".")) from error
     return _as_sweep(parts, np.argsort(order), bars, rows, ready, profile, start)
 
 
+@cache
 def _kernel() -> Any:
+    """The loop as a kernel, compiled at its first launch and kept while the process lives."""
     from openclaw_pipelines.kernel.cuda.loop import advance
 
     if simulated():
@@ -98,7 +106,23 @@ def _kernel() -> Any:
     return driver_api().jit(lto=False)(advance)
 
 
-def _run(kernel: Any, bars: Bars, ready: Prepared, rows: NDArray[Any], start: int) -> _Batch:
+def _counter(progress: Callable[[Progress], None] | None, bars: int, rows: int) -> Callable[[int], None]:
+    """What is called with the ticks of each launch and tells how many bars the device has done."""
+    done = 0
+
+    def launched(ticks: int) -> None:
+        nonlocal done
+        done += ticks
+        if progress is not None:
+            driver_api().synchronize()  # a launch only queues
+            progress(Progress(done, bars, rows))
+
+    return launched
+
+
+def _run(
+    kernel: Any, bars: Bars, ready: Prepared, rows: NDArray[Any], start: int, launched: Callable[[int], None]
+) -> _Batch:
     """Take a batch of rows through all bars; the arrays as they are afterwards, on the host."""
     setup, columns = ready.setup, _day_columns(bars, start)
     device = _Batch(*map(_moved, _new_batch(bars, ready.cash, rows, start, int(columns[-1]) + 1)))
@@ -110,6 +134,7 @@ def _run(kernel: Any, bars: Bars, ready: Prepared, rows: NDArray[Any], start: in
             *device, _moved(ticks), _moved(columns[first : first + len(ticks)]), *shared, bars.interval_seconds,
             setup.context.profile, first_at, max(start - first, 0),
         )  # fmt: skip
+        launched(len(ticks))
     return _Batch(*(array.copy_to_host() for array in device))
 
 

@@ -1,11 +1,13 @@
 """Parity reports of a cycle: sweep with replay for candidates and sample, replay with single steps for candidates.
 
-Reports replace earlier ones of the same comparison. Classes are those of `domain.factory.parity`; whether stored
-reports still hold is asked again by everyone who relies on them.
+Where there is a GPU, or one swept, CPU with GPU for candidates and sample too. Reports replace earlier ones of the same
+comparison; what a machine without a GPU cannot compare again stays. Classes are those of `domain.factory.parity`;
+whether stored reports still hold is asked again by everyone who relies on them.
 """
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,17 +23,29 @@ from openclaw_pipelines.domain.factory.parity import (
     compare_row,
     compare_runs,
     invalid,
+    row_side,
     stale,
 )
 from openclaw_pipelines.domain.factory.stepping import step_through
+from openclaw_pipelines.domain.lifecycle.hand_over import parity_class
 from openclaw_pipelines.resources.factory.cycle import Cycle
+from openclaw_pipelines.resources.factory.gpu import usable_gpu
 from openclaw_pipelines.resources.factory.listing import Candidate, candidate_of, shortlisted
 from openclaw_pipelines.resources.factory.replaying import again, contract_of, costs_of, replay_row, run_variant
-from openclaw_pipelines.resources.factory.sweeping import train_run
+from openclaw_pipelines.resources.factory.sweeping import sweep_train, train_run
 from openclaw_pipelines.resources.store import insert
 
 PARITY = "parity"
 _SHORTLIST, _RANDOM = "shortlist", "random"
+
+
+@dataclass(frozen=True)
+class SweptRow:
+    """A stored row of the sweep: what it found, the contract of its shard, and the GPU that ran it, if one did."""
+
+    side: RowSide
+    contract: str
+    device: str | None
 
 
 class ReplayMissingError(DataError):
@@ -55,10 +69,19 @@ def compare_cycle(cycle: Cycle, changed: tuple[str, ...], say: Callable[[str], A
     sample = sampled(cycle)
     reports += [sweep_against_replay(cycle, candidate, Variant.SAMPLE, changed) for candidate in sample]
     say(f"compared {len(sample)} random rows")
+    listed = [*((own, _SHORTLIST) for own in chosen), *((own, _RANDOM) for own in sample)]
+    reports += cpu_against_gpu(cycle, listed, changed, say)
     _store(cycle, reports)
     failed = [report for report in reports if not report.passed]
+    kept = [row for row in parity_rows(cycle) if parity_class(row) is not ParityClass.EQUAL]
     if failed:
         cycle.note(CycleState.BLOCKED, f"{PARITY}: {failed[0].found.verdict.value}", failed[0].sentence)
+    elif kept:
+        own = kept[0]
+        why = (
+            f"{own['comparison']} of {own['params_hash'][:12]} on {own['device']} did not hold, and was not made again"
+        )
+        cycle.note(CycleState.BLOCKED, f"{PARITY}: {own['verdict']}", why)
     elif reports:
         cycle.note(CycleState.COMPARED)
     return reports
@@ -66,20 +89,21 @@ def compare_cycle(cycle: Cycle, changed: tuple[str, ...], say: Callable[[str], A
 
 def sweep_against_replay(cycle: Cycle, candidate: Candidate, variant: Variant, changed: tuple[str, ...]) -> Report:
     """A stored row of the sweep against its stored replay."""
-    left, left_contract = swept_side(cycle, candidate)
+    row = swept_row(cycle, candidate)
+    left = row.side
     stored = replay_row(cycle, candidate.params_hash, variant)
     if stored is None:
         raise ReplayMissingError(cycle.cycle_id, variant.value, candidate.params_hash[:12])
-    found = _changed(changed) or invalid(left_contract, stored["contract"])
+    found = _changed(changed) or invalid(row.contract, stored["contract"])
     if found is None and left.bits_hash == stored["bits_hash"]:
-        found = Found(ParityClass.EQUAL, dict.fromkeys(left.symbols, ParityClass.EQUAL), (), None)
+        found = _equal(left)
     if found is None:
         made = run_variant(cycle, candidate, variant)
         stale_row = _stored_replay_differs(stored, made.result.content_hash)
         found = stale_row or compare_row(left, made.side, made.result)
     return _report(
         cycle, Comparison.SWEEP_REPLAY, candidate, _RANDOM if variant is Variant.SAMPLE else _SHORTLIST, found,
-        (left_contract, stored["contract"]), (left.bits_hash, stored["bits_hash"]),
+        (row.contract, stored["contract"]), (left.bits_hash, stored["bits_hash"]),
     )  # fmt: skip
 
 
@@ -102,16 +126,66 @@ def replay_against_steps(cycle: Cycle, candidate: Candidate, changed: tuple[str,
     )  # fmt: skip
 
 
-def swept_side(cycle: Cycle, candidate: Candidate) -> tuple[RowSide, str]:
-    """A stored row of the sweep and the contract of its shard."""
+def cpu_against_gpu(
+    cycle: Cycle, listed: list[tuple[Candidate, str]], changed: tuple[str, ...], say: Callable[[str], Any]
+) -> list[Report]:
+    """Stored rows swept again on the other device: those of the CPU on this machine's GPU, those of a GPU on the CPU.
+
+    listed: rows and why they are compared. Where no GPU can be used, rows of the CPU are not compared; that is said.
+    """
+    gpu, why = usable_gpu()
+    stored = {own.params_hash: swept_row(cycle, own) for own, _ in listed}
+    on_gpu = [own for own, _ in listed if stored[own.params_hash].device is None]
+    on_cpu = [own for own, _ in listed if stored[own.params_hash].device is not None]
+    if gpu is None and on_gpu:
+        say(f"CPU and GPU are not compared: {why}")
+        on_gpu = []
+    again: dict[str, RowSide] = {}
+    for device, candidates in ((gpu, on_gpu), (None, on_cpu)):
+        if candidates and not changed:
+            say(f"sweeping {len(candidates)} compared rows on {device or 'the CPU'} too")
+            swept = sweep_train(cycle, [own.record for own in candidates], device)
+            again |= {own.params_hash: row_side(swept, i) for i, own in enumerate(candidates)}
+    wanted = {own.params_hash for own in on_gpu + on_cpu}
+    return [
+        _cpu_gpu(cycle, own, sample, stored[own.params_hash], again, gpu, changed)
+        for own, sample in listed
+        if own.params_hash in wanted
+    ]  # fmt: skip
+
+
+def _cpu_gpu(
+    cycle: Cycle, candidate: Candidate, sample: str, row: SweptRow, again: dict[str, RowSide], gpu: str | None,
+    changed: tuple[str, ...],
+) -> Report:  # fmt: skip
+    """The CPU's side stands first, whichever of the two is the stored one. again: none where something changed."""
+    contracts, hashes = (row.contract, train_run(cycle).contract.json), (row.side.bits_hash, "")
+    found = _changed(changed) or invalid(*contracts)
+    if found is None:
+        made = again[candidate.params_hash]
+        left, right = (made, row.side) if row.device else (row.side, made)
+        found, hashes = _rows_compared(cycle, candidate, left, right), (left.bits_hash, right.bits_hash)
+    return _report(cycle, Comparison.CPU_GPU, candidate, sample, found, contracts, hashes, row.device or gpu)
+
+
+def _rows_compared(cycle: Cycle, candidate: Candidate, left: RowSide, right: RowSide) -> Found:
+    """Two sides of one row; the replay, which knows the trades, is made only where they differ."""
+    if left.bits_hash == right.bits_hash:
+        return _equal(left)
+    return compare_row(left, right, run_variant(cycle, candidate, Variant.TRAIN).result)
+
+
+def swept_row(cycle: Cycle, candidate: Candidate) -> SweptRow:
+    """A stored row of the sweep."""
     sql = (
-        "SELECT r.*, s.contract FROM sweep_results r JOIN sweep_shards s USING (cycle_id, shard) "
+        "SELECT r.*, s.contract, s.device FROM sweep_results r JOIN sweep_shards s USING (cycle_id, shard) "
         "WHERE r.cycle_id = ? AND r.row_index = ?"
     )
     row = cycle.store.query("research", sql, [cycle.cycle_id, candidate.row_index]).to_dicts()[0]
     candidate_of("sweep", cycle, {**row, "params_hash": candidate.params_hash})
     equity = np.frombuffer(row["day_equity"], "<i8")
-    return RowSide(row["bits_hash"], row["events_digest"], json.loads(row["symbols"]), equity), row["contract"]
+    side = RowSide(row["bits_hash"], row["events_digest"], json.loads(row["symbols"]), equity)
+    return SweptRow(side, row["contract"], row["device"])
 
 
 def sampled(cycle: Cycle) -> list[Candidate]:
@@ -157,6 +231,10 @@ def _changed(changed: tuple[str, ...]) -> Found | None:
     return Found(ParityClass.INVALID_COMPARISON, {}, changed, None) if changed else None
 
 
+def _equal(side: RowSide) -> Found:
+    return Found(ParityClass.EQUAL, dict.fromkeys(side.symbols, ParityClass.EQUAL), (), None)
+
+
 def _stored_replay_differs(stored: dict[str, Any], found: str) -> Found | None:
     """A stored replay that cannot be made again is no side of a comparison."""
     if stored["content_hash"] == found:
@@ -166,7 +244,7 @@ def _stored_replay_differs(stored: dict[str, Any], found: str) -> Found | None:
 
 def _report(
     cycle: Cycle, kind: Comparison, candidate: Candidate, sample: str, found: Found, contracts: tuple[str, str],
-    hashes: tuple[str, str],
+    hashes: tuple[str, str], device: str | None = None,
 ) -> Report:  # fmt: skip
     from hashlib import sha256
 
@@ -175,7 +253,7 @@ def _report(
     return Report(
         comparison=kind, params_hash=candidate.params_hash, sample=sample, code_version=run.code_version,
         bars_hash=run.bars_hash, left_contract=left, right_contract=right, left_hash=hashes[0], right_hash=hashes[1],
-        found=found,
+        found=found, device=device,
     )  # fmt: skip
 
 
@@ -186,7 +264,7 @@ def _store(cycle: Cycle, reports: list[Report]) -> None:
             "cycle_id": cycle.cycle_id, "recorded_at": now, "comparison": own.comparison.value,
             **{name: getattr(own, name) for name in (
                 "params_hash", "sample", "code_version", "bars_hash", "left_contract", "right_contract", "left_hash",
-                "right_hash",
+                "right_hash", "device",
             )},
             "verdict": own.found.verdict.value, "differing": canonical_json(list(own.found.differing)),
             "first_difference": None if own.found.first is None else canonical_json(vars(own.found.first)),
@@ -195,6 +273,9 @@ def _store(cycle: Cycle, reports: list[Report]) -> None:
         for own in reports
     ]  # fmt: skip
     with cycle.store.write("research") as con:
-        con.execute("DELETE FROM parity_reports WHERE cycle_id = ?", [cycle.cycle_id])
+        made = sorted({*REQUIRED, *(own.comparison for own in reports)})
+        con.execute(
+            "DELETE FROM parity_reports WHERE cycle_id = ? AND list_contains(?, comparison)", [cycle.cycle_id, made]
+        )
         if rows:
             insert(con, "parity_reports", TABLES["parity_reports"].unchecked(rows))

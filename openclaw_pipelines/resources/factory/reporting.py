@@ -19,6 +19,7 @@ from openclaw_pipelines.resources import candle_store
 from openclaw_pipelines.resources.autopilot import Autopilot
 from openclaw_pipelines.resources.evaluator import replace_file
 from openclaw_pipelines.resources.factory.cycle import cycle_row
+from openclaw_pipelines.resources.factory.gpu import gpu_sentence
 from openclaw_pipelines.resources.factory.sweeping import sweep_hash
 
 _AT = pl.Datetime("us", "UTC")
@@ -46,6 +47,7 @@ def cycle_data(autopilot: Autopilot, cycle_id: str) -> CycleData:
         shortlist=rows("shortlist"),
         replays=rows("replays", "* EXCLUDE (trade_log)", "variant, params_hash"),
         parity=rows("parity_reports", order="sample DESC, comparison, params_hash"),
+        gpu=gpu_sentence(autopilot, cycle_id),
         gates=rows("gate_results"),
         looks=_looks(autopilot, cycle_id),
         deployments=rows("deployments", order="sequence"),

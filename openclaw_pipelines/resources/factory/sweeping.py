@@ -23,11 +23,13 @@ from openclaw_pipelines.domain.factory.parity import row_side
 from openclaw_pipelines.domain.factory.search import SHARD_KEYS, Proposal, Tried
 from openclaw_pipelines.domain.selection.equity import daily_returns
 from openclaw_pipelines.domain.selection.trials import sharpe_rows
+from openclaw_pipelines.kernel import cuda
 from openclaw_pipelines.kernel.params import params_hash, params_record, params_values, stack_params
 from openclaw_pipelines.kernel.sweep import Progress, sweep
 from openclaw_pipelines.kernel.sweep_result import Sweep
 from openclaw_pipelines.resources.factory.cycle import Cycle, cycle_row
 from openclaw_pipelines.resources.factory.data import Run
+from openclaw_pipelines.resources.factory.gpu import sweeping_gpu
 from openclaw_pipelines.resources.store import insert
 
 INCUMBENT_ROW = 0
@@ -53,13 +55,17 @@ class ShardDiffersError(DataError):
 
 @dataclass(frozen=True)
 class ShardReport:
-    """A shard as stored. resumed: it was there already. rate: parameter rows x bars x symbols per second."""
+    """A shard as stored. resumed: it was there already. rate: parameter rows x bars x symbols per second.
+
+    device: GPU that ran it; None for the CPU.
+    """
 
     shard: str
     rows: int
     skipped: int
     content_hash: str
     rate: float | None
+    device: str | None
     seconds: float
     resumed: bool
 
@@ -75,13 +81,16 @@ def run_shard(cycle: Cycle, shard: str, say: Callable[[str], Any] = lambda _: No
     if stored is not None:
         return _report(cycle, stored, 0.0, resumed=True)
     proposals = propose(cycle, shard)
+    device, why = sweeping_gpu(cycle)
+    if why:
+        say(f"shard {shard}: {why}")
     began = time.perf_counter()
     train = train_run(cycle)
     numbered, rows = _numbered(cycle, shard, proposals)
-    found = _swept(cycle, train, rows, lambda done: say(_progress(shard, done))) if rows else None
+    found = sweep_train(cycle, rows, device, lambda done: say(_progress(shard, done))) if rows else None
     seconds = time.perf_counter() - began
     work = len(rows) * len(train.bars.times) * len(train.bars.symbols)
-    own = _shard_row(cycle, shard, train, found, len(rows), work / seconds if rows else None)
+    own = _shard_row(cycle, shard, train, found, len(rows), work / seconds if rows else None) | {"device": device}
     _store(cycle, shard, own, proposals, [] if found is None else _result_rows(cycle, shard, found, numbered))
     stored = shard_row(cycle, shard) or own
     return _report(cycle, stored, seconds, resumed=False)
@@ -132,6 +141,17 @@ def train_run(cycle: Cycle) -> Run:
     return made
 
 
+def sweep_train(
+    cycle: Cycle, records: list[Any], device: str | None, say: Callable[[Progress], Any] = lambda _: None
+) -> Sweep:
+    """Parameter records over the train days, on the GPU where one is named, else on the CPU; the same bits."""
+    train, account = train_run(cycle), cycle.data.account
+    run = cuda.sweep if device is not None else sweep
+    return run(
+        train.bars, stack_params(records), account.costs, start=train.start, progress=say, **account.kwargs()
+    )  # fmt: skip
+
+
 def done_shards(cycle: Cycle) -> list[str]:
     """Keys of the stored shards."""
     sql = "SELECT shard FROM sweep_shards WHERE cycle_id = ? ORDER BY shard"
@@ -160,13 +180,6 @@ def _numbered(cycle: Cycle, shard: str, proposals: list[Proposal]) -> tuple[list
         own = cycle.incumbent
         runs.insert(0, (INCUMBENT_ROW, own.family, params_record(own.family, own.values, cycle.interval_seconds)))
     return [(number, family) for number, family, _ in runs], [record for _, _, record in runs]
-
-
-def _swept(cycle: Cycle, train: Run, rows: list[Any], say: Callable[[Progress], Any]) -> Sweep:
-    account = cycle.data.account
-    return sweep(
-        train.bars, stack_params(rows), account.costs, start=train.start, progress=say, **account.kwargs()
-    )  # fmt: skip
 
 
 def _progress(shard: str, done: Progress) -> str:
@@ -240,7 +253,7 @@ def _report(cycle: Cycle, row: dict[str, Any], seconds: float, *, resumed: bool)
     sql = "SELECT sum(skipped) AS n FROM trial_counts WHERE cycle_id = ? AND shard = ?"
     skipped = cycle.store.query("research", sql, [cycle.cycle_id, row["shard"]])["n"][0] or 0
     return ShardReport(
-        row["shard"], row["row_count"], int(skipped), row["content_hash"], row["rate"], seconds, resumed
+        row["shard"], row["row_count"], int(skipped), row["content_hash"], row["rate"], row["device"], seconds, resumed
     )  # fmt: skip
 
 

@@ -5,7 +5,6 @@ What is legal, what holds and what follows is decided in `domain.lifecycle`; her
 
 from openclaw_pipelines.resources.promotion.book import DeploymentBook
 from openclaw_pipelines.resources.promotion.deploy import deploy_cycle
-from openclaw_pipelines.resources.promotion.gpu import gpu_trust
 from openclaw_pipelines.resources.promotion.operations import demote, promote, review_day, rollback
 from openclaw_pipelines.resources.promotion.parity import paper_parity, record_paper_parity
 from openclaw_pipelines.resources.promotion.standing import standings
@@ -14,7 +13,6 @@ __all__ = [
     "DeploymentBook",
     "demote",
     "deploy_cycle",
-    "gpu_trust",
     "paper_parity",
     "promote",
     "record_paper_parity",

@@ -119,7 +119,7 @@ def _report(autopilot: Autopilot, strategy: str, day: str, verification: Verific
         "first_difference": _first(verification.differences),
         "symbols": canonical_json(_by_symbol(verification, [item["symbol"] for item in deployment["instruments"]])),
     }
-    return {**row, "report_hash": sha256_of(row)}
+    return {**row, "report_hash": sha256_of(row), "device": None}
 
 
 def _params_hash(deployment: dict[str, Any]) -> str:

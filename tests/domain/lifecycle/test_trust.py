@@ -1,9 +1,9 @@
-"""A GPU stands alone after three cycles in a row that agreed, and never on old merit."""
+"""A GPU may sweep after three cycles in a row that agreed, and never on old merit."""
 
 import pytest
 
 from openclaw_pipelines.contracts.research import ParityClass
-from openclaw_pipelines.domain.lifecycle.trust import gpu_trusted, passing_in_a_row
+from openclaw_pipelines.domain.lifecycle.trust import GpuTrust, passing_in_a_row
 
 E, S, V = [ParityClass.EQUAL], [ParityClass.STATE_MACHINE], [ParityClass.INVALID_COMPARISON]
 
@@ -23,4 +23,4 @@ E, S, V = [ParityClass.EQUAL], [ParityClass.STATE_MACHINE], [ParityClass.INVALID
 )
 def test_passing_in_a_row(cycles: list[list[ParityClass]], count: int) -> None:
     assert passing_in_a_row(cycles) == count
-    assert gpu_trusted(cycles, 3) == (count >= 3)
+    assert GpuTrust("a GPU", passing_in_a_row(cycles), 3).trusted == (count >= 3)

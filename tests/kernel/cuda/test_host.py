@@ -35,11 +35,20 @@ host.TICKS_PER_LAUNCH, host.ROWS_PER_BATCH, host.THREADS_PER_BLOCK = 40, 6, 4
 limits, account_limits = gpu_check.loose_limits(n_symbols)
 given = {"limits": limits, "account_limits": account_limits, "start": start}
 bars, rows = gpu_check.market(n_bars, n_symbols), gpu_check.parameter_rows(n_rows)
-found = {"device": cuda.device_name()}
+found, done = {"device": cuda.device_name()}, []
 for profile, chosen in (("strict", rows), ("freqtrade", rows[:6])):
-    swept = cuda.sweep(bars, chosen, gpu_check.COSTS, profile=profile, **given)
+    swept = cuda.sweep(bars, chosen, gpu_check.COSTS, profile=profile, progress=done.append, **given)
     found[profile] = [hashlib.sha256(swept.bits(row)).hexdigest() for row in range(len(swept))]
     found[f"{profile} content"] = swept.content_hash
+found["progress"] = [[own.bars_done, own.bars, own.rows] for own in done]
+api = cuda.host.driver_api()
+def broken(array):
+    raise api.cudadrv.driver.CudaAPIError(700, "an illegal memory address was met")
+api.to_device = broken
+try:
+    cuda.sweep(bars, rows, gpu_check.COSTS, **given)
+except cuda.CudaFailedError as failed:
+    found["failed"] = str(failed)
 print(json.dumps(found))
 """
 
@@ -97,6 +106,18 @@ def test_so_it_is_under_the_other_candle_profile(simulated, bars, rows, given) -
     assert simulated["freqtrade"] != simulated["strict"][:6]
 
 
+def test_it_tells_how_far_it_is(simulated) -> None:
+    """Ten rows are two batches, six rows are one; a launch takes 40 of the 100 bars."""
+    ten = [[bars_done, 200, 10] for bars_done in (40, 80, 100, 140, 180, 200)]
+    assert simulated["progress"] == [*ten, [40, 100, 6], [80, 100, 6], [100, 100, 6]]
+
+
+def test_what_the_driver_refuses_is_named_with_what_to_do(simulated) -> None:
+    assert simulated["failed"].startswith("the sweep failed on simulator: CudaAPIError: ")
+    assert "an illegal memory address was met" in simulated["failed"]
+    assert "Update its driver" in simulated["failed"]
+
+
 def test_one_changed_price_or_parameter_is_seen(simulated, bars, rows, replays, given) -> None:
     filled = replays[0].events[replays[0].events.kind == EventKind.FILL][0]
     opens = bars.matrices.open.copy()
@@ -133,6 +154,6 @@ def test_on_a_device_every_row_is_its_replay(bars, rows, replays, given) -> None
 
 
 def test_no_rows_are_refused(bars, rows, monkeypatch) -> None:
-    monkeypatch.setattr("openclaw_pipelines.kernel.cuda.host.require_device", lambda: None)
+    monkeypatch.setattr("openclaw_pipelines.kernel.cuda.host.device_name", lambda: "a GPU")
     with pytest.raises(NoRowsError):
         cuda.sweep(bars, rows[:0])

@@ -96,7 +96,7 @@ class OnHost(np.ndarray):
 @needs_numba_cuda
 def test_what_is_checked_is_what_is_launched(monkeypatch) -> None:
     recorder = Recorder(importlib.import_module("numba.cuda.typing.typeof").typeof)
-    monkeypatch.setattr(host, "require_device", lambda: None)
+    monkeypatch.setattr(host, "device_name", lambda: "a GPU")
     monkeypatch.setattr(host, "driver_api", lambda: recorder)
     monkeypatch.setattr(host, "_kernel", lambda: recorder)
     monkeypatch.setattr(host, "TICKS_PER_LAUNCH", 24)

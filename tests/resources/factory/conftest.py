@@ -1,32 +1,11 @@
 """Worlds of the factory, made once per session and copied."""
 
-import shutil
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
-from factory_world import RECIPE, FactoryWorld, factory_world
-
-from openclaw_pipelines.resources.autopilot import Autopilot, open_market, open_store
-from openclaw_pipelines.resources.clock import ReplayedClock
-from openclaw_pipelines.resources.paper import PaperExecutor
-from openclaw_pipelines.settings import load_settings
+from factory_world import RECIPE, FactoryWorld, copied, factory_world
 
 EDGE = 0.2
-
-
-def copied(world: FactoryWorld, folder: Path) -> FactoryWorld:
-    """A world of its own with the same market and research."""
-    shutil.copytree(world.folder, folder)
-    text = (folder / "autopilot.yaml").read_text(encoding="utf-8")
-    (folder / "autopilot.yaml").write_text(text.replace(str(world.folder), str(folder)), encoding="utf-8")
-
-    def settings():
-        return load_settings({}, path=folder / "autopilot.yaml")
-
-    now = settings()
-    clock = ReplayedClock(world.autopilot.clock.now())
-    return FactoryWorld(folder, Autopilot(settings, open_store(now), open_market(now), clock, PaperExecutor()))
 
 
 @pytest.fixture(scope="session")
