@@ -102,6 +102,7 @@ def proving_assets() -> list[dg.AssetsDefinition]:
         """Sweep, replay, single steps and GPU, if there is one: equal to the last bit, or where they first differ."""
         from openclaw_pipelines.resources.factory.comparing import compare_cycle
         from openclaw_pipelines.resources.factory.cycle import reopen_cycle
+        from openclaw_pipelines.resources.factory.examining import parity_equal
         from openclaw_pipelines.resources.factory.gpu import gpu_sentence
 
         for cycle_id in context.partition_keys:
@@ -116,7 +117,7 @@ def proving_assets() -> list[dg.AssetsDefinition]:
                 ],
                 schema=dict.fromkeys(_REPORT, pl.String),
             )  # fmt: skip
-            _add(context, cycle_id, frame, differing=sum(not own.passed for own in reports),
+            _add(context, cycle_id, frame, differing=parity_equal(autopilot, cycle_id).cases.height,
                  gpu=gpu_sentence(autopilot, cycle_id),
                  **pictures(autopilot, cycle_id, "parity_reports"))  # fmt: skip
 

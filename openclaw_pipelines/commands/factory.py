@@ -116,7 +116,7 @@ def show(done: "Outcome") -> None:
     out.print(_shortlist(done))
     if done.parity:
         out.print(_parity(done), soft_wrap=True)
-        out.print(f"GPU     {done.gpu}", soft_wrap=True)
+    out.print(f"GPU     {done.gpu}", soft_wrap=True)
     for params in dict.fromkeys(row["params_hash"] for row in done.gates):
         out.print(_gates(params, [row for row in done.gates if row["params_hash"] == params]))
     out.print(f"Verdict {_verdict(done)}", soft_wrap=True)

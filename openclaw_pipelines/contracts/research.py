@@ -238,7 +238,22 @@ class ParityReports(_CycleRow):
     )
     symbols: str = pa.Field(description="JSON: per symbol its class")
     report_hash: str = pa.Field(description="SHA-256 of the report without times")
-    device: str = pa.Field(nullable=True, description="GPU of a comparison of CPU with GPU; empty for the others")
+    device: str = pa.Field(nullable=True, description="GPU that swept one of the sides; empty for the CPU")
+
+    class Config:
+        strict = True
+
+
+@table("gpu_comparisons", database="research", key=("number",), unhashed=("recorded_at",))
+class GpuComparisons(_CycleRow):
+    """Append-only log of what a GPU was compared in, by which it is trusted or not. Rows are never removed."""
+
+    number: int = pa.Field(ge=1, description="place in the log, from 1")
+    shard: str = pa.Field(nullable=True, description="shard that it swept and that was not stored; empty for a cycle")
+    device: str = pa.Field(nullable=True, description="GPU; empty where a cycle was compared without one")
+    code_version: str = pa.Field(description="SHA-256 of the kernel's sources; another one does not count")
+    compared: int = pa.Field(ge=0, description="parameter rows that were run on both")
+    differing: int = pa.Field(ge=0, description="those that were not equal to the last bit")
 
     class Config:
         strict = True

@@ -193,9 +193,10 @@ def blocking_step(blocked_by: str) -> str:
 def words(name: str) -> str:
     """Name of a parameter, gate or comparison as words.
 
-    >>> words("stop_atr"), words("deflated_sharpe_raw")
-    ('Stop ATR', 'Deflated Sharpe raw')
+    >>> words("stop_atr"), words("deflated_sharpe_raw"), words("cpu_gpu")
+    ('Stop ATR', 'Deflated Sharpe raw', 'CPU GPU')
     """
-    spelled = {"atr": "ATR", "ema": "EMA", "rsi": "RSI", "adx": "ADX", "sharpe": "Sharpe"}
+    shouted = {word: word.upper() for word in ("atr", "ema", "rsi", "adx", "cpu", "gpu")}
+    spelled = {**shouted, "sharpe": "Sharpe"}
     said = " ".join(spelled.get(word.lower(), word) for word in text.words(name).split(" "))
     return said[:1].upper() + said[1:]

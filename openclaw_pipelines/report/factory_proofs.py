@@ -46,7 +46,7 @@ def first_difference(row: dict[str, Any]) -> str | None:
     if not row["first_difference"]:
         return None
     own = json.loads(row["first_difference"])
-    sides = row["comparison"].split("_", 1)
+    sides = [{"cpu": "the CPU", "gpu": "the GPU"}.get(side, side) for side in row["comparison"].split("_", 1)]
     return (
         f"{own['symbol']} at {own['at']}: {own['field']} is {own['left']} in {sides[0]}, {own['right']} in {sides[1]}"
     )

@@ -28,7 +28,7 @@ def outcome(**change) -> Outcome:
         "cycle_id": "swing-20250509-abc", "recipe": "swing", "state": "blocked", "blocked_by": "holdout_trades",
         "reason": "12 closed trades", "train": (AT, AT), "holdout": (AT, AT), "rows": 437, "skipped": 75,
         "trials_ever": 900, "rate": 6_600_000.0, "sweep_hash": "c" * 64, "shortlist": [listed], "parity": [equal] * 3,
-        "gates": [gate], "deployed": [],
+        "gpu": "none took part", "gates": [gate], "deployed": [],
     }  # fmt: skip
     return Outcome(**{**values, **change})
 
@@ -43,7 +43,7 @@ def test_a_blocked_cycle_says_so_and_never_reads_like_a_selection(capsys) -> Non
     assert "Verdict BLOCKED by holdout_trades: 12 closed trades. Nothing was deployed." in text
     assert "437 rows, 75 contradictory combinations skipped, 6.6 million rows" in text
     assert "900 trials of these families ever run" in text
-    assert "3 sweep_replay (random): 0 differing bits" in text
+    assert "3 sweep_replay (random): 0 differing bits GPU none took part" in text
     assert "holdout_trades 12 >= 30 NO 12 12 closed trades" in text
     assert "DEPLOYED" not in text
     with pytest.raises(CycleBlockedError, match="cycle swing-20250509-abc is blocked by holdout_trades"):

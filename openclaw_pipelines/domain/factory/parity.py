@@ -65,7 +65,7 @@ class Report:
     right_hash: str
     found: Found
     device: str | None = None
-    """GPU of a comparison of CPU with GPU."""
+    """GPU that swept one of the sides; None for the CPU."""
 
     @property
     def passed(self) -> bool:
@@ -74,8 +74,8 @@ class Report:
 
     @property
     def hash(self) -> str:
-        """SHA-256 of the report."""
-        return sha256_of({**asdict(self), "found": asdict(self.found)})
+        """SHA-256 of the report, whichever GPU it was made on."""
+        return sha256_of({name: value for name, value in asdict(self).items() if name != "device"})
 
     @property
     def sentence(self) -> str:
@@ -113,6 +113,11 @@ def row_side(sweep: Sweep, row: int) -> RowSide:
     return RowSide(digest, int(sweep.tallies[row]["digest"]), symbols, np.asarray(sweep.day_equity[row], np.int64))
 
 
+def equal_row(side: RowSide) -> Found:
+    """The finding where two sides of a row have the same bits."""
+    return Found(ParityClass.EQUAL, dict.fromkeys(side.symbols, ParityClass.EQUAL), (), None)
+
+
 def compare_row(left: RowSide, right: RowSide, result: Result) -> Found:
     """Two rows of sweeps, or one and what a replay amounts to. result: the row's replay, which knows its trades.
 
@@ -120,7 +125,7 @@ def compare_row(left: RowSide, right: RowSide, result: Result) -> Found:
     trade.
     """
     if left.bits_hash == right.bits_hash:
-        return Found(ParityClass.EQUAL, dict.fromkeys(right.symbols, ParityClass.EQUAL), (), None)
+        return equal_row(right)
     symbols = {name: _symbol_class(left, right, name) for name in sorted({*left.symbols, *right.symbols})}
     if left.events_digest == right.events_digest:
         totals = ("day_equity",) if not _same(left.day_equity, right.day_equity) else ("moments or final state",)

@@ -1,14 +1,23 @@
 """When a GPU may sweep in place of the CPU."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from openclaw_pipelines.contracts.research import ParityClass
+
+@dataclass(frozen=True)
+class Compared:
+    """One time that rows of a cycle were run on CPU and GPU. device: None where a cycle was compared without a GPU."""
+
+    cycle_id: str
+    device: str | None
+    code_version: str
+    compared: int
+    differing: int
 
 
 @dataclass(frozen=True)
 class GpuTrust:
-    """How often a GPU agreed with the CPU. passed: newest compared cycles in a row, without exception."""
+    """How often a GPU agreed with the CPU. passed: newest cycles in a row, without exception."""
 
     device: str
     passed: int
@@ -38,18 +47,16 @@ class GpuTrust:
         )
 
 
-def passing_in_a_row(cycles: Sequence[Sequence[ParityClass]]) -> int:
-    """How many of the newest cycles passed one after another; a cycle that compared nothing breaks the row.
+def passing_in_a_row(newest_first: Iterable[Compared], device: str, code_version: str) -> int:
+    """In how many cycles a GPU agreed, back to where it did not, or something else was compared, or nothing.
 
-    cycles: verdicts of each cycle's comparisons of CPU with GPU, oldest cycle first.
-
-    >>> equal, differs = ParityClass.EQUAL, ParityClass.STATE_MACHINE
-    >>> passing_in_a_row([[equal], [equal, differs], [equal, equal], [equal]])
-    2
+    >>> log = [Compared(cycle, "H200", "v2", 22, bad) for cycle, bad in (("c", 0), ("b", 0), ("b", 1), ("a", 0))]
+    >>> passing_in_a_row(log, "H200", "v2"), passing_in_a_row(log, "H200", "v3")
+    (2, 0)
     """
-    count = 0
-    for verdicts in reversed(cycles):
-        if not verdicts or any(verdict is not ParityClass.EQUAL for verdict in verdicts):
+    cycles = set()
+    for own in newest_first:
+        if (own.device, own.code_version) != (device, code_version) or own.differing or not own.compared:
             break
-        count += 1
-    return count
+        cycles.add(own.cycle_id)
+    return len(cycles)

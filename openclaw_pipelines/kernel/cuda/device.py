@@ -1,7 +1,10 @@
 """Whether this machine can run the GPU sweep, and what to say where it cannot."""
 
 import importlib
+import importlib.metadata
 import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numba
@@ -72,13 +75,31 @@ def require_device() -> None:
 
 
 def device_name() -> str:
-    """The current device's name, for reports.
+    """The current device by name and compute capability, with the compiler's version, for reports and trust.
 
     Raises:
-        CudaMissingError, CudaDeviceError: as `require_device`.
+        CudaMissingError, CudaDeviceError: as `require_device`, and where the device cannot be opened.
     """
     require_device()
     if simulated():
         return "simulator"
-    name = driver_api().get_current_device().name
-    return str(name.decode() if isinstance(name, bytes) else name)
+    try:
+        device = driver_api().get_current_device()
+    except Exception as error:  # as `failures_named`
+        raise CudaDeviceError(_why(error)) from error
+    name = device.name.decode() if isinstance(device.name, bytes) else device.name
+    capability = ".".join(str(part) for part in device.compute_capability)
+    return f"{name} ({capability}, numba-cuda {importlib.metadata.version('numba-cuda')})"
+
+
+@contextmanager
+def failures_named(device: str) -> Iterator[None]:
+    """Whatever is raised inside as a failure of the device: driver, linker and compiler share no class of errors."""
+    try:
+        yield
+    except Exception as error:
+        raise CudaFailedError(device, _why(error)) from error
+
+
+def _why(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".")

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openclaw_pipelines.kernel.bars import Bars, Matrices
-from openclaw_pipelines.kernel.cuda.device import CudaFailedError, device_name, driver_api, simulated
+from openclaw_pipelines.kernel.cuda.device import device_name, driver_api, failures_named, simulated
 from openclaw_pipelines.kernel.layout import (
     EVENT,
     EVENTS_PER_SYMBOL,
@@ -85,10 +85,7 @@ def sweep(
     kernel = _kernel()
     batches = [rows[order[at : at + ROWS_PER_BATCH]] for at in range(0, len(rows), ROWS_PER_BATCH)]
     done = _counter(progress, len(batches) * len(bars.times), len(rows))
-    try:
-        parts = [_run(kernel, bars, ready, batch, start, done) for batch in batches]
-    except Exception as error:  # driver, linker and compiler raise classes without a common one
-        raise CudaFailedError(device, " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".")) from error
+    parts = [_run(kernel, device, bars, ready, batch, start, done) for batch in batches]
     return _as_sweep(parts, np.argsort(order), bars, rows, ready, profile, start)
 
 
@@ -114,28 +111,32 @@ def _counter(progress: Callable[[Progress], None] | None, bars: int, rows: int) 
         nonlocal done
         done += ticks
         if progress is not None:
-            driver_api().synchronize()  # a launch only queues
             progress(Progress(done, bars, rows))
 
     return launched
 
 
 def _run(
-    kernel: Any, bars: Bars, ready: Prepared, rows: NDArray[Any], start: int, launched: Callable[[int], None]
-) -> _Batch:
+    kernel: Any, device: str, bars: Bars, ready: Prepared, rows: NDArray[Any], start: int,
+    launched: Callable[[int], None],
+) -> _Batch:  # fmt: skip
     """Take a batch of rows through all bars; the arrays as they are afterwards, on the host."""
     setup, columns = ready.setup, _day_columns(bars, start)
-    device = _Batch(*map(_moved, _new_batch(bars, ready.cash, rows, start, int(columns[-1]) + 1)))
-    shared = [_moved(part) for part in (setup.limits, setup.account_limits, setup.context.instruments)]
+    with failures_named(device):
+        batch = _Batch(*map(_moved, _new_batch(bars, ready.cash, rows, start, int(columns[-1]) + 1)))
+        shared = [_moved(part) for part in (setup.limits, setup.account_limits, setup.context.instruments)]
     blocks = -(-len(rows) // THREADS_PER_BLOCK)
     for first, ticks in _tiles(ready.matrices):
         first_at = int(bars.times[first]) + bars.interval_seconds
-        kernel[blocks, THREADS_PER_BLOCK](
-            *device, _moved(ticks), _moved(columns[first : first + len(ticks)]), *shared, bars.interval_seconds,
-            setup.context.profile, first_at, max(start - first, 0),
-        )  # fmt: skip
+        with failures_named(device):
+            kernel[blocks, THREADS_PER_BLOCK](
+                *batch, _moved(ticks), _moved(columns[first : first + len(ticks)]), *shared, bars.interval_seconds,
+                setup.context.profile, first_at, max(start - first, 0),
+            )  # fmt: skip
+            driver_api().synchronize()  # a launch only queues
         launched(len(ticks))
-    return _Batch(*(array.copy_to_host() for array in device))
+    with failures_named(device):
+        return _Batch(*(array.copy_to_host() for array in batch))
 
 
 def _day_columns(bars: Bars, start: int) -> NDArray[np.int64]:

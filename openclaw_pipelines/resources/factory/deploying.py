@@ -11,9 +11,9 @@ from openclaw_pipelines.contracts.research import CycleState
 from openclaw_pipelines.domain.lifecycle.hand_over import Today
 from openclaw_pipelines.domain.selection.gates import Evidence, GateLimits, evaluate
 from openclaw_pipelines.resources.autopilot import Autopilot
-from openclaw_pipelines.resources.factory.comparing import REQUIRED
 from openclaw_pipelines.resources.factory.cycle import cycle_row, gate_limits, open_cycle, set_state
 from openclaw_pipelines.resources.factory.listing import shortlisted
+from openclaw_pipelines.resources.factory.reports import REQUIRED
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from openclaw_pipelines.domain.factory.contract import ParamsChangedError
 from openclaw_pipelines.domain.quality import CheckResult
 from openclaw_pipelines.domain.selection.gates import Gate, verdict
 from openclaw_pipelines.resources.autopilot import Autopilot
-from openclaw_pipelines.resources.factory.comparing import parity_rows, stale_reports
 from openclaw_pipelines.resources.factory.cycle import cycle_row, reopen_cycle
 from openclaw_pipelines.resources.factory.judging import gate_rows
 from openclaw_pipelines.resources.factory.listing import NO_CANDIDATE, shortlisted
+from openclaw_pipelines.resources.factory.reports import parity_rows, stale_reports
 
 _SHOWN = ("comparison", "sample", "verdict", "params_hash", "differing", "first_difference", "symbols")
 

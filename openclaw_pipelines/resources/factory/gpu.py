@@ -1,18 +1,34 @@
 """A GPU in the factory: whether there is one, how often it agreed with the CPU, and whether it may sweep.
 
-A GPU never decides alone. The rows that a cycle compares are run on both (`comparing`), and only a GPU that agreed in
-`lifecycle.gpu_trust_cycles` compared cycles in a row sweeps where a recipe asks for it; the CPU replays candidates and
-sample of its sweep all the same.
+A GPU never decides alone. The rows that a cycle compares are run on both (`comparing`). Only a GPU that agreed in
+`lifecycle.gpu_trust_cycles` cycles in a row sweeps, where a recipe asks for it, and some rows of each of its shards are
+replayed before the shard is stored (`sweeping`). Every comparison is logged in `gpu_comparisons`, failures
+for good, whatever becomes of the reports.
 """
 
+import numpy as np
+
 from openclaw_pipelines.contracts.config import SweepDevice
-from openclaw_pipelines.contracts.research import Comparison, ParityClass
-from openclaw_pipelines.domain.lifecycle.hand_over import parity_class
-from openclaw_pipelines.domain.lifecycle.trust import GpuTrust, passing_in_a_row
+from openclaw_pipelines.contracts.errors import DataError
+from openclaw_pipelines.contracts.schema import TABLES
+from openclaw_pipelines.domain.factory.search import SHARD_KEYS
+from openclaw_pipelines.domain.lifecycle.trust import Compared, GpuTrust, passing_in_a_row
 from openclaw_pipelines.kernel import cuda
 from openclaw_pipelines.kernel.compile_cache import sources_hash
+from openclaw_pipelines.kernel.sweep_result import Sweep
 from openclaw_pipelines.resources.autopilot import Autopilot
 from openclaw_pipelines.resources.factory.cycle import Cycle, cycle_row
+from openclaw_pipelines.resources.store import insert
+
+
+class GpuDiffersError(DataError):
+    """A shard that a GPU swept otherwise than the CPU."""
+
+    template = (
+        "shard {shard} of {cycle_id}: {device} and the CPU differ in {differing} of {compared} rows, first in "
+        "{params_hash}. Nothing was stored and the GPU is not trusted now; run the shard again for the CPU to sweep it."
+    )
+    fields = ("cycle_id", "shard", "device", "differing", "compared", "params_hash")
 
 
 def usable_gpu() -> tuple[str | None, str]:
@@ -35,37 +51,68 @@ def sweeping_gpu(cycle: Cycle) -> tuple[str | None, str]:
 
 
 def gpu_trust(autopilot: Autopilot, recipe: str, device: str) -> GpuTrust:
-    """How often a GPU agreed with the CPU in a recipe's newest compared cycles.
-
-    Each report is compared again, by its two contracts and hashes. One about other sources of the kernel or another GPU
-    does not count, and a compared cycle without any that does starts the count again. Cycles are ordered by the end of
-    their holdout.
-    """
+    """How often a GPU agreed with the CPU in the cycles of a recipe that were compared last."""
     sql = (
-        "SELECT r.* FROM parity_reports r JOIN factory_cycles c USING (cycle_id) WHERE c.recipe = ? "
-        "ORDER BY c.holdout_end, c.recorded_at, r.cycle_id"
+        "SELECT g.cycle_id, g.device, g.code_version, g.compared, g.differing FROM gpu_comparisons g "
+        "JOIN factory_cycles c USING (cycle_id) WHERE c.recipe = ? ORDER BY g.number DESC"
     )
-    wanted, cycles = (Comparison.CPU_GPU.value, device, sources_hash()), dict[str, list[ParityClass]]()
-    for row in autopilot.store.query("research", sql, [recipe]).to_dicts():
-        verdicts = cycles.setdefault(row["cycle_id"], [])
-        if (row["comparison"], row["device"], row["code_version"]) == wanted:
-            verdicts.append(parity_class(row))
+    log = [Compared(**row) for row in autopilot.store.query("research", sql, [recipe]).to_dicts()]
     required = autopilot.settings().config.lifecycle.gpu_trust_cycles
-    return GpuTrust(device, passing_in_a_row(list(cycles.values())), required)
+    return GpuTrust(device, passing_in_a_row(log, device, sources_hash()), required)
+
+
+def spot_rows(cycle: Cycle, shard: str, rows: int) -> list[int]:
+    """Rows of a shard that are replayed: the first, and a share of the recipe's `parity_rows`, by its seed."""
+    number = SHARD_KEYS.index(shard)
+    wanted = min(rows, -(-cycle.recipe.parity_rows // len(SHARD_KEYS)))
+    drawn = np.random.default_rng([cycle.recipe.seed, number]).choice(rows, wanted, replace=False)
+    return sorted({0, *drawn.tolist()})
+
+
+def require_same(cycle: Cycle, shard: str, device: str, swept: Sweep, replayed: dict[int, bytes]) -> None:
+    """Log and refuse a shard of which a row that was replayed is not the same. replayed: row -> `Sweep.bits` of it.
+
+    Raises:
+        GpuDiffersError: a bit differs.
+    """
+    differing = [row for row, bits in replayed.items() if swept.bits(row) != bits]
+    if differing:
+        log_comparison(cycle, device, len(replayed), len(differing), shard)
+        first = swept.row_hashes[differing[0]][:12]
+        raise GpuDiffersError(cycle.cycle_id, shard, device, len(differing), len(replayed), first)
+
+
+def log_comparison(
+    cycle: Cycle, device: str | None, compared: int, differing: int, shard: str | None = None
+) -> None:  # fmt: skip
+    """Append to the log. A comparison without a GPU counts only where the cycle never had one with it."""
+    row = {
+        "cycle_id": cycle.cycle_id, "recorded_at": cycle.clock.now(), "shard": shard, "device": device,
+        "code_version": sources_hash(), "compared": compared, "differing": differing,
+    }  # fmt: skip
+    with cycle.store.write("research") as con:
+        known = con.execute("SELECT 1 FROM gpu_comparisons WHERE cycle_id = ?", [cycle.cycle_id]).fetchone()
+        if device is None and known is not None:
+            return
+        last = con.execute("SELECT coalesce(max(number), 0) FROM gpu_comparisons").fetchone()
+        number = 1 + (last[0] if last else 0)
+        insert(con, "gpu_comparisons", TABLES["gpu_comparisons"].unchecked([{**row, "number": number}]))
 
 
 def gpu_sentence(autopilot: Autopilot, cycle_id: str) -> str:
-    """For people: which part a GPU had in a cycle, and how far it is trusted."""
+    """For people: which part a GPU had in a cycle, and how far it is trusted now."""
     query = autopilot.store.query
-    swept = query("research", "SELECT device FROM sweep_shards WHERE cycle_id = ? AND device IS NOT NULL", [cycle_id])
-    sql = "SELECT * FROM parity_reports WHERE cycle_id = ? AND comparison = ? ORDER BY params_hash"
-    rows = query("research", sql, [cycle_id, Comparison.CPU_GPU.value]).to_dicts()
-    if not rows and swept.is_empty():
-        return "none took part"
-    did = [] if swept.is_empty() else [f"{swept['device'][0]} swept {swept.height} shards"]
-    if not rows:
-        return f"{did[0]}; it was not compared yet"
-    equal = sum(parity_class(row) is ParityClass.EQUAL for row in rows)
-    did.append(f"{rows[0]['device']} agreed with the CPU in {equal} of {len(rows)} rows")
-    trust = gpu_trust(autopilot, cycle_row(autopilot, cycle_id)["recipe"], rows[0]["device"])
-    return "; ".join([*did, trust.sentence])
+    shards = "SELECT device, count(*) AS n FROM sweep_shards WHERE cycle_id = ? AND device IS NOT NULL GROUP BY device"
+    swept = {row["device"]: row["n"] for row in query("research", shards, [cycle_id]).to_dicts()}
+    sql = "SELECT * FROM gpu_comparisons WHERE cycle_id = ? AND device IS NOT NULL ORDER BY number DESC"
+    newest = {row["device"]: row for row in reversed(query("research", sql, [cycle_id]).to_dicts())}
+    said = []
+    for device in sorted({*swept, *newest}):
+        own = newest.get(device)
+        said += [f"{device} swept {swept[device]} shards"] if device in swept else []
+        where = f" of shard {own['shard']}" if own and own["shard"] else ""
+        said += (
+            [f"{device} differed from the CPU in {own['differing']} of {own['compared']} rows{where}"] if own else []
+        )
+        said.append(gpu_trust(autopilot, cycle_row(autopilot, cycle_id)["recipe"], device).sentence)
+    return "; ".join(said) or "none took part"

@@ -26,11 +26,11 @@ from openclaw_pipelines.domain.selection.warmup import WarmupError, WarmupReport
 from openclaw_pipelines.domain.selection.windows import Window, rows_of
 from openclaw_pipelines.kernel.money import to_atoms
 from openclaw_pipelines.kernel.params import warmup_bars
-from openclaw_pipelines.resources.factory.comparing import parity_rows, stale_reports
 from openclaw_pipelines.resources.factory.cycle import Cycle, gate_limits
 from openclaw_pipelines.resources.factory.data import finer_interval
 from openclaw_pipelines.resources.factory.listing import Candidate, shortlisted
 from openclaw_pipelines.resources.factory.replaying import again, costs_of, look, replay_row
+from openclaw_pipelines.resources.factory.reports import parity_rows, stale_reports
 from openclaw_pipelines.resources.factory.sweeping import INCUMBENT_ROW, train_run
 from openclaw_pipelines.resources.store import insert
 

@@ -24,12 +24,14 @@ from openclaw_pipelines.domain.factory.search import SHARD_KEYS, Proposal, Tried
 from openclaw_pipelines.domain.selection.equity import daily_returns
 from openclaw_pipelines.domain.selection.trials import sharpe_rows
 from openclaw_pipelines.kernel import cuda
+from openclaw_pipelines.kernel.money import to_atoms
 from openclaw_pipelines.kernel.params import params_hash, params_record, params_values, stack_params
+from openclaw_pipelines.kernel.replay import replay
 from openclaw_pipelines.kernel.sweep import Progress, sweep
 from openclaw_pipelines.kernel.sweep_result import Sweep
 from openclaw_pipelines.resources.factory.cycle import Cycle, cycle_row
 from openclaw_pipelines.resources.factory.data import Run
-from openclaw_pipelines.resources.factory.gpu import sweeping_gpu
+from openclaw_pipelines.resources.factory.gpu import require_same, spot_rows, sweeping_gpu
 from openclaw_pipelines.resources.store import insert
 
 INCUMBENT_ROW = 0
@@ -76,6 +78,7 @@ def run_shard(cycle: Cycle, shard: str, say: Callable[[str], Any] = lambda _: No
     Raises:
         EarlierShardsError: an adaptive search lacks the results that this shard learns from.
         ShardDiffersError: another process stored the shard meanwhile, with other results.
+        GpuDiffersError: a GPU swept it and found otherwise than the CPU.
     """
     stored = shard_row(cycle, shard)
     if stored is not None:
@@ -89,6 +92,10 @@ def run_shard(cycle: Cycle, shard: str, say: Callable[[str], Any] = lambda _: No
     numbered, rows = _numbered(cycle, shard, proposals)
     found = sweep_train(cycle, rows, device, lambda done: say(_progress(shard, done))) if rows else None
     seconds = time.perf_counter() - began
+    if found is not None and device is not None:
+        replayed = {place: _replayed(cycle, rows[place]) for place in spot_rows(cycle, shard, len(rows))}
+        require_same(cycle, shard, device, found, replayed)
+        say(f"shard {shard}: replays of {len(replayed)} of its {len(rows)} rows found the same")
     work = len(rows) * len(train.bars.times) * len(train.bars.symbols)
     own = _shard_row(cycle, shard, train, found, len(rows), work / seconds if rows else None) | {"device": device}
     _store(cycle, shard, own, proposals, [] if found is None else _result_rows(cycle, shard, found, numbered))
@@ -150,6 +157,13 @@ def sweep_train(
     return run(
         train.bars, stack_params(records), account.costs, start=train.start, progress=say, **account.kwargs()
     )  # fmt: skip
+
+
+def _replayed(cycle: Cycle, record: Any) -> bytes:
+    """What a replay over the train days, on the CPU, finds for one row; as `Sweep.bits`."""
+    train, account = train_run(cycle), cycle.data.account
+    result = replay(train.bars, record, account.costs, start=train.start, **account.kwargs())
+    return Sweep.of_result(result, record, to_atoms(account.capital), train.contract.hash).bits(0)
 
 
 def done_shards(cycle: Cycle) -> list[str]:

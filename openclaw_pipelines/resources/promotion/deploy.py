@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from openclaw_pipelines.contracts.lifecycle import Stage, Trigger
-from openclaw_pipelines.contracts.research import CycleState
+from openclaw_pipelines.contracts.research import CycleState, ParityClass
 from openclaw_pipelines.contracts.time import DAY, floor_to, interval_length
 from openclaw_pipelines.domain.lifecycle.document import section_of
 from openclaw_pipelines.domain.lifecycle.hand_over import (
@@ -18,6 +18,7 @@ from openclaw_pipelines.domain.lifecycle.hand_over import (
     Today,
     check_gates,
     check_parity,
+    parity_class,
     same_parameters,
 )
 from openclaw_pipelines.domain.lifecycle.log import Origin, Position, Step, strategy_name
@@ -77,7 +78,12 @@ def deploy_cycle(autopilot: Autopilot, cycle_id: str, today: Today, *, as_of: da
 
 
 def read_evidence(autopilot: Autopilot, cycle_id: str) -> CycleEvidence:
-    """Everything a cycle left about its candidates. Raises EvidenceAbsentError where it left nothing."""
+    """Everything a cycle left about its candidates.
+
+    Raises:
+        EvidenceAbsentError: it left nothing.
+        EvidenceFailedError: it is no selection, or a row of its random sample was not equal.
+    """
 
     def rows(table: str, order: str = "params_hash") -> list[Row]:
         sql = f"SELECT * FROM {table} WHERE cycle_id = ? ORDER BY {order}"
@@ -92,7 +98,12 @@ def read_evidence(autopilot: Autopilot, cycle_id: str) -> CycleEvidence:
     listed = [row for row in rows("shortlist", "channel, rank") if row["status"] == "candidate"]
     if not listed:
         raise EvidenceAbsentError(cycle_id, "every candidate", "a candidate on the shortlist")
-    return CycleEvidence(cycles[0], listed, rows("parity_reports"), rows("gate_results", "position"), rows("replays"))
+    parity, candidates = rows("parity_reports"), {row["params_hash"] for row in listed}
+    for row in parity:  # those of the candidates are looked at one by one
+        if row["params_hash"] not in candidates and parity_class(row) is not ParityClass.EQUAL:
+            what = f"parity {row['comparison']} of the random row {row['params_hash'][:12]}"
+            raise EvidenceFailedError(cycle_id, "every candidate", what, parity_class(row).value)
+    return CycleEvidence(cycles[0], listed, parity, rows("gate_results", "position"), rows("replays"))
 
 
 def _chosen(evidence: CycleEvidence, today: Today, slot: StrategySettings) -> Iterator[Origin]:

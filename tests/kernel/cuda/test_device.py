@@ -5,6 +5,8 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -53,6 +55,32 @@ def test_without_a_device_the_driver_is_quoted(monkeypatch) -> None:
         "no CUDA device can be used: CUDA driver library cannot be found. Install one. "
         "Sweep on the CPU, or run on a machine with an NVIDIA GPU and driver."
     )
+
+
+class Exclusive:
+    """`numba.cuda` with a device that another process holds, and with one that is free."""
+
+    free = False
+
+    @staticmethod
+    def is_available() -> bool:
+        return True
+
+    @classmethod
+    def get_current_device(cls) -> Any:
+        if not cls.free:
+            raise RuntimeError("[101] all CUDA-capable devices are\nbusy or unavailable.")
+        return SimpleNamespace(name=b"NVIDIA H200", compute_capability=(9, 0))
+
+
+def test_a_device_is_named_with_what_it_computes_by_and_one_in_use_is_none(monkeypatch) -> None:
+    monkeypatch.setattr(device, "require_extra", lambda: None)
+    monkeypatch.setattr(device, "driver_api", lambda: Exclusive)
+    monkeypatch.setattr("importlib.metadata.version", lambda name: {"numba-cuda": "0.20.0"}[name])
+    with pytest.raises(cuda.CudaDeviceError, match="all CUDA-capable devices are busy or unavailable"):
+        cuda.device_name()
+    monkeypatch.setattr(Exclusive, "free", True)
+    assert cuda.device_name() == "NVIDIA H200 (9.0, numba-cuda 0.20.0)"
 
 
 def test_the_simulator_needs_the_interpreter(monkeypatch) -> None:

@@ -41,6 +41,12 @@ for profile, chosen in (("strict", rows), ("freqtrade", rows[:6])):
     found[profile] = [hashlib.sha256(swept.bits(row)).hexdigest() for row in range(len(swept))]
     found[f"{profile} content"] = swept.content_hash
 found["progress"] = [[own.bars_done, own.bars, own.rows] for own in done]
+def full(progress):
+    raise OSError("the log's disk is full")
+try:
+    cuda.sweep(bars, rows[:1], gpu_check.COSTS, progress=full, **given)
+except OSError as failed:
+    found["not the driver's"] = str(failed)
 api = cuda.host.driver_api()
 def broken(array):
     raise api.cudadrv.driver.CudaAPIError(700, "an illegal memory address was met")
@@ -116,6 +122,7 @@ def test_what_the_driver_refuses_is_named_with_what_to_do(simulated) -> None:
     assert simulated["failed"].startswith("the sweep failed on simulator: CudaAPIError: ")
     assert "an illegal memory address was met" in simulated["failed"]
     assert "Update its driver" in simulated["failed"]
+    assert simulated["not the driver's"] == "the log's disk is full", "it is no failure of the device"
 
 
 def test_one_changed_price_or_parameter_is_seen(simulated, bars, rows, replays, given) -> None:

@@ -73,10 +73,13 @@ class Recorder:
     """`numba.cuda` that keeps arrays on the host and notes the types that a kernel is launched with."""
 
     def __init__(self, typeof):
-        self.typeof, self.launched = typeof, set()
+        self.typeof, self.launched, self.waited = typeof, set(), False
 
     def to_device(self, array):
         return array.view(OnHost)
+
+    def synchronize(self):
+        self.waited = True
 
     def __getitem__(self, _grid):
         return self.launch
@@ -105,6 +108,7 @@ def test_what_is_checked_is_what_is_launched(monkeypatch) -> None:
         gpu_check.market(50, 2), gpu_check.parameter_rows(5), limits=limits, account_limits=account_limits, start=30
     )
     assert recorder.launched == {tuple(ptx.sweep_signature().args)}
+    assert recorder.waited
     assert swept.day_equity.shape == (5, 2)
 
 

@@ -12,13 +12,13 @@ from openclaw_pipelines.domain.factory.contract import CycleContractError, Param
 from openclaw_pipelines.domain.lifecycle.hand_over import HandOverError
 from openclaw_pipelines.domain.lifecycle.log import step_to
 from openclaw_pipelines.resources.factory import examining
-from openclaw_pipelines.resources.factory.comparing import parity_rows
 from openclaw_pipelines.resources.factory.cycle import Cycle, UnknownCycleError, UnknownRecipeError, open_cycle
 from openclaw_pipelines.resources.factory.data import MarketDaysMissingError
 from openclaw_pipelines.resources.factory.deploying import deploy
 from openclaw_pipelines.resources.factory.judging import ParityNotProvenError, judge_cycle
 from openclaw_pipelines.resources.factory.listing import SweepIncompleteError, list_rows, shortlisted
 from openclaw_pipelines.resources.factory.replaying import ReplayDiffersError, replay_candidates
+from openclaw_pipelines.resources.factory.reports import parity_rows
 from openclaw_pipelines.resources.factory.sweeping import SHARD_KEYS, EarlierShardsError, run_shard, sweep_hash
 from openclaw_pipelines.resources.promotion import DeploymentBook
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from factory_world import RECIPE, STRATEGY, SYMBOLS, copied, factory_world
-from planted_cycle import candidate, cycle_row, plant, report_row
+from planted_cycle import cycle_row, plant
 
 from openclaw_pipelines.contracts.schema import TABLES
 from openclaw_pipelines.domain.lifecycle.hand_over import HandOverError
@@ -21,8 +21,9 @@ from openclaw_pipelines.resources.factory import examining
 from openclaw_pipelines.resources.factory.comparing import compare_cycle
 from openclaw_pipelines.resources.factory.cycle import Cycle, reopen_cycle
 from openclaw_pipelines.resources.factory.deploying import deploy
-from openclaw_pipelines.resources.factory.gpu import gpu_sentence, gpu_trust
+from openclaw_pipelines.resources.factory.gpu import gpu_sentence, gpu_trust, log_comparison
 from openclaw_pipelines.resources.factory.judging import ParityNotProvenError, judge_cycle
+from openclaw_pipelines.resources.factory.sweeping import SHARD_KEYS, run_shard
 from openclaw_pipelines.resources.store import insert
 
 TESTS = Path(__file__).resolve().parents[2]
@@ -42,6 +43,7 @@ from factory_world import RECIPE, open_world
 from openclaw_pipelines.kernel import cuda
 from openclaw_pipelines.resources.factory.comparing import compare_cycle
 from openclaw_pipelines.resources.factory.cycle import Cycle, reopen_cycle
+from openclaw_pipelines.resources.factory.gpu import GpuDiffersError, sweeping_gpu
 from openclaw_pipelines.resources.factory.sweeping import run_shard
 
 real, said = cuda.sweep, []
@@ -56,10 +58,15 @@ cuda.sweep = {"real": real, "dearer": dearer, "one_atom_more": one_atom_more}[sw
 if task == "compare":
     cycle_id, = world.rows("factory_cycles").filter(recipe=RECIPE).sort("recorded_at")["cycle_id"].to_list()[-1:]
     compare_cycle(*reopen_cycle(world.autopilot, cycle_id), said.append)
+elif task == "ask":
+    said += sweeping_gpu(world.begun())
 else:
     cycle = world.begun()
     for shard in task.split(","):
-        run_shard(cycle, shard, said.append)
+        try:
+            run_shard(cycle, shard, said.append)
+        except GpuDiffersError as error:
+            said.append(str(error))
 print(json.dumps(said))
 """
 
@@ -113,16 +120,17 @@ def state(world) -> tuple[str, str | None, str | None]:
     return row["state"], row["blocked_by"], row["reason"]
 
 
-def agreed(world, *cycle_ids: str, device: str = GPU, **changes) -> None:
-    """Cycles of earlier days in which the GPU agreed, or did not."""
+def logged(world, *cycle_ids: str, **changes) -> None:
+    """Compared cycles of earlier days, in which the GPU agreed unless changed."""
     for cycle_id in cycle_ids:
         plant(world, cycle_id=cycle_id)
         row = {
-            "cycle_id": cycle_id, "recorded_at": cycle_row()["updated_at"], "params_hash": candidate()["params_hash"],
-            **report_row("cpu_gpu"), "device": device, "code_version": sources_hash(), **changes,
+            "cycle_id": cycle_id, "recorded_at": cycle_row()["updated_at"], "code_version": sources_hash(),
+            "number": world.rows("gpu_comparisons").height + 1, "shard": None, "device": GPU, "compared": 22,
+            "differing": 0, **changes,
         }  # fmt: skip
         with world.store.write("research") as con:
-            insert(con, "parity_reports", TABLES["parity_reports"].frame([row]))
+            insert(con, "gpu_comparisons", TABLES["gpu_comparisons"].frame([row]))
 
 
 class TestComparison:
@@ -147,7 +155,7 @@ class TestComparison:
         cycle = world.begun()
         assert examining.parity_equal(world.autopilot, cycle.cycle_id).passed
         assert gpu_sentence(world.autopilot, cycle.cycle_id) == (
-            "simulator agreed with the CPU in 2 of 2 rows; "
+            "simulator differed from the CPU in 0 of 2 rows; "
             "simulator is not trusted: it agreed in 1 of the 3 cycles in a row that are required"
         )
         assert judge_cycle(cycle)
@@ -175,7 +183,7 @@ class TestComparison:
         # a machine without a GPU cannot make it good
         compare_cycle(*reopen_cycle(world.autopilot, world.begun().cycle_id))
         self.refused(world, verdict)
-        assert state(world)[2].endswith("on simulator did not hold, and was not made again")
+        assert "on simulator did not hold and was not made again; compare it where the GPU" in state(world)[2]
         assert gpu_trust(world.autopilot, RECIPE, GPU).passed == 0
         # one that agrees can
         on_gpu(world)
@@ -190,73 +198,112 @@ class TestComparison:
         with pytest.raises(HandOverError):
             deploy(world.autopilot, cycle.cycle_id)
 
-    def test_another_contract_is_neither_pass_nor_fail(self, world) -> None:
+    @pytest.mark.slow
+    def test_what_another_machines_gpu_found_stays(self, small_compared, small_market, copy) -> None:
+        """The candidate's shard by a trusted GPU, the others by the CPU, whose rows only a machine with it compares."""
+        listed = small_compared.rows("shortlist").filter(status="candidate")["params_hash"][0]
+        (by_gpu,) = small_compared.rows("sweep_results").filter(params_hash=listed)["shard"].unique()
+        world = asked(small_market, copy)
+        logged(world, "cycle1", "cycle2", "cycle3")
+        on_gpu(world, by_gpu)
+        world.compared()
+        swept = world.rows("parity_reports").filter(
+            pl.col("cycle_id").str.starts_with(RECIPE), comparison="sweep_replay"
+        )
+        assert set(swept["device"]) == {GPU, None}
+        assert gpu_rows(world) == [], "what the GPU swept is compared with replays"
+        on_gpu(world, sweep="dearer")
+        failed = gpu_rows(world)
+        assert [row["verdict"] for row in failed] == ["STATE_MACHINE"]
+        world.compared(world.begun())
+        assert gpu_rows(world) == failed
+        self.refused(world, "STATE_MACHINE")
+
+    def test_where_the_cpu_disagrees_with_itself_no_gpu_is_asked(self, world) -> None:
         world.configure(lambda tree: tree.update(costs={"slippage_bps": 3}))
         said = on_gpu(world)
-        assert not any(line.startswith("sweeping") for line in said), "there is nothing to compare"
-        assert [row["verdict"] for row in gpu_rows(world)] == ["INVALID_COMPARISON"] * 2
-        assert all("costs" in json.loads(row["differing"]) for row in gpu_rows(world))
+        assert not any("sweeping" in line for line in said)
+        assert gpu_rows(world) == []
         assert state(world)[1] == "parity: INVALID_COMPARISON"
+        assert world.rows("gpu_comparisons")["device"].to_list() == [None], "the one of the first comparison"
 
 
 class TestTrust:
     def test_three_cycles_in_a_row_earn_it_and_one_difference_takes_it(self, small_market, copy) -> None:
         world = copy(small_market)
         for n in range(1, 4):
-            agreed(world, f"cycle{n}")
+            logged(world, f"cycle{n}")
             trust = gpu_trust(world.autopilot, RECIPE, GPU)
             assert (trust.passed, trust.trusted) == (n, n == 3)
         assert gpu_trust(world.autopilot, "another recipe", GPU).passed == 0
-        agreed(world, "cycle4", right_hash="other")
-        assert gpu_trust(world.autopilot, RECIPE, GPU).passed == 0, "the verdict says equal, the two sides are not"
+        logged(world, "cycle4", differing=1)
+        assert gpu_trust(world.autopilot, RECIPE, GPU).passed == 0
+
+    def test_a_difference_counts_when_it_was_found_though_the_days_are_older(self, small_market, copy) -> None:
+        world = copy(small_market)
+        logged(world, "cycle1", "cycle2", "cycle3")
+        plant(world, cycle_id="old", holdout_end=cycle_row()["holdout_start"])
+        log_comparison(Cycle(world.autopilot, RECIPE, "old"), GPU, 22, 1)
+        assert gpu_trust(world.autopilot, RECIPE, GPU).passed == 0
+        log_comparison(Cycle(world.autopilot, RECIPE, "old"), GPU, 22, 0)
+        assert gpu_trust(world.autopilot, RECIPE, GPU).passed == 1, "comparing again does not undo what was found"
 
     @pytest.mark.parametrize(
         "changes",
         [
             pytest.param({"device": "another GPU"}, id="another GPU"),
             pytest.param({"code_version": "old"}, id="other sources"),
-            pytest.param({"right_contract": "other"}, id="not comparable"),
+            pytest.param({"device": None, "compared": 0}, id="no GPU"),
         ],
     )
-    def test_what_is_about_something_else_does_not_count(self, small_market, copy, changes) -> None:
+    def test_what_is_about_something_else_starts_the_count_again(self, small_market, copy, changes) -> None:
         world = copy(small_market)
-        agreed(world, "cycle1", "cycle2")
-        agreed(world, "cycle3", **changes)
+        logged(world, "cycle1", "cycle2")
+        logged(world, "cycle3", **changes)
         assert gpu_trust(world.autopilot, RECIPE, GPU).passed == 0
 
-    def test_a_compared_cycle_without_the_gpu_starts_the_count_again(self, small_market, copy) -> None:
+    def test_a_cycle_compared_again_without_a_gpu_keeps_what_was_found(self, small_market, copy) -> None:
         world = copy(small_market)
-        agreed(world, "cycle1", "cycle2", "cycle3")
-        world.begun()
-        assert gpu_trust(world.autopilot, RECIPE, GPU).passed == 3, "a cycle that compared nothing yet does not"
+        logged(world, "cycle1", "cycle2", "cycle3")
+        log_comparison(Cycle(world.autopilot, RECIPE, "cycle3"), None, 0, 0)
+        assert gpu_trust(world.autopilot, RECIPE, GPU).passed == 3
         plant(world, cycle_id="cycle4")
+        log_comparison(Cycle(world.autopilot, RECIPE, "cycle4"), None, 0, 0)
         assert gpu_trust(world.autopilot, RECIPE, GPU).passed == 0
+
+
+def asked(small_market, copy):
+    """A world whose recipe asks for the GPU."""
+    world = copy(small_market)
+    world.configure(lambda tree: tree["factory"][RECIPE].update(device="gpu"))
+    return world
 
 
 class TestSweep:
-    def asked(self, small_market, copy):
-        world = copy(small_market)
-        world.configure(lambda tree: tree["factory"][RECIPE].update(device="gpu"))
-        return world
-
     def test_it_is_the_same_cycle_on_either_device(self, small_market, copy) -> None:
-        assert self.asked(small_market, copy).begun().cycle_id == Cycle(small_market.autopilot, RECIPE).cycle_id
+        assert asked(small_market, copy).begun().cycle_id == Cycle(small_market.autopilot, RECIPE).cycle_id
 
-    @pytest.mark.slow
-    def test_the_cpu_sweeps_where_there_is_none_and_until_it_is_trusted(self, small_market, copy) -> None:
-        world = self.asked(small_market, copy)
-        said = on_gpu(world, "1-of-8", CUDA_VISIBLE_DEVICES="-1")
-        assert said[0].startswith("shard 1-of-8: the CPU sweeps: ")
-        agreed(world, "cycle1", "cycle2")
-        assert gpu_trust(world.autopilot, RECIPE, GPU).passed == 2
+    def test_the_cpu_sweeps_until_it_is_trusted_and_where_there_is_none(self, small_market, copy) -> None:
+        world = asked(small_market, copy)
+        logged(world, "cycle1", "cycle2")
+        why = "simulator is not trusted: it agreed in 2 of the 3 cycles in a row that are required"
+        assert on_gpu(world, "ask") == [None, f"the CPU sweeps: {why}"]
+        logged(world, "cycle3")
+        assert on_gpu(world, "ask") == [
+            GPU, "simulator is trusted: it agreed in 3 cycles in a row, 3 are required",
+        ]  # fmt: skip
+        said = on_gpu(world, "2-of-8", CUDA_VISIBLE_DEVICES="-1")
+        assert said[0].startswith("shard 2-of-8: the CPU sweeps: ")
+        assert "not trusted" not in said[0]
         assert world.rows("sweep_shards")["device"].to_list() == [None]
 
     @pytest.mark.slow
     def test_a_trusted_one_sweeps_and_the_cpu_compares(self, small_compared, small_market, copy) -> None:
-        world = self.asked(small_market, copy)
-        agreed(world, "cycle1", "cycle2", "cycle3")
-        said = on_gpu(world, ",".join(f"{n}-of-8" for n in range(1, 9)))
+        world = asked(small_market, copy)
+        logged(world, "cycle1", "cycle2", "cycle3")
+        said = on_gpu(world, ",".join(SHARD_KEYS))
         assert said[0].startswith("shard 1-of-8: simulator is trusted")
+        assert "shard 2-of-8: replays of 1 of its 1 rows found the same" in said
         assert world.rows("sweep_shards")["device"].to_list() == [GPU] * 8
         for table in ("sweep_shards", "sweep_results"):
             own, other = (
@@ -264,17 +311,25 @@ class TestSweep:
             )
             assert own.equals(other), "the CPU found the same bytes"
         cycle = world.compared(world.replayed(world.listed()))
-        assert [(row["verdict"], row["device"]) for row in gpu_rows(world)] == [("EQUAL", GPU)] * 2
-        assert gpu_sentence(world.autopilot, cycle.cycle_id).startswith(
-            "simulator swept 8 shards; simulator agreed with the CPU in 2 of 2 rows; simulator is trusted"
+        swept = world.rows("parity_reports").filter(pl.col("cycle_id") == cycle.cycle_id, comparison="sweep_replay")
+        assert [(row["verdict"], row["device"]) for row in swept.to_dicts()] == [("EQUAL", GPU)] * 2
+        assert gpu_rows(world) == []
+        assert gpu_sentence(world.autopilot, cycle.cycle_id) == (
+            "simulator swept 8 shards; simulator differed from the CPU in 0 of 2 rows; "
+            "simulator is trusted: it agreed in 4 cycles in a row, 3 are required"
         )
 
-    @pytest.mark.slow
-    def test_what_a_gpu_swept_wrongly_is_caught_without_one(self, small_market, copy) -> None:
-        world = self.asked(small_market, copy)
-        agreed(world, "cycle1", "cycle2", "cycle3")
-        on_gpu(world, ",".join(f"{n}-of-8" for n in range(1, 9)), "one_atom_more")
-        world.compared(world.replayed(world.listed()))
-        assert "REDUCTION_ORDER" in {row["verdict"] for row in gpu_rows(world)}
-        assert state(world)[:2] == ("blocked", "parity: REDUCTION_ORDER")
+    def test_a_shard_that_it_swept_otherwise_is_refused_and_the_cpu_sweeps_it(self, small_market, copy) -> None:
+        world = asked(small_market, copy)
+        logged(world, "cycle1", "cycle2", "cycle3")
+        said = on_gpu(world, "1-of-8", "one_atom_more")
+        assert "simulator and the CPU differ in 1 of 2 rows" in said[-1]
+        for table in ("sweep_shards", "sweep_results", "trial_counts"):
+            assert world.rows(table).is_empty(), "nothing was stored"
         assert gpu_trust(world.autopilot, RECIPE, GPU).passed == 0
+        assert gpu_sentence(world.autopilot, world.begun().cycle_id).startswith(
+            "simulator differed from the CPU in 1 of 2 rows of shard 1-of-8; simulator is not trusted"
+        )
+        assert on_gpu(world, "ask")[0] is None
+        assert run_shard(world.begun(), "1-of-8").device is None
+        assert world.rows("sweep_shards")["device"].to_list() == [None]

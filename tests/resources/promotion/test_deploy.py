@@ -108,6 +108,9 @@ def bench(history: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 GATE = "UPDATE gate_results SET {} WHERE gate = 'holdout_trades'"
 REPORT = "UPDATE parity_reports SET {}"
+ANOTHER = (
+    "INSERT INTO parity_reports BY NAME SELECT * REPLACE ({}) FROM parity_reports WHERE comparison = 'sweep_replay'"
+)
 OTHER = "SET params = replace(params, '1.25', '1.5')"
 ABSENT, STALE, INVALID, FAILED = (
     EvidenceAbsentError,
@@ -142,6 +145,15 @@ ABSENT, STALE, INVALID, FAILED = (
         pytest.param(REPORT.format("right_hash = 'k'"), FAILED, "STATE_MACHINE", id="unequal sides, verdict equal"),
         pytest.param(REPORT.format("differing = '[1]'"), FAILED, "STATE_MACHINE", id="differences, verdict equal"),
         pytest.param(REPORT.format("verdict = 'REDUCTION_ORDER'"), FAILED, "REDUCTION_ORDER", id="totals"),
+        pytest.param(
+            ANOTHER.format("'cpu_gpu' AS comparison, 'k' AS right_hash"), FAILED, "parity cpu_gpu", id="a GPU differs"
+        ),
+        pytest.param(
+            ANOTHER.format("'f00d' AS params_hash, 'random' AS sample, 'STATE_MACHINE' AS verdict"),
+            FAILED,
+            "the random row f00d",
+            id="a random row differs",
+        ),
         pytest.param(GATE.format("measured = 29"), FAILED, "29, >= 30", id="below, flag passed"),
         pytest.param(GATE.format("measured = NULL"), FAILED, "undefined", id="undefined, flag passed"),
         pytest.param(GATE.format("passed = false"), FAILED, "gate holdout_trades", id="above, flag failed"),
