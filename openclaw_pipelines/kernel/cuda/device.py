@@ -75,7 +75,7 @@ def require_device() -> None:
 
 
 def device_name() -> str:
-    """The current device by name and compute capability, with the compiler's version, for reports and trust.
+    """The current device by name and compute capability, with numba-cuda's version, for reports and trust.
 
     Raises:
         CudaMissingError, CudaDeviceError: as `require_device`, and where the device cannot be opened.

@@ -12,7 +12,7 @@ from openclaw_pipelines.contracts.research import Comparison, CycleState, Parity
 from openclaw_pipelines.domain.factory.parity import Found, Report, compare_row, compare_runs, equal_row, invalid
 from openclaw_pipelines.domain.factory.stepping import step_through
 from openclaw_pipelines.domain.lifecycle.hand_over import parity_class
-from openclaw_pipelines.resources.factory.comparing_gpu import cpu_against_gpu, log_reports
+from openclaw_pipelines.resources.factory.comparing_gpu import cpu_against_gpu, found_wrong, log_reports
 from openclaw_pipelines.resources.factory.cycle import Cycle
 from openclaw_pipelines.resources.factory.listing import Candidate, candidate_of, shortlisted
 from openclaw_pipelines.resources.factory.replaying import again, contract_of, costs_of, replay_row, run_variant
@@ -51,15 +51,15 @@ def compare_cycle(cycle: Cycle, changed: tuple[str, ...], say: Callable[[str], A
     reports += [sweep_against_replay(cycle, candidate, Variant.SAMPLE, changed) for candidate in sample]
     say(f"compared {len(sample)} random rows")
     store_reports(cycle, reports)
+    on_gpu: list[Report] = []
     if all(report.passed for report in reports):  # else the cycle is blocked, whatever a GPU finds
         listed = [*((own, SHORTLIST) for own in chosen), *((own, RANDOM) for own in sample)]
         on_gpu = cpu_against_gpu(cycle, listed, say)
+    log_reports(cycle, [*reports, *on_gpu])  # before they replace earlier ones, which may say otherwise
+    if on_gpu:
         store_reports(cycle, on_gpu)
-        reports += on_gpu
-    if reports:
-        log_reports(cycle, reports)
-    _note(cycle, reports)
-    return reports
+    _note(cycle, [*reports, *on_gpu])
+    return [*reports, *on_gpu]
 
 
 def _note(cycle: Cycle, reports: list[Report]) -> None:
@@ -67,7 +67,10 @@ def _note(cycle: Cycle, reports: list[Report]) -> None:
     failed = [report for report in reports if not report.passed]
     kept = [row for row in parity_rows(cycle) if parity_class(row) is not ParityClass.EQUAL]
     if failed:
-        cycle.note(CycleState.BLOCKED, f"{PARITY}: {failed[0].found.verdict.value}", failed[0].sentence)
+        dropped = ". What the GPU swept is dropped; run the cycle again, the CPU sweeps it"
+        wrong = [own for own in failed if own.comparison is Comparison.SWEEP_REPLAY and found_wrong(own)]
+        why = failed[0].sentence + (dropped if wrong else "")
+        cycle.note(CycleState.BLOCKED, f"{PARITY}: {failed[0].found.verdict.value}", why)
     elif kept:
         own = kept[0]
         what = f"{own['comparison']} of {own['params_hash'][:12]} on {own['device']}"

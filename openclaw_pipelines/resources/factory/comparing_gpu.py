@@ -6,7 +6,7 @@ What a GPU swept needs no comparison of its own: its rows are compared with repl
 from collections.abc import Callable
 from typing import Any
 
-from openclaw_pipelines.contracts.research import Comparison, Variant
+from openclaw_pipelines.contracts.research import Comparison, ParityClass, Variant
 from openclaw_pipelines.domain.factory.parity import Found, Report, RowSide, compare_row, equal_row, invalid, row_side
 from openclaw_pipelines.resources.factory.cycle import Cycle
 from openclaw_pipelines.resources.factory.gpu import log_comparison, usable_gpu
@@ -36,12 +36,23 @@ def cpu_against_gpu(cycle: Cycle, listed: list[tuple[Candidate, str]], say: Call
     ]  # fmt: skip
 
 
+def found_wrong(report: Report) -> bool:
+    """Whether a report shows that a GPU swept otherwise than the CPU."""
+    return report.device is not None and report.found.verdict not in _NOT_WRONG
+
+
+_NOT_WRONG = (ParityClass.EQUAL, ParityClass.INVALID_COMPARISON)
+
+
 def log_reports(cycle: Cycle, reports: list[Report]) -> None:
-    """One line in the log for each GPU that had a part in reports, or one that says that none had."""
-    devices: list[str | None] = [*sorted({report.device for report in reports if report.device})]
-    for device in devices or [None]:
-        own = [report for report in reports if report.device == device] if device else []
-        log_comparison(cycle, device, len(own), sum(not report.passed for report in own))
+    """One line in the log for each GPU that had a part in valid comparisons, or one that says that none had."""
+    valid = [report for report in reports if report.found.verdict is not ParityClass.INVALID_COMPARISON]
+    devices = sorted({report.device for report in valid if report.device})
+    for device in devices:
+        own = [report for report in valid if report.device == device]
+        log_comparison(cycle, device, len(own), sum(found_wrong(report) for report in own))
+    if reports and not devices and all(report.passed for report in reports):
+        log_comparison(cycle, None, 0, 0)
 
 
 def _cpu_gpu(cycle: Cycle, candidate: Candidate, sample: str, row: SweptRow, on_gpu: RowSide, gpu: str) -> Report:

@@ -2,13 +2,15 @@
 
 A GPU never decides alone. The rows that a cycle compares are run on both (`comparing`). Only a GPU that agreed in
 `lifecycle.gpu_trust_cycles` cycles in a row sweeps, where a recipe asks for it, and some rows of each of its shards are
-replayed before the shard is stored (`sweeping`). Every comparison is logged in `gpu_comparisons`, failures
-for good, whatever becomes of the reports.
+replayed before the shard is stored (`sweeping`). What a cycle's comparison found, and every difference, is logged in
+`gpu_comparisons` for good; what a GPU swept for a cycle goes when it is found wrong there.
 """
+
+from typing import Any
 
 import numpy as np
 
-from openclaw_pipelines.contracts.config import SweepDevice
+from openclaw_pipelines.contracts.config import SearchMethod, SweepDevice
 from openclaw_pipelines.contracts.errors import DataError
 from openclaw_pipelines.contracts.schema import TABLES
 from openclaw_pipelines.domain.factory.search import SHARD_KEYS
@@ -17,6 +19,7 @@ from openclaw_pipelines.kernel import cuda
 from openclaw_pipelines.kernel.compile_cache import sources_hash
 from openclaw_pipelines.kernel.sweep_result import Sweep
 from openclaw_pipelines.resources.autopilot import Autopilot
+from openclaw_pipelines.resources.engine import Connection
 from openclaw_pipelines.resources.factory.cycle import Cycle, cycle_row
 from openclaw_pipelines.resources.store import insert
 
@@ -26,7 +29,8 @@ class GpuDiffersError(DataError):
 
     template = (
         "shard {shard} of {cycle_id}: {device} and the CPU differ in {differing} of {compared} rows, first in "
-        "{params_hash}. Nothing was stored and the GPU is not trusted now; run the shard again for the CPU to sweep it."
+        "{params_hash}. It is not trusted now, and what it swept for the cycle is dropped; run the sweep again, on the "
+        "CPU."
     )
     fields = ("cycle_id", "shard", "device", "differing", "compared", "params_hash")
 
@@ -51,12 +55,16 @@ def sweeping_gpu(cycle: Cycle) -> tuple[str | None, str]:
 
 
 def gpu_trust(autopilot: Autopilot, recipe: str, device: str) -> GpuTrust:
-    """How often a GPU agreed with the CPU in the cycles of a recipe that were compared last."""
+    """How often a GPU agreed with the CPU in the cycles of a recipe that were compared last.
+
+    A difference counts in whichever recipe it was found.
+    """
     sql = (
         "SELECT g.cycle_id, g.device, g.code_version, g.compared, g.differing FROM gpu_comparisons g "
-        "JOIN factory_cycles c USING (cycle_id) WHERE c.recipe = ? ORDER BY g.number DESC"
+        "JOIN factory_cycles c USING (cycle_id) WHERE c.recipe = ? OR (g.device = ? AND g.differing > 0) "
+        "ORDER BY g.number DESC"
     )
-    log = [Compared(**row) for row in autopilot.store.query("research", sql, [recipe]).to_dicts()]
+    log = [Compared(**row) for row in autopilot.store.query("research", sql, [recipe, device]).to_dicts()]
     required = autopilot.settings().config.lifecycle.gpu_trust_cycles
     return GpuTrust(device, passing_in_a_row(log, device, sources_hash()), required)
 
@@ -85,7 +93,10 @@ def require_same(cycle: Cycle, shard: str, device: str, swept: Sweep, replayed: 
 def log_comparison(
     cycle: Cycle, device: str | None, compared: int, differing: int, shard: str | None = None
 ) -> None:  # fmt: skip
-    """Append to the log. A comparison without a GPU counts only where the cycle never had one with it."""
+    """Append to the log. A comparison without a GPU counts only where the cycle never had one with it.
+
+    Where rows differ, what the GPU swept for the cycle is dropped with it, to be swept by the CPU.
+    """
     row = {
         "cycle_id": cycle.cycle_id, "recorded_at": cycle.clock.now(), "shard": shard, "device": device,
         "code_version": sources_hash(), "compared": compared, "differing": differing,
@@ -97,6 +108,18 @@ def log_comparison(
         last = con.execute("SELECT coalesce(max(number), 0) FROM gpu_comparisons").fetchone()
         number = 1 + (last[0] if last else 0)
         insert(con, "gpu_comparisons", TABLES["gpu_comparisons"].unchecked([{**row, "number": number}]))
+        if differing:
+            _drop_swept(con, cycle, device)
+
+
+def _drop_swept(con: Connection, cycle: Cycle, device: str | None) -> None:
+    """Remove the shards that a GPU swept for a cycle; all of them where later ones learned from those."""
+    sql = "SELECT shard FROM sweep_shards WHERE cycle_id = ? AND device = ?"
+    shards = [shard for (shard,) in con.execute(sql, [cycle.cycle_id, device]).fetchall()]
+    if shards and cycle.recipe.method is SearchMethod.OPTUNA:
+        shards = list(SHARD_KEYS)
+    for table in ("sweep_shards", "sweep_results", "trial_counts"):
+        con.execute(f"DELETE FROM {table} WHERE cycle_id = ? AND list_contains(?, shard)", [cycle.cycle_id, shards])
 
 
 def gpu_sentence(autopilot: Autopilot, cycle_id: str) -> str:
@@ -104,15 +127,18 @@ def gpu_sentence(autopilot: Autopilot, cycle_id: str) -> str:
     query = autopilot.store.query
     shards = "SELECT device, count(*) AS n FROM sweep_shards WHERE cycle_id = ? AND device IS NOT NULL GROUP BY device"
     swept = {row["device"]: row["n"] for row in query("research", shards, [cycle_id]).to_dicts()}
-    sql = "SELECT * FROM gpu_comparisons WHERE cycle_id = ? AND device IS NOT NULL ORDER BY number DESC"
-    newest = {row["device"]: row for row in reversed(query("research", sql, [cycle_id]).to_dicts())}
+    sql = "SELECT * FROM gpu_comparisons WHERE cycle_id = ? AND device IS NOT NULL ORDER BY number"
+    compared = query("research", sql, [cycle_id]).to_dicts()
     said = []
-    for device in sorted({*swept, *newest}):
-        own = newest.get(device)
+    for device in sorted({*swept, *(row["device"] for row in compared)}):
         said += [f"{device} swept {swept[device]} shards"] if device in swept else []
-        where = f" of shard {own['shard']}" if own and own["shard"] else ""
-        said += (
-            [f"{device} differed from the CPU in {own['differing']} of {own['compared']} rows{where}"] if own else []
-        )
+        said += dict.fromkeys(_found(row) for row in compared if row["device"] == device)
         said.append(gpu_trust(autopilot, cycle_row(autopilot, cycle_id)["recipe"], device).sentence)
     return "; ".join(said) or "none took part"
+
+
+def _found(row: dict[str, Any]) -> str:
+    where = f" of shard {row['shard']}" if row["shard"] else ""
+    if row["differing"]:
+        return f"{row['device']} differed from the CPU in {row['differing']} of {row['compared']} rows{where}"
+    return f"{row['device']} agreed with the CPU in {row['compared']} rows"

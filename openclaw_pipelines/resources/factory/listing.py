@@ -21,7 +21,7 @@ NO_CANDIDATE = "shortlist"
 
 
 class SweepIncompleteError(DataError):
-    """A shortlist of a sweep that has not ended."""
+    """A shortlist of a sweep that has not ended, or of which shards were dropped."""
 
     template = "{cycle_id} lacks the shards {missing}. Materialize `sweep_results` of them first."
     fields = ("cycle_id", "missing")
@@ -54,9 +54,7 @@ def list_rows(cycle: Cycle) -> Listed:
     Raises:
         SweepIncompleteError: a shard is missing. ParamsChangedError: a listed row's parameters were changed.
     """
-    missing = [key for key in SHARD_KEYS if key not in done_shards(cycle)]
-    if missing:
-        raise SweepIncompleteError(cycle.cycle_id, ", ".join(missing))
+    require_sweep(cycle)
     rows = [_row(own) for own in sweep_rows(cycle)]
     incumbent = next(row for row in rows if row.row_index == INCUMBENT_ROW)
     entries = shortlist([row for row in rows if row.row_index != INCUMBENT_ROW], incumbent, cycle.floors)
@@ -67,12 +65,21 @@ def list_rows(cycle: Cycle) -> Listed:
     return Listed(entries, chosen, state, reason)
 
 
+def require_sweep(cycle: Cycle) -> None:
+    """Raise SweepIncompleteError unless every shard is stored."""
+    missing = [key for key in SHARD_KEYS if key not in done_shards(cycle)]
+    if missing:
+        raise SweepIncompleteError(cycle.cycle_id, ", ".join(missing))
+
+
 def shortlisted(cycle: Cycle) -> list[Candidate]:
     """The stored candidates in the order in which they may be deployed, each checked against the sweep.
 
     Raises:
+        SweepIncompleteError: a shard is missing, or was dropped.
         ParamsChangedError: parameters differ from what was swept.
     """
+    require_sweep(cycle)
     sql = (
         "SELECT l.*, r.params_hash AS swept_hash FROM shortlist l LEFT JOIN sweep_results r USING (cycle_id, row_index)"
         " WHERE l.cycle_id = ? AND l.status = 'candidate' ORDER BY rank"

@@ -1,6 +1,7 @@
 """Running and storing the shards of a sweep.
 
-A shard is written with its trials in one transaction, once; a shard that is stored is not run again. Row 0 of a cycle
+A shard is written with its trials in one transaction, once; a shard that is stored is not run again, unless a GPU that
+swept it was found wrong (`gpu`). Row 0 of a cycle
 is the incumbent, row n + 1 what stands at position n of the search.
 """
 
@@ -31,7 +32,7 @@ from openclaw_pipelines.kernel.sweep import Progress, sweep
 from openclaw_pipelines.kernel.sweep_result import Sweep
 from openclaw_pipelines.resources.factory.cycle import Cycle, cycle_row
 from openclaw_pipelines.resources.factory.data import Run
-from openclaw_pipelines.resources.factory.gpu import require_same, spot_rows, sweeping_gpu
+from openclaw_pipelines.resources.factory.gpu import log_comparison, require_same, spot_rows, sweeping_gpu
 from openclaw_pipelines.resources.store import insert
 
 INCUMBENT_ROW = 0
@@ -51,7 +52,10 @@ class EarlierShardsError(DataError):
 class ShardDiffersError(DataError):
     """Two runs of one shard that did not find the same."""
 
-    template = "shard {shard} of {cycle_id} is stored with content {stored}, and was found again with {found}."
+    template = (
+        "shard {shard} of {cycle_id} was stored with content {stored}, and was found again with {found}. "
+        "What a GPU swept is dropped; run the sweep again."
+    )
     fields = ("cycle_id", "shard", "stored", "found")
 
 
@@ -238,16 +242,19 @@ def _store(
     counts = _trials(cycle, shard, proposals, own["recorded_at"])
     with cycle.store.write("research") as con:
         before = con.execute(
-            "SELECT content_hash FROM sweep_shards WHERE cycle_id = ? AND shard = ?", [cycle.cycle_id, shard]
+            "SELECT content_hash, device FROM sweep_shards WHERE cycle_id = ? AND shard = ?", [cycle.cycle_id, shard]
         ).fetchone()
-        if before is not None:
-            if before[0] != own["content_hash"]:
-                raise ShardDiffersError(cycle.cycle_id, shard, before[0][:12], own["content_hash"][:12])
-            return
-        insert(con, "sweep_shards", TABLES["sweep_shards"].unchecked([own]))
-        insert(con, "trial_counts", TABLES["trial_counts"].unchecked(counts))
-        if rows:
-            insert(con, "sweep_results", TABLES["sweep_results"].unchecked(rows))
+        if before is None:
+            insert(con, "sweep_shards", TABLES["sweep_shards"].unchecked([own]))
+            insert(con, "trial_counts", TABLES["trial_counts"].unchecked(counts))
+            if rows:
+                insert(con, "sweep_results", TABLES["sweep_results"].unchecked(rows))
+    if before is not None and before[0] != own["content_hash"]:
+        for device in sorted({before[1], own["device"]} - {None}):
+            log_comparison(cycle, device, own["row_count"], own["row_count"], shard)
+        both = (before, (own["content_hash"], own["device"]))
+        sides = [f"{content[:12]} by {device or 'the CPU'}" for content, device in both]
+        raise ShardDiffersError(cycle.cycle_id, shard, *sides)
     if len(done_shards(cycle)) == len(SHARD_KEYS) and cycle_row(cycle.autopilot, cycle.cycle_id)["state"] == "planned":
         cycle.note(CycleState.SWEPT)
 

@@ -99,7 +99,7 @@ def read_evidence(autopilot: Autopilot, cycle_id: str) -> CycleEvidence:
     if not listed:
         raise EvidenceAbsentError(cycle_id, "every candidate", "a candidate on the shortlist")
     parity, candidates = rows("parity_reports"), {row["params_hash"] for row in listed}
-    for row in parity:  # those of the candidates are looked at one by one
+    for row in parity:  # those of the candidates are looked at before any is chosen
         if row["params_hash"] not in candidates and parity_class(row) is not ParityClass.EQUAL:
             what = f"parity {row['comparison']} of the random row {row['params_hash'][:12]}"
             raise EvidenceFailedError(cycle_id, "every candidate", what, parity_class(row).value)
@@ -110,6 +110,9 @@ def _chosen(evidence: CycleEvidence, today: Today, slot: StrategySettings) -> It
     """The first candidate of each channel whose gates hold, each once."""
     found: dict[str, Origin] = {}
     refused: EvidenceFailedError | None = None
+    for own in evidence.candidates:
+        params = str(own["params_hash"])
+        check_parity(evidence.cycle_id, f"{own['family']} {params[:12]}", evidence.of(evidence.parity, params), today)
     for channel in dict.fromkeys(row["channel"] for row in evidence.candidates):
         for candidate in (row for row in evidence.candidates if row["channel"] == channel):
             try:

@@ -176,6 +176,15 @@ def test_broken_evidence_deploys_nothing(bench: Any, sql: str, error: type[Excep
     assert not Path(trading.folder, "data", "deployments.yaml").exists()
 
 
+def test_a_failed_report_of_a_candidate_behind_the_chosen_one_counts(desk: Callable[..., Any]) -> None:
+    trading, behind = desk("asked"), candidate(stop_atr=1.5)
+    plant(trading, [("efficient", candidate()), ("efficient", behind)])
+    change(trading, f"UPDATE parity_reports SET right_hash = 'k' WHERE params_hash = '{behind['params_hash']}'")
+    with pytest.raises(EvidenceFailedError, match=behind["params_hash"][:12]):
+        deploy_cycle(trading.autopilot, CYCLE, TODAY, as_of=HOLDOUT_END)
+    assert DeploymentBook(trading.autopilot).rows() == []
+
+
 def test_a_gate_that_is_required_now_was_never_measured(desk: Callable[..., Any]) -> None:
     trading = desk("asked")
     plant(trading)
