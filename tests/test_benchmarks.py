@@ -23,7 +23,7 @@ FIGURES = {
 }
 
 
-@pytest.mark.parametrize("script", FIGURES)
+@pytest.mark.parametrize("script", ["replay.py", pytest.param("tick.py", marks=pytest.mark.slow)])
 def test_last_line_holds_the_figures(script: str, tmp_path: Path) -> None:
     environ = {key: value for key, value in os.environ.items() if key not in ("PEERS_PYTHON", "DAGSTER_HOME")}
     done = subprocess.run(
