@@ -36,6 +36,7 @@ def lived(world: World, hours: float, *, ticker: Ticker | None = None) -> Ticker
     return own
 
 
+@pytest.mark.slow
 def test_lived_bar_by_bar_equals_one_backfill(new_world) -> None:
     backfilled: World = new_world()
     done = backfilled.run("autopilot_cycle_job", f"{DAY_ONE}|{BREAKOUT}", last=f"{DAY_ONE}|{MOMENTUM}")

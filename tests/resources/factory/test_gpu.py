@@ -285,6 +285,7 @@ class TestSweep:
     def test_it_is_the_same_cycle_on_either_device(self, small_market, copy) -> None:
         assert asked(small_market, copy).begun().cycle_id == Cycle(small_market.autopilot, RECIPE).cycle_id
 
+    @pytest.mark.slow
     def test_the_cpu_sweeps_until_it_is_trusted_and_where_there_is_none(self, small_market, copy) -> None:
         world = asked(small_market, copy)
         logged(world, "cycle1", "cycle2")
