@@ -67,7 +67,8 @@ def list_rows(cycle: Cycle) -> Listed:
 
 def require_sweep(cycle: Cycle) -> None:
     """Raise SweepIncompleteError unless every shard is stored."""
-    missing = [key for key in SHARD_KEYS if key not in done_shards(cycle)]
+    done = done_shards(cycle)
+    missing = [key for key in SHARD_KEYS if key not in done]
     if missing:
         raise SweepIncompleteError(cycle.cycle_id, ", ".join(missing))
 
