@@ -66,6 +66,7 @@ class Result:
     pnl: Decimal
     open_positions: int
     ledger_hash: str
+    trades_hash: str
 
 
 @dataclass(frozen=True)
@@ -181,7 +182,7 @@ def run_demo(
 def strategy_result(autopilot: "Autopilot", strategy: str) -> Result:
     """Counts and sums of a strategy's ledger up to the end of the week."""
     from openclaw_pipelines.contracts.time import day_start
-    from openclaw_pipelines.resources.ledger_store import ledger_hash
+    from openclaw_pipelines.resources.ledger_store import ledger_hash, trades_hash
 
     settings, ledger = autopilot.settings(), autopilot.runner.ledger(strategy)
     end = day_start(plan(settings).ticks[1]) + DAY
@@ -204,6 +205,7 @@ def strategy_result(autopilot: "Autopilot", strategy: str) -> Result:
         pnl=equity["equity"] - settings.strategy(strategy).own.capital,
         open_positions=equity["open_positions"],
         ledger_hash=ledger_hash(autopilot.store, settings.config.account, strategy, end=end),
+        trades_hash=trades_hash(autopilot.store, settings.config.account, strategy, end=end),
     )
 
 

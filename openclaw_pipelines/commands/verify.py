@@ -1,4 +1,4 @@
-"""`openclaw verify`: replay what is recorded and compare, follow the audit trail, print the ledger's hash."""
+"""`openclaw verify`: replay what is recorded and compare, follow the audit trail, print the ledger's hashes."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
@@ -39,10 +39,14 @@ class LedgerDiffersError(CommandError):
 
 @dataclass
 class Verified:
-    """One strategy's result. days: one entry per verified day with its differences; audit_rows: length of the chain."""
+    """One strategy's result. days: one entry per verified day with its differences; audit_rows: length of the chain.
+
+    ledger_hash: of everything recorded, for ledgers of one version; trades_hash: of what was traded, across versions.
+    """
 
     strategy: str
     ledger_hash: str
+    trades_hash: str
     audit_rows: int
     ticks: int = 0
     rows: int = 0
@@ -75,15 +79,13 @@ def verify_strategy(
         MissingStateError: the state from which a day starts is not recorded.
     """
     from openclaw_pipelines.domain.audit import verify_chain
-    from openclaw_pipelines.resources.ledger_store import ledger_hash
+    from openclaw_pipelines.resources.ledger_store import ledger_hash, trades_hash
     from openclaw_pipelines.resources.verification import verify_day
 
     ledger = autopilot.runner.ledger(strategy)
     trail = ledger.query("SELECT * FROM admin_actions").sort("sequence")
-    account = autopilot.settings().config.account
-    result = Verified(
-        strategy, ledger_hash(autopilot.store, account, strategy), verify_chain(trail.iter_rows(named=True))
-    )
+    own = (autopilot.store, autopilot.settings().config.account, strategy)
+    result = Verified(strategy, ledger_hash(*own), trades_hash(*own), verify_chain(trail.iter_rows(named=True)))
     for day in days:
         verification = verify_day(ledger, autopilot.executor, day)
         _add(result, verification)
@@ -108,7 +110,7 @@ def _add(result: Verified, verification: "Verification") -> None:
 @range_options
 @json_option
 def verify(strategies: tuple[str, ...], first_day: date | None, last_day: date | None, *, as_json: bool) -> None:
-    """Replay recorded days and compare every row; check the audit trail; print each ledger hash."""
+    """Replay recorded days and compare every row; check the audit trail; print each ledger's hashes."""
     from openclaw_pipelines import __version__
     from openclaw_pipelines.resources.autopilot import open_autopilot
 
@@ -139,12 +141,11 @@ def _progress(days: int, *, quiet: bool) -> Iterator[Callable[[], None]]:
 
 def _show(results: list[Verified]) -> None:
     out = console()
-    made = table(
-        "Verified", "strategy", "days", "ticks", "rows", "differences", "audit rows", "ledger hash", right=("days",)
-    )
+    numbers = ("days", "ticks", "rows", "differences", "audit rows")
+    made = table("Verified", "strategy", *numbers, "ledger hash", "trades hash", right=numbers)
     for own in results:
         counts = (len(own.days), own.ticks, own.rows, len(own.differences), own.audit_rows)
-        made.add_row(own.strategy, *(f"{count:,}" for count in counts), own.ledger_hash)
+        made.add_row(own.strategy, *(f"{count:,}" for count in counts), own.ledger_hash, own.trades_hash)
     out.print(made)
     differences = [row for own in results for row in own.differences]
     if differences:

@@ -32,6 +32,36 @@ HASHED_TABLES = (
     "autopilot_equity",
     "reconcile_events",
 )
+TRADED: dict[str, tuple[str, ...]] = {
+    "autopilot_ticks": ("tick_at", "status"),
+    "autopilot_proposals": (
+        "tick_at", "symbol", "action", "side", "proposed_qty", "intended_price", "stop_distance", "target_distance",
+        "trail_distance", "state",
+    ),
+    "autopilot_decisions": (
+        "tick_at", "symbol", "action", "side", "proposed_qty", "approved_qty", "intended_price", "status",
+        "reason_code",
+    ),
+    "autopilot_orders": ("tick_at", "symbol", "leg", "side", "qty", "intended_price", "reason"),
+    "autopilot_fills": (
+        "tick_at", "bar_at", "symbol", "leg", "side", "status", "reason_code", "qty", "price", "intended_price", "fee",
+        "cash_change", "realized_pnl",
+    ),
+    "autopilot_funding_payments": ("tick_at", "bar_at", "symbol", "qty", "price", "amount"),
+    "autopilot_positions": (
+        "tick_at", "symbol", "side", "qty", "entry_price", "mark_price", "unrealized_pnl", "margin", "stop_price",
+        "trailing_stop_price", "target_price", "liquidation_price",
+    ),
+    "autopilot_equity": (
+        "tick_at", "cash", "margin", "reserved", "position_value", "equity", "realized_pnl", "fees", "funding",
+        "open_positions",
+    ),
+}  # fmt: skip
+"""What was traded, by table: times, symbols, sides, quantities, prices, fees, funding, cash, equity, codes and states.
+
+Named one by one and outside it: keys, fingerprints, hashes, configuration ids, texts and JSON. A new column of a table
+changes nothing here, so the hash over these compares ledgers across versions of the program.
+"""
 _TIME_COLUMNS = ("tick_at", "decided_at", "as_of", "first_tick_at", "requested_at", "raised_at")
 
 
@@ -99,7 +129,27 @@ def ledger_hash(
         frames = [_strategy_rows(con, table, account_id, strategy_config_id, start, end) for table in chosen]
     digest = hashlib.sha256()
     for table, frame in zip(chosen, frames, strict=True):
-        _fold(digest, table, frame)
+        _fold(digest, table.name, sorted(table.hashed), frame)
+    return digest.hexdigest()
+
+
+def trades_hash(
+    store: Store,
+    account_id: str,
+    strategy_config_id: str,
+    start: datetime | None = None,
+    end: datetime | None = None,
+) -> str:
+    """SHA-256 over what one strategy traded (`TRADED`) with `start < tick <= end`.
+
+    `ledger_hash` also covers what a tick was based on, so it moves with every new setting or column; this one only when
+    something was traded, refused or valued otherwise.
+    """
+    digest = hashlib.sha256()
+    with store.read("ledger") as con:
+        for name, columns in TRADED.items():
+            frame = _strategy_rows(con, table_named(name), account_id, strategy_config_id, start, end)
+            _fold(digest, name, columns, frame)
     return digest.hexdigest()
 
 
@@ -112,8 +162,8 @@ def table_hash(store: Store, table_name: str, where: str = "true", params: Seque
 
 def frame_hash(table_name: str, frame: pl.DataFrame) -> str:
     """The hash that `table_hash` would give if `frame` were stored."""
-    digest = hashlib.sha256()
-    _fold(digest, table_named(table_name), frame)
+    digest, table = hashlib.sha256(), table_named(table_name)
+    _fold(digest, table.name, sorted(table.hashed), frame)
     return digest.hexdigest()
 
 
@@ -170,11 +220,10 @@ def _strategy_rows(
     return fetch(con, f"SELECT * FROM {table.name} WHERE {' AND '.join(conditions)}", [*params, *bounds])
 
 
-def _fold(digest: "hashlib._Hash", table: Table, frame: pl.DataFrame) -> None:
+def _fold(digest: "hashlib._Hash", table_name: str, columns: Sequence[str], frame: pl.DataFrame) -> None:
     """Add name, columns and sorted rows of one table, one JSON array per line."""
-    names = sorted(table.hashed)
-    rows = sorted(json.dumps(row, ensure_ascii=True, separators=(",", ":")) for row in _cells(frame, names))
-    for line in (json.dumps([table.name, names]), *rows):
+    rows = sorted(json.dumps(row, ensure_ascii=True, separators=(",", ":")) for row in _cells(frame, columns))
+    for line in (json.dumps([table_name, list(columns)]), *rows):
         digest.update(line.encode() + b"\n")
 
 

@@ -172,8 +172,8 @@ def test_explain_names_the_nearest_key(home, ledger: Query):
     assert (answer.code, key in answer.err) == (1, True)
 
 
-def test_verify_passes_and_prints_the_ledger_hash(home):
-    from openclaw_pipelines.resources.ledger_store import ledger_hash
+def test_verify_passes_and_prints_the_ledgers_hashes(home):
+    from openclaw_pipelines.resources.ledger_store import ledger_hash, trades_hash
 
     result = home.openclaw("verify", "--strategy", "fast", "--json")
     own = result.json["strategies"][0]
@@ -181,6 +181,7 @@ def test_verify_passes_and_prints_the_ledger_hash(home):
     assert [day["day"] for day in own["days"]] == ["2025-05-10", "2025-05-11"]
     assert (own["ticks"], own["differences"]) == (192, [])
     assert own["ledger_hash"] == ledger_hash(home.autopilot().store, "paper", "fast")
+    assert own["trades_hash"] == trades_hash(home.autopilot().store, "paper", "fast")
     assert home.openclaw("verify", "--from", "2025-05-11").out.count("fast") == 1
 
 

@@ -9,12 +9,14 @@ import pytest
 from openclaw_pipelines.contracts.schema import TABLES
 from openclaw_pipelines.resources.ledger_store import (
     HASHED_TABLES,
+    TRADED,
     Difference,
     NotPerStrategyError,
     canonical,
     frame_hash,
     ledger_hash,
     table_hash,
+    trades_hash,
     verify_equal,
 )
 from openclaw_pipelines.resources.store import Store, insert
@@ -119,6 +121,30 @@ def test_a_ledger_hash_is_of_one_strategy_and_of_a_range_of_ticks(tmp_path, rows
     assert table_hash(long, "autopilot_ticks", "strategy_config_id = ? AND tick_at IN (?, ?)", two_ticks) == table_hash(
         short, "autopilot_ticks"
     )
+
+
+@pytest.mark.parametrize("name", [name for name in HASHED_TABLES if "account_id" in TABLES[name].names])
+def test_a_trades_hash_moves_with_what_was_traded_and_with_nothing_else(store, rows, name):
+    def hash_of(row):
+        with store.write("ledger") as con:
+            con.execute(f"DELETE FROM {name}")
+            insert(con, name, raw(name, row), validated=True)
+        return trades_hash(store, "text", "text")
+
+    row = rows.sample_row(name)
+    before = hash_of(row)
+    others = [column for column in TABLES[name].names if column not in ("account_id", "strategy_config_id")]
+    moved = {column for column in others if hash_of(row | {column: rows.samples(TABLES[name], column)[1]}) != before}
+    assert moved == set(TRADED.get(name, ()))
+
+
+def test_a_trades_hash_is_of_a_range_and_knows_no_names(tmp_path, rows):
+    short, long = filled(tmp_path / "a", rows, [1, 2]), filled(tmp_path / "b", rows, [3, 2, 1, 0])
+    assert trades_hash(long, "text", "s", AT, AT + 2 * MINUTE) == trades_hash(short, "text", "s")
+    assert trades_hash(long, "text", "s") != trades_hash(short, "text", "s")
+    renamed = filled(tmp_path / "c", rows, [1, 2], strategy="another name")
+    assert trades_hash(renamed, "text", "another name") == trades_hash(short, "text", "s")
+    assert ledger_hash(renamed, "text", "another name") != ledger_hash(short, "text", "s")
 
 
 def test_tables_that_all_strategies_share_are_refused(store):
