@@ -94,7 +94,7 @@ def market() -> None:
 def inventory(*, as_json: bool) -> None:
     """What the archive folder holds, and what is wrong with it."""
     from openclaw_pipelines.resources.market.archive import ArchiveMarket
-    from openclaw_pipelines.resources.market.factory import MissingSourceSettingError
+    from openclaw_pipelines.resources.market.errors import MissingSourceSettingError
     from openclaw_pipelines.settings import load_settings
 
     settings = load_settings()

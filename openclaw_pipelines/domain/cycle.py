@@ -5,78 +5,25 @@ from the kernel's phases; this module says what each of them means as rows. Read
 `resources.runner`.
 """
 
-import copy
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
-from openclaw_pipelines import __version__
-from openclaw_pipelines.contracts.canonical import canonical_json, sha256_of
-from openclaw_pipelines.contracts.enums import Action, ProposalState, RejectCode, TickStatus
-from openclaw_pipelines.domain.audit import AuditChain, AuditEntry, proposal_moved
-from openclaw_pipelines.domain.awaiting import Awaiting, approved_proposals, verdict_moves, waiting_of
-from openclaw_pipelines.domain.books import Books, reconcile
+from openclaw_pipelines.contracts.canonical import canonical_json
+from openclaw_pipelines.contracts.enums import Action, ProposalState, RejectCode
+from openclaw_pipelines.domain.audit import AuditEntry, proposal_moved
+from openclaw_pipelines.domain.awaiting import approved_proposals, verdict_moves, waiting_of
+from openclaw_pipelines.domain.books import reconcile
 from openclaw_pipelines.domain.decisions import decision_row, rationale
-from openclaw_pipelines.domain.deployment import Deployment, Policy, policy_payload
+from openclaw_pipelines.domain.deployment import Policy
 from openclaw_pipelines.domain.inputs import TickInput, chained_hash
-from openclaw_pipelines.domain.records import Row, Scale, event_rows, order_row, position_rows, proposal_row
+from openclaw_pipelines.domain.records import Row, event_rows, order_row, position_rows, proposal_row
+from openclaw_pipelines.domain.session import Executor, Session
+from openclaw_pipelines.domain.tick_rows import equity_row, input_row, stamped, tick_row
 from openclaw_pipelines.kernel import layout, money, step
 from openclaw_pipelines.kernel.signals import indicator_values
-
-GENESIS_BARS = "0" * 64
-KILL_SWITCH_NAMES = {0: "off", 1: "close_only", 2: "halt_all"}
-
-
-class Executor(Protocol):
-    """What fills orders. The paper executor is in `resources.paper`."""
-
-    def settle(self, session: "Session", tick: layout.Tick, account_limits: layout.Records) -> layout.Records:
-        """Fill pending orders and protective levels inside the closed bars; returns the events."""
-
-    def submit(
-        self, session: "Session", tick: layout.Tick, account_limits: layout.Records, proposals: layout.Records
-    ) -> None:
-        """Take approved proposals as orders that fill in the next bar."""
-
-
-@dataclass
-class Session:
-    """What a strategy carries from tick to tick. Everything in it can be rebuilt from the ledger."""
-
-    deployment: Deployment
-    policy: Policy
-    state: layout.State
-    books: Books
-    chain: AuditChain
-    bars_hash: str = GENESIS_BARS
-    uncertain: bool = False
-    config_fingerprint: str = ""
-    awaiting: dict[str, Awaiting] = field(default_factory=dict)
-    reconciled_day: str | None = None
-
-    def __post_init__(self) -> None:
-        self.use_policy(self.policy)
-
-    def copy(self) -> "Session":
-        """An independent copy, so that a tick can be taken on trial."""
-        trial = copy.copy(self)
-        trial.state = layout.copy_state(self.state)
-        trial.books = Books(self.books.cash, dict(self.books.quantities))
-        trial.chain = copy.copy(self.chain)
-        trial.awaiting = dict(self.awaiting)
-        return trial
-
-    def use_policy(self, policy: Policy) -> None:
-        """Take limits, costs and controls in force from the next tick on."""
-        self.policy = policy
-        self.context = self.deployment.context(policy)
-        self.limits = self.deployment.limits(policy)
-        self.scale = Scale(self.deployment)
-        self.payload = policy_payload(self.deployment, policy)
-        self.context_hash = sha256_of(self.payload)
-        self.policy_version_id = policy.version_id
 
 
 @dataclass
@@ -264,92 +211,6 @@ def _finish(session: Session, tick: _Tick) -> TickResult:
     tick.add("tick_inputs", [input_row(session, tick.input)])
     tick.add("autopilot_ticks", [tick_row(session, tick.input, tick.phases, state_hash)])
     return TickResult(tick.input.at, stamped(session, tick.input.at, tick.rows), state_hash)
-
-
-def tick_row(session: Session, tick_input: TickInput, phases: dict[str, Any], state_hash: str) -> Row:
-    """The marker that makes a tick recorded."""
-    status = TickStatus.SETTLED_ONLY if tick_input.settle_only else TickStatus.DONE
-    return {
-        "status": status.value,
-        "reason": tick_input.settle_only,
-        "mode": session.policy.mode.value,
-        "shadow": session.policy.shadow,
-        "kill_switch": KILL_SWITCH_NAMES[int(tick_input.halt)],
-        "phases": canonical_json(phases),
-        "state_hash": state_hash,
-        "program_version": __version__,
-    }
-
-
-def input_row(session: Session, tick_input: TickInput) -> Row:
-    """What the tick depended on."""
-    return {
-        "config_fingerprint": session.config_fingerprint,
-        "context_hash": session.context_hash,
-        "bars": tick_input.bars_json(),
-        "masks": tick_input.masks_json(),
-        "external": tick_input.external_json(),
-        "bars_hash": session.bars_hash,
-        "universe_key": tick_input.universe_key,
-    }
-
-
-def equity_row(session: Session) -> Row:
-    """The sub-account after the tick."""
-    account, marked = session.state.account[0], step.mark(session.state, session.context)
-    pending = sum(int(position.pending_reserved) for position in session.state.positions)
-    atoms = money.from_atoms
-    return {
-        "cash": atoms(marked.cash),
-        "margin": atoms(marked.margin),
-        "reserved": atoms(pending),
-        "position_value": atoms(marked.position_value),
-        "unrealized_pnl": atoms(marked.unrealized),
-        "equity": atoms(marked.equity),
-        "gross_exposure": atoms(marked.gross_exposure),
-        "realized_pnl": atoms(account.realized),
-        "fees": atoms(account.fees),
-        "funding": atoms(account.funding),
-        "day_open_equity": atoms(account.day_open_equity),
-        "peak_equity": atoms(account.peak_equity),
-        "open_positions": int((session.state.positions.qty != 0).sum()),
-    }
-
-
-UNTICKED = ("admin_actions", "autopilot_universe_snapshots", "policy_versions")
-"""Tables whose rows belong to the strategy and not to one tick of its deployment."""
-
-
-def stamped(session: Session, at: datetime, rows: dict[str, list[Row]]) -> dict[str, list[Row]]:
-    """Add the columns that every row of a strategy, or of one tick of it, shares."""
-    run = {
-        "account_id": session.deployment.account_id,
-        "strategy_config_id": session.deployment.strategy_config_id,
-        "run_fingerprint": sha256_of(
-            [__version__, session.config_fingerprint, session.policy_version_id, session.bars_hash]
-        ),
-    }
-    tick = {"deployment_id": session.deployment.deployment_id, "tick_at": at}
-    return {
-        table: [{**row, **run, **(tick if table not in UNTICKED else {})} for row in own]
-        for table, own in rows.items()
-        if own
-    }
-
-
-def kernel_state_row(session: Session) -> Row:
-    """The full state, to be kept for the latest tick, inception and each day's end."""
-    data = layout.state_bytes(session.state)
-    return {"state": data, "state_hash": layout.state_hash(session.state)}
-
-
-def new_session(
-    deployment: Deployment, policy: Policy, state: layout.State, chain: AuditChain, config_fingerprint: str
-) -> Session:
-    """A session at inception: flat, with the configured capital."""
-    session = Session(deployment, policy, state, Books(deployment.capital), chain)
-    session.config_fingerprint = config_fingerprint
-    return session
 
 
 def utc_of(seconds: int) -> datetime:

@@ -1,18 +1,16 @@
 """The governor's verdict as a row a person can read: code, numbers with units, limits and their layers."""
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from openclaw_pipelines.contracts.enums import Action, ExitReason, ProposalState, RejectCode, Side
 from openclaw_pipelines.domain.deployment import Policy
 from openclaw_pipelines.domain.governance import base_limits, effective_limits, policy_source
 from openclaw_pipelines.domain.inputs import TickInput
 from openclaw_pipelines.domain.instruments import Instrument
+from openclaw_pipelines.domain.session import Session
 from openclaw_pipelines.domain.verdicts import CODES, Unit, sentence
 from openclaw_pipelines.kernel import money
-
-if TYPE_CHECKING:
-    from openclaw_pipelines.domain.cycle import Session
 
 STATUS = {
     ProposalState.APPROVED: "approved",
@@ -43,7 +41,7 @@ def rationale(family: str, proposal: Any, planner: str) -> str:
 
 
 def decision_row(
-    session: "Session",
+    session: Session,
     tick_input: TickInput,
     proposal: Any,
     proposed: dict[str, Any],
@@ -84,7 +82,7 @@ def limit_source(policy: Policy, instrument: Instrument, code: RejectCode) -> st
     return policy.sources.get(instrument.symbol, {}).get(CODES[code].setting)
 
 
-def numbers(session: "Session", proposal: Any, code: RejectCode) -> tuple[Decimal | None, Decimal | None]:
+def numbers(session: Session, proposal: Any, code: RejectCode) -> tuple[Decimal | None, Decimal | None]:
     """What the failing check measured and allows, in the unit of its code."""
     unit, column = CODES[code].unit, int(proposal.symbol)
     if unit is Unit.NONE:

@@ -5,7 +5,7 @@ from datetime import timedelta
 from functools import cached_property
 
 from openclaw_pipelines.contracts.enums import SourceKind
-from openclaw_pipelines.domain.cycle import Executor
+from openclaw_pipelines.domain.session import Executor
 from openclaw_pipelines.resources.clock import Clock, RealClock
 from openclaw_pipelines.resources.evaluator import Evaluator
 from openclaw_pipelines.resources.ingest import Ingest

@@ -18,10 +18,10 @@ from openclaw_pipelines.contracts.schema import TABLES
 from openclaw_pipelines.domain.audit import GENESIS, AuditChain
 from openclaw_pipelines.domain.awaiting import Awaiting
 from openclaw_pipelines.domain.books import Books
-from openclaw_pipelines.domain.cycle import Session
 from openclaw_pipelines.domain.deployment import Deployment, Policy
 from openclaw_pipelines.domain.inputs import NO_BAR
 from openclaw_pipelines.domain.records import Row
+from openclaw_pipelines.domain.session import Session
 from openclaw_pipelines.kernel import layout, money
 from openclaw_pipelines.kernel.signals import new_indicators, observe
 from openclaw_pipelines.resources.engine import Connection

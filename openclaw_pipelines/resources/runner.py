@@ -19,13 +19,13 @@ from openclaw_pipelines.contracts.errors import LedgerError, MarketError
 from openclaw_pipelines.contracts.time import DAY, day_start
 from openclaw_pipelines.domain import cycle
 from openclaw_pipelines.domain.awaiting import verdicts
-from openclaw_pipelines.domain.cycle import Executor, Session
 from openclaw_pipelines.domain.deployment import Deployment, Policy
 from openclaw_pipelines.domain.governance import HALTS, Controls, control_codes
 from openclaw_pipelines.domain.inputs import TickInput
 from openclaw_pipelines.domain.instruments import instruments_of
 from openclaw_pipelines.domain.outcomes import due_outcomes, score_outcomes
 from openclaw_pipelines.domain.records import Row
+from openclaw_pipelines.domain.session import Executor, Session, new_session
 from openclaw_pipelines.domain.universe import rank_universe
 from openclaw_pipelines.resources import candle_store
 from openclaw_pipelines.resources.clock import Clock
@@ -253,7 +253,7 @@ class Runner:
         deployment, policy = self._new_deployment(settings, strategy, inception), policy_of(strategy)
         bars = self._warm_up_bars(settings, deployment, strategy)
         state = opening_state(deployment, policy, bars)
-        session = cycle.new_session(deployment, policy, state, ledger.chain(), settings.config_fingerprint)
+        session = new_session(deployment, policy, state, ledger.chain(), settings.config_fingerprint)
         walk = Walk(ledger, session, inception)
         walk.begin(bars)
         return walk

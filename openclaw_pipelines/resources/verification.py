@@ -13,10 +13,10 @@ from openclaw_pipelines.contracts.schema import TABLES
 from openclaw_pipelines.contracts.time import DAY, day_start
 from openclaw_pipelines.domain import cycle
 from openclaw_pipelines.domain.audit import AuditChain
-from openclaw_pipelines.domain.cycle import Executor
 from openclaw_pipelines.domain.deployment import Policy
 from openclaw_pipelines.domain.inputs import TickInput
 from openclaw_pipelines.domain.records import Row
+from openclaw_pipelines.domain.session import Executor
 from openclaw_pipelines.resources.ledger import TICK_TABLES, StrategyLedger
 from openclaw_pipelines.resources.ledger_store import Difference, verify_equal
 

@@ -11,10 +11,11 @@ from openclaw_pipelines.contracts.canonical import canonical_json
 from openclaw_pipelines.contracts.enums import TickStatus
 from openclaw_pipelines.contracts.schema import TABLES
 from openclaw_pipelines.contracts.time import day_start
-from openclaw_pipelines.domain import cycle
-from openclaw_pipelines.domain.cycle import Session, TickResult
+from openclaw_pipelines.domain import tick_rows
+from openclaw_pipelines.domain.cycle import TickResult
 from openclaw_pipelines.domain.inputs import TickInput, chained_hash
 from openclaw_pipelines.domain.records import Row
+from openclaw_pipelines.domain.session import Session, kernel_state_row
 from openclaw_pipelines.kernel import layout
 from openclaw_pipelines.resources.ledger import StrategyLedger
 
@@ -45,13 +46,13 @@ class Walk:
         session.bars_hash = chained_hash(session.bars_hash, bars)
         recorded = TickInput(session.deployment.inception, {}, {}, (), None)
         state_hash = layout.state_hash(session.state)
-        tick = {**cycle.tick_row(session, recorded, {"WARM_UP": {"bars": len(warm_up)}}, state_hash)}
+        tick = {**tick_rows.tick_row(session, recorded, {"WARM_UP": {"bars": len(warm_up)}}, state_hash)}
         rows = {
             "autopilot_ticks": [{**tick, "status": TickStatus.INCEPTION.value}],
-            "tick_inputs": [{**cycle.input_row(session, recorded), "bars": bars}],
-            "autopilot_equity": [cycle.equity_row(session)],
+            "tick_inputs": [{**tick_rows.input_row(session, recorded), "bars": bars}],
+            "autopilot_equity": [tick_rows.equity_row(session)],
         }
-        self._append(TickResult(recorded.at, cycle.stamped(session, recorded.at, rows), state_hash))
+        self._append(TickResult(recorded.at, tick_rows.stamped(session, recorded.at, rows), state_hash))
 
     def add(self, session: Session, result: TickResult) -> None:
         """Go on from `session`, which took the tick."""
@@ -75,7 +76,7 @@ class Walk:
         key = f"universe:{deployment.account_id}:{deployment.strategy_config_id}:{day}"
         row = {**columns, "universe_key": key, "as_of": day_start(day)}
         table = "autopilot_universe_snapshots"
-        stamped = cycle.stamped(self.session, day_start(day), {table: [row]})[table][0]
+        stamped = tick_rows.stamped(self.session, day_start(day), {table: [row]})[table][0]
         self.rows.setdefault(table, []).append(stamped)
         self.universes[day] = stamped
         return stamped
@@ -113,7 +114,7 @@ class Walk:
             self._add_context(session, result.at)
         if self.states and not _day_end(self.states[-1]["tick_at"]):
             self.states.pop()
-        self.states += cycle.stamped(session, result.at, {"kernel_states": [cycle.kernel_state_row(session)]})[
+        self.states += tick_rows.stamped(session, result.at, {"kernel_states": [kernel_state_row(session)]})[
             "kernel_states"
         ]
 
@@ -127,7 +128,7 @@ class Walk:
         }
         versions = self.rows.setdefault("policy_versions", [])
         if all(row["policy_version_id"] != policy["policy_version_id"] for row in versions):
-            versions += cycle.stamped(session, at, {"policy_versions": [policy]})["policy_versions"]
+            versions += tick_rows.stamped(session, at, {"policy_versions": [policy]})["policy_versions"]
 
 
 def _day_end(at: datetime) -> bool:

@@ -11,9 +11,7 @@ from openclaw_pipelines.settings.errors import SettingValueError
 
 if TYPE_CHECKING:
     from openclaw_pipelines.settings.load import Settings
-
-STRICTEST_LAST = (KillSwitch.OFF, KillSwitch.CLOSE_ONLY, KillSwitch.HALT_ALL)
-_KNOWN = ", ".join(switch.value for switch in STRICTEST_LAST)
+from openclaw_pipelines.settings.kill_switch import KNOWN, STRICTEST_LAST, environment_kill_switch
 
 
 def effective_kill_switch(
@@ -33,15 +31,6 @@ def effective_kill_switch(
     return switch, reason if switch is not KillSwitch.OFF else "no kill switch is set"
 
 
-def environment_kill_switch(environ: Mapping[str, str]) -> KillSwitch:
-    """The environment's kill switch. Raises SettingValueError for a word that is none."""
-    word = environ.get(KILL_SWITCH_VARIABLE) or KillSwitch.OFF.value
-    try:
-        return KillSwitch(word.strip().lower())
-    except ValueError:
-        raise SettingValueError("environment", KILL_SWITCH_VARIABLE, word, f"must be one of {_KNOWN}") from None
-
-
 def _of_environment(environ: Mapping[str, str]) -> tuple[KillSwitch, str]:
     try:
         return environment_kill_switch(environ), f"environment {KILL_SWITCH_VARIABLE}"
@@ -58,5 +47,5 @@ def _of_file(path: Path) -> tuple[KillSwitch, str]:
         return KillSwitch.HALT_ALL, f"file {path.name} cannot be read: {type(error).__name__}"
     word = content.strip().lower()
     if word not in {switch.value for switch in STRICTEST_LAST}:
-        return KillSwitch.HALT_ALL, f"file {path.name} holds {word[:40]!r}, which is none of {_KNOWN}"
+        return KillSwitch.HALT_ALL, f"file {path.name} holds {word[:40]!r}, which is none of {KNOWN}"
     return KillSwitch(word), f"file {path.name}"

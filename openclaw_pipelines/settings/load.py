@@ -16,7 +16,6 @@ from openclaw_pipelines.contracts.config import Autopilot, Market, Universe
 from openclaw_pipelines.contracts.enums import KillSwitch
 from openclaw_pipelines.contracts.time import INTERVALS
 from openclaw_pipelines.settings.agreement import check_agreement
-from openclaw_pipelines.settings.controls import STRICTEST_LAST, environment_kill_switch
 from openclaw_pipelines.settings.deployments import DEPLOYMENTS_FILE, with_deployments
 from openclaw_pipelines.settings.documents import Document, parse
 from openclaw_pipelines.settings.environment import (
@@ -33,6 +32,7 @@ from openclaw_pipelines.settings.errors import (
     nearest,
 )
 from openclaw_pipelines.settings.fingerprint import fingerprinted
+from openclaw_pipelines.settings.kill_switch import STRICTEST_LAST, environment_kill_switch
 from openclaw_pipelines.settings.layers import merge, provenance
 from openclaw_pipelines.settings.redaction import redact
 from openclaw_pipelines.settings.resolution import StrategySettings, resolve_strategy

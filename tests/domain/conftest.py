@@ -19,11 +19,12 @@ from openclaw_pipelines.contracts.enums import InstrumentState, MarketType, Mode
 from openclaw_pipelines.contracts.schema import TABLES
 from openclaw_pipelines.domain.audit import AuditChain, verify_chain
 from openclaw_pipelines.domain.awaiting import verdicts
-from openclaw_pipelines.domain.cycle import Session, TickResult, new_session, run_tick
+from openclaw_pipelines.domain.cycle import TickResult, run_tick
 from openclaw_pipelines.domain.deployment import Deployment, Policy
 from openclaw_pipelines.domain.governance import HALTS, Controls, KillSwitch, control_codes
 from openclaw_pipelines.domain.inputs import TickInput
 from openclaw_pipelines.domain.instruments import Instrument
+from openclaw_pipelines.domain.session import Session, new_session
 from openclaw_pipelines.kernel import layout
 from openclaw_pipelines.resources.ledger import opening_state
 from openclaw_pipelines.resources.paper import PaperExecutor

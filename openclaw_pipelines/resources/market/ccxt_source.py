@@ -33,7 +33,7 @@ from openclaw_pipelines.resources.market.ccxt_exchanges import BASE_DEFAULTS, tr
 from openclaw_pipelines.resources.market.ccxt_frames import candle_frame, funding_frame
 from openclaw_pipelines.resources.market.ccxt_instruments import instrument_row
 from openclaw_pipelines.resources.market.ccxt_pages import Page, Walk, read_once, walk
-from openclaw_pipelines.resources.market.factory import MissingSourceSettingError
+from openclaw_pipelines.resources.market.errors import MissingSourceSettingError
 from openclaw_pipelines.resources.market.resample import divides, parts_window, resample
 
 HOUR = timedelta(hours=1)

@@ -4,15 +4,8 @@ from pathlib import Path
 
 from openclaw_pipelines.contracts.config import Market
 from openclaw_pipelines.contracts.enums import SourceKind
-from openclaw_pipelines.contracts.errors import ConfigError
 from openclaw_pipelines.resources.market.base import MarketSource
-
-
-class MissingSourceSettingError(ConfigError):
-    """A market source lacks a setting it needs."""
-
-    template = "the {source} market needs {setting}. Set it in the configuration or by {variable}."
-    fields = ("source", "setting", "variable")
+from openclaw_pipelines.resources.market.errors import MissingSourceSettingError
 
 
 def build_source(market: Market) -> MarketSource:

@@ -26,7 +26,8 @@ from openclaw_pipelines.resources.market.ccxt_errors import (
     VolumeUnitUnknownError,
 )
 from openclaw_pipelines.resources.market.ccxt_source import CcxtMarket, build_ccxt_source
-from openclaw_pipelines.resources.market.factory import MissingSourceSettingError, build_source
+from openclaw_pipelines.resources.market.errors import MissingSourceSettingError
+from openclaw_pipelines.resources.market.factory import build_source
 
 Open = Callable[..., CcxtMarket]
 WINDOW = ("1m", datetime(2025, 5, 10, 10, tzinfo=UTC), datetime(2025, 5, 10, 11, tzinfo=UTC), NOW)

@@ -3,7 +3,8 @@ import pytest
 from openclaw_pipelines.contracts.config import Market
 from openclaw_pipelines.contracts.enums import MarketType, SourceKind
 from openclaw_pipelines.resources.market.archive import ArchiveMarket
-from openclaw_pipelines.resources.market.factory import MissingSourceSettingError, build_source
+from openclaw_pipelines.resources.market.errors import MissingSourceSettingError
+from openclaw_pipelines.resources.market.factory import build_source
 from openclaw_pipelines.resources.market.simulated import SimulatedMarket
 
 
