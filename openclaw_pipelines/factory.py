@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from openclaw_pipelines.contracts.errors import ConfigError, OpenclawError
-from openclaw_pipelines.contracts.research import Channel, CycleState
+from openclaw_pipelines.contracts.factory import Channel, CycleState
 from openclaw_pipelines.demo import Layer, LayerFailedError, run_layer
 
 if TYPE_CHECKING:

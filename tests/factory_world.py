@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 import yaml
 
-from openclaw_pipelines.contracts.schema import TABLES
+from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.contracts.time import DAY, day_start
 from openclaw_pipelines.resources import candle_store
 from openclaw_pipelines.resources.autopilot import Autopilot, open_market, open_store

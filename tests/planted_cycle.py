@@ -4,7 +4,7 @@ import json
 from datetime import datetime, timedelta
 from typing import Any
 
-from openclaw_pipelines.contracts.schema import TABLES
+from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.contracts.time import day_start
 from openclaw_pipelines.domain.lifecycle.hand_over import Today
 from openclaw_pipelines.kernel.params import params_hash, params_record, params_values

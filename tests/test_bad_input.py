@@ -325,7 +325,7 @@ def test_a_full_disk_keeps_nothing_of_the_day(
 
 APPROVE_AS_NOBODY = """
 import os
-import openclaw_pipelines.commands.approvals, openclaw_pipelines.contracts.ledger, openclaw_pipelines.resources.export
+import openclaw_pipelines.commands.approvals, openclaw_pipelines.contracts.tables.trading, openclaw_pipelines.resources.export
 import openclaw_pipelines.resources.autopilot, openclaw_pipelines.resources.market.archive, openclaw_pipelines.settings.redaction
 from openclaw_pipelines.cli import main
 if os.getuid() == 0:

@@ -14,7 +14,7 @@ import dagster as dg
 import pytest
 from dagster_world import Lived
 
-from openclaw_pipelines.contracts.schema import TABLES
+from openclaw_pipelines.contracts.tables import TABLES
 
 SNAPSHOT = Path(__file__).parent / "snapshots" / "definitions.json"
 NEVER_AT_IMPORT = ("ccxt", "matplotlib", "pandas", "jinja2", "openai", "instructor")

@@ -26,7 +26,7 @@ import openclaw_pipelines
 from openclaw_pipelines.cli import main as openclaw
 from openclaw_pipelines.contracts.enums import RejectCode
 from openclaw_pipelines.contracts.errors import OpenclawError
-from openclaw_pipelines.contracts.research import ParityClass
+from openclaw_pipelines.contracts.factory import ParityClass
 
 PROJECT = Path(__file__).resolve().parents[1]
 GENERATED = ("commands.md", "configuration.md", "data-dictionary.md", "errors.md", "metrics.md", "reject-codes.md")
@@ -447,7 +447,7 @@ def test_extending_source_can_be_ingested(tmp_path: Path) -> None:
 def test_extending_check_judges() -> None:
     import polars as pl
 
-    from openclaw_pipelines.contracts.schema import TABLES
+    from openclaw_pipelines.contracts.tables import TABLES
     from openclaw_pipelines.domain.quality import Window
 
     names: dict[str, Any] = {}

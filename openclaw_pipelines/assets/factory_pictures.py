@@ -15,7 +15,7 @@ _ENDS = ("gate_results", "deployments")
 
 def pictures(autopilot: Autopilot, cycle_id: str, asset: str) -> dict[str, Any]:
     """Plots of a cycle for one asset, and the path of its report; a verdict or a block writes that report."""
-    from openclaw_pipelines.contracts.research import CycleState
+    from openclaw_pipelines.contracts.factory import CycleState
     from openclaw_pipelines.report.factory import cycle_plots
     from openclaw_pipelines.resources.factory.reporting import cycle_data, cycle_report_path, write_cycle_report
 

@@ -49,7 +49,7 @@ def answer(autopilot: "Autopilot", key: str, verdict: str, now: datetime) -> str
     """
     from openclaw_pipelines import __version__
     from openclaw_pipelines.contracts.canonical import sha256_of
-    from openclaw_pipelines.contracts.schema import TABLES
+    from openclaw_pipelines.contracts.tables import TABLES
     from openclaw_pipelines.resources.store import fetch, insert
 
     settings = autopilot.settings()

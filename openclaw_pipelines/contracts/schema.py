@@ -1,6 +1,6 @@
 """From a pandera model to its table: name, database, key, DDL and data dictionary.
 
-The models themselves are in `market` and `ledger`; the connection that creates tables is in `resources.store`.
+The models themselves are in `tables`; the connection that creates tables is in `resources.store`.
 """
 
 from collections.abc import Callable
@@ -153,7 +153,8 @@ def _absent(name: str, column: Any) -> pl.Expr:
     return (missing | pl.col(name).is_nan() if column.dtype.type == pl.Float64 else missing).any()
 
 
-TABLES: dict[str, Table] = {}
+REGISTERED: dict[str, Table] = {}
+"""Tables whose models were imported. `contracts.tables.TABLES` is all of them."""
 
 
 def table(
@@ -167,7 +168,7 @@ def table(
     """Register a model as the single source of table `name`."""
 
     def register(model: type[pa.DataFrameModel]) -> type[pa.DataFrameModel]:
-        TABLES[name] = Table(name, database, key, unhashed, primary_key, model)
+        REGISTERED[name] = Table(name, database, key, unhashed, primary_key, model)
         return model
 
     return register

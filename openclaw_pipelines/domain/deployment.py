@@ -10,7 +10,8 @@ from decimal import Decimal
 from typing import Any
 
 from openclaw_pipelines.contracts.canonical import sha256_of
-from openclaw_pipelines.contracts.config import Costs, Risk
+from openclaw_pipelines.contracts.config.governance import Risk
+from openclaw_pipelines.contracts.config.trading import Costs
 from openclaw_pipelines.contracts.enums import Mode
 from openclaw_pipelines.contracts.errors import ConfigError
 from openclaw_pipelines.contracts.time import interval_length

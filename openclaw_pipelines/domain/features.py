@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from openclaw_pipelines.contracts.market import Features
-from openclaw_pipelines.contracts.schema import TABLES
+from openclaw_pipelines.contracts.tables import TABLES
+from openclaw_pipelines.contracts.tables.market import Features
 from openclaw_pipelines.contracts.time import DAY, floor_to, interval_length
 from openclaw_pipelines.domain.regime import Measures, classify, to_trailing_median, trailing_rank
 from openclaw_pipelines.domain.spread import corwin_schultz_bps
@@ -58,11 +58,11 @@ def lookback_bars(interval: str) -> int:
 
 
 def features(candles: pl.DataFrame, interval: str, window_start: datetime, window_end: datetime) -> pl.DataFrame:
-    """Rows of `contracts.market.Features` without `ingested_at`, for bars with `window_start <= ts < window_end`.
+    """Rows of `features` without `ingested_at`, for bars with `window_start <= ts < window_end`.
 
-    candles: rows of `contracts.market.Candles` of one source, from `lookback_bars` before the day of `window_start`.
-    More history changes nothing. Less leaves values empty until they are warm. Absent bars are skipped and synthetic
-    ones count as absent; bars without volume count. A value depends on its own and earlier bars only.
+    candles: rows of `candles` of one source, from `lookback_bars` before the day of `window_start`. More history
+    changes nothing. Less leaves values empty until they are warm. Absent bars are skipped and synthetic ones count as
+    absent; bars without volume count. A value depends on its own and earlier bars only.
     """
     bars = candles.filter((pl.col("interval") == interval) & ~pl.col("is_synthetic")).sort("symbol", "ts")
     parts = [

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from openclaw_pipelines.contracts.config import Quality
+from openclaw_pipelines.contracts.config.market import Quality
 from openclaw_pipelines.contracts.enums import RejectCode
 from openclaw_pipelines.contracts.errors import DataError
 from openclaw_pipelines.contracts.time import interval_length
@@ -56,7 +56,7 @@ def entry_mask(
 ) -> dict[str, RejectCode]:
     """Code per symbol at one tick: NONE where entries may be judged further.
 
-    candles: rows of `contracts.market.Candles` of one source, any order; those outside the window do not matter.
+    candles: rows of `contracts.tables.market.Candles` of one source, any order; those outside the window do not matter.
 
     NO_PRICE: no bar in the whole window. STALE_CANDLES: the bar that closes at the tick is absent, or a run of
     `stale_flat_bars` bars that stand still ends with it. GAP: more than `gap_mask_bars` of the last `recent_bars` bars

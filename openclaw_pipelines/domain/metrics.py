@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from openclaw_pipelines.contracts.ledger import Metrics
+from openclaw_pipelines.contracts.tables.evaluation import Metrics
 from openclaw_pipelines.domain.metric_definitions import METRICS
 from openclaw_pipelines.domain.metric_inputs import Measure, inputs_of, own_rows
 from openclaw_pipelines.domain.metric_quality import decision_quality, execution_quality, outcome_quality
@@ -37,7 +37,7 @@ def compute_metrics(
     funding: pl.DataFrame | None = None,
     max_leverage_bps: int | None = None,
 ) -> pl.DataFrame:
-    """Metrics of `day`, in the columns of `contracts.ledger.Metrics` without `recorded_at` and `run_fingerprint`.
+    """Metrics of `day`, in the columns of `autopilot_metrics` without `recorded_at` and `run_fingerprint`.
 
     decisions, outcomes, positions, reconcile_events: rows of their ledger tables; rows of other strategies and days
         are passed over.

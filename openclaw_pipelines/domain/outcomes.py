@@ -12,7 +12,7 @@ import polars as pl
 
 from openclaw_pipelines.contracts.errors import ConfigError, DataError
 from openclaw_pipelines.contracts.keys import outcome_key
-from openclaw_pipelines.contracts.ledger import Outcomes
+from openclaw_pipelines.contracts.tables.evaluation import Outcomes
 from openclaw_pipelines.contracts.time import interval_length, utc
 
 OUTCOME_SCHEMA: dict[str, Any] = {
@@ -80,7 +80,7 @@ _DUE_SCHEMA: dict[str, Any] = {"outcome_key": pl.String, "horizon_seconds": pl.I
 
 
 def score_outcomes(due: pl.DataFrame, candles: pl.DataFrame, as_of: datetime, intervals: Sequence[str]) -> pl.DataFrame:
-    """Outcomes of `due`, in the columns of `contracts.ledger.Outcomes` without `recorded_at` and `run_fingerprint`.
+    """Outcomes of `due`, in the columns of `autopilot_outcomes` without `recorded_at` and `run_fingerprint`.
 
     candles: `symbol`, `interval`, `ts` and `close` of any intervals from one source; rows marked `is_synthetic` and
         bars that close after `as_of` are passed over.

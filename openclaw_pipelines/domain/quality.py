@@ -1,7 +1,7 @@
 """Data-quality checks over the candles of a window. Each is named once, in `CHECKS`, and asset checks come from there.
 
 A check describes and lists; it never mends. Gaps are never filled. What a single tick may trade on is decided in
-`masks`; the column rules themselves are `contracts.market.Candles`.
+`masks`; the column rules themselves are `contracts.tables.market.Candles`.
 """
 
 from openclaw_pipelines.domain.quality_coverage import coverage, freshness

@@ -31,7 +31,7 @@ def funding_coverage(
     """Rates that were due in `start <= time < end` and are not stored.
 
     Args:
-        rates: rows of `contracts.market.FundingRates`.
+        rates: rows of `contracts.tables.market.FundingRates`.
         interval_hours: hours between two rates of every perpetual; spot has none and is left out.
         start: of the window, in UTC.
         end: of the window, itself excluded.

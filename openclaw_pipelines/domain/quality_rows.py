@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from pandera.errors import SchemaErrors
 
-from openclaw_pipelines.contracts.market import Candles
+from openclaw_pipelines.contracts.tables.market import Candles
 from openclaw_pipelines.contracts.time import interval_length
 from openclaw_pipelines.domain.quality_window import BAR, SERIES, Fact, Finding, Window, said
 from openclaw_pipelines.kernel import money

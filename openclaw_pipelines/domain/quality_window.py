@@ -11,8 +11,8 @@ from typing import Literal
 
 import polars as pl
 
-from openclaw_pipelines.contracts.config import Quality
-from openclaw_pipelines.contracts.market import Candles
+from openclaw_pipelines.contracts.config.market import Quality
+from openclaw_pipelines.contracts.tables.market import Candles
 from openclaw_pipelines.contracts.time import floor_to, interval_length
 
 Severity = Literal["error", "warning"]
@@ -32,8 +32,8 @@ BAR = [*SERIES, "ts", "open", "high", "low", "close", "volume"]
 class Window:
     """What the checks look at: candles of `start <= ts < end` as known at `as_of`, and what was expected of them.
 
-    candles: rows of `contracts.market.Candles`, one source, any order.
-    revisions: rows of `contracts.market.CandleRevisions`, later values of stored bars.
+    candles: rows of `contracts.tables.market.Candles`, one source, any order.
+    revisions: rows of `contracts.tables.market.CandleRevisions`, later values of stored bars.
     listed_at: first trade of symbols, where known; a symbol is not expected before it.
     price_units: finest price step of symbols, where known.
     """

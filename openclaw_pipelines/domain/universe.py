@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from openclaw_pipelines.contracts.config import Universe
+from openclaw_pipelines.contracts.config.trading import Universe
 from openclaw_pipelines.contracts.enums import InstrumentState
 from openclaw_pipelines.contracts.errors import ConfigError
 from openclaw_pipelines.contracts.symbols import base_and_quote
@@ -98,7 +98,7 @@ class Admission:
 
     @classmethod
     def of(cls, allow: Sequence[str], deny: Sequence[str], instruments: pl.DataFrame | None) -> "Admission":
-        """From the lists and rows of `contracts.market.Instruments`."""
+        """From the lists and rows of `contracts.tables.market.Instruments`."""
         if instruments is None:
             return cls(allow, deny)
         rows = instruments.select("symbol", "state", "listed_at").iter_rows()
@@ -136,7 +136,7 @@ def rank_universe(
 ) -> UniverseResult:
     """Measure, filter, score and rank the candidates as of `as_of`.
 
-    candles: rows of `contracts.market.Candles` of one source, at least `lookback_days` before `as_of`.
+    candles: rows of `contracts.tables.market.Candles` of one source, at least `lookback_days` before `as_of`.
     interval: which of its bars are measured.
     outcomes: symbol, matured_at and return_signed of past decisions; only those matured by `as_of` count.
     previous: universe of the day before, which stays where fewer than `min_symbols` pass or nothing can be measured.

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from openclaw_pipelines.contracts.config import Universe
+from openclaw_pipelines.contracts.config.trading import Universe
 from openclaw_pipelines.contracts.time import DAY, interval_length
 from openclaw_pipelines.domain.spread import corwin_schultz_bps
 

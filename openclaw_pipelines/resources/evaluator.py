@@ -13,7 +13,7 @@ import polars as pl
 from openclaw_pipelines import __version__
 from openclaw_pipelines.contracts.canonical import sha256_of
 from openclaw_pipelines.contracts.enums import ProposalState
-from openclaw_pipelines.contracts.schema import TABLES
+from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.contracts.time import DAY, day_start, interval_length
 from openclaw_pipelines.domain.audit import proposal_moved
 from openclaw_pipelines.domain.metrics import compute_metrics

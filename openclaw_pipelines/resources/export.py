@@ -16,7 +16,8 @@ from typing import Any
 import polars as pl
 
 from openclaw_pipelines.contracts.errors import ContractError, StoreError
-from openclaw_pipelines.contracts.schema import TABLES, Table
+from openclaw_pipelines.contracts.schema import Table
+from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.contracts.time import DAY
 from openclaw_pipelines.resources.ledger_store import plain, time_column
 from openclaw_pipelines.resources.store import Store, table_named

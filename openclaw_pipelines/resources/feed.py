@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from openclaw_pipelines.contracts.config import Costs, Quality
+from openclaw_pipelines.contracts.config.market import Quality
+from openclaw_pipelines.contracts.config.trading import Costs
 from openclaw_pipelines.contracts.enums import RejectCode
 from openclaw_pipelines.contracts.time import DAY, day_start, interval_length
 from openclaw_pipelines.domain.deployment import Deployment

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from openclaw_pipelines.contracts.schema import TABLES
+from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.contracts.time import DAY, day_start, floor_to, interval_length
 from openclaw_pipelines.resources import candle_store
 from openclaw_pipelines.resources.coverage import FUNDING_GRID, FUNDING_LATE, coverage, funding_asked, perpetuals

@@ -14,7 +14,7 @@ from typing import Any
 import polars as pl
 
 from openclaw_pipelines.contracts.errors import LedgerError
-from openclaw_pipelines.contracts.schema import TABLES
+from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.domain.audit import GENESIS, AuditChain
 from openclaw_pipelines.domain.awaiting import Awaiting
 from openclaw_pipelines.domain.books import Books

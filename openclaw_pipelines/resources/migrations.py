@@ -17,11 +17,8 @@ from pathlib import Path
 
 import duckdb
 
-from openclaw_pipelines.contracts import ledger as _ledger  # noqa: F401  registers its tables
-from openclaw_pipelines.contracts import market as _market  # noqa: F401  registers its tables
-from openclaw_pipelines.contracts import research as _research  # noqa: F401  registers its tables
 from openclaw_pipelines.contracts.errors import ContractError, StoreError
-from openclaw_pipelines.contracts.schema import TABLES
+from openclaw_pipelines.contracts.tables import TABLES
 
 DATABASES = ("market", "ledger", "research")
 SQL_FOLDER = Path(__file__).parent / "migration_sql"

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from openclaw_pipelines import __version__
 from openclaw_pipelines.contracts.canonical import sha256_of
-from openclaw_pipelines.contracts.schema import TABLES
+from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.domain.timing import Alert
 from openclaw_pipelines.resources.autopilot import Autopilot
 from openclaw_pipelines.resources.store import insert_new

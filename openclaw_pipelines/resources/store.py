@@ -20,7 +20,8 @@ import duckdb
 import polars as pl
 
 from openclaw_pipelines.contracts.errors import ContractError, DataError, LedgerError, StoreError
-from openclaw_pipelines.contracts.schema import TABLES, Table
+from openclaw_pipelines.contracts.schema import Table
+from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.contracts.time import NaiveTimeError
 from openclaw_pipelines.resources.engine import Connection, discard, engine_of
 from openclaw_pipelines.resources.locks import (

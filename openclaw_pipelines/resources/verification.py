@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from openclaw_pipelines import __version__
-from openclaw_pipelines.contracts.schema import TABLES
+from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.contracts.time import DAY, day_start
 from openclaw_pipelines.domain import cycle
 from openclaw_pipelines.domain.audit import AuditChain

@@ -9,7 +9,7 @@ import polars as pl
 
 from openclaw_pipelines.contracts.canonical import canonical_json
 from openclaw_pipelines.contracts.enums import TickStatus
-from openclaw_pipelines.contracts.schema import TABLES
+from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.contracts.time import day_start
 from openclaw_pipelines.domain import tick_rows
 from openclaw_pipelines.domain.cycle import TickResult

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
-from openclaw_pipelines.contracts.config import Autopilot, Strategy
+from openclaw_pipelines.contracts.config.configuration import Configuration
+from openclaw_pipelines.contracts.config.trading import Strategy
 from openclaw_pipelines.contracts.enums import SourceKind
 from openclaw_pipelines.contracts.errors import ContractError
 from openclaw_pipelines.contracts.symbols import normalize
@@ -13,7 +14,7 @@ from openclaw_pipelines.settings.errors import MissingSettingError, SettingConfl
 from openclaw_pipelines.settings.validation import Place
 
 
-def check_agreement(config: Autopilot, place: Place) -> None:
+def check_agreement(config: Configuration, place: Place) -> None:
     """Raise SettingValueError, MissingSettingError or SettingConflictError for the first thing that does not agree."""
     _check_market(config, place)
     for symbol in config.symbols:
@@ -23,12 +24,12 @@ def check_agreement(config: Autopilot, place: Place) -> None:
     _refuse_repeats(config.outcome_horizons_seconds, ("outcome_horizons_seconds",), place)
 
 
-def columns(strategy: Strategy, config: Autopilot) -> tuple[str, ...]:
+def columns(strategy: Strategy, config: Configuration) -> tuple[str, ...]:
     """Symbols of a deployment, sorted: their order is part of recorded states, the order in a file is not."""
     return tuple(sorted(strategy.symbols or config.market.symbols))
 
 
-def _check_market(config: Autopilot, place: Place) -> None:
+def _check_market(config: Configuration, place: Place) -> None:
     market = config.market
     for index, symbol in enumerate(market.symbols):
         path: Path = ("market", "symbols", str(index))
@@ -50,7 +51,7 @@ def _check_market(config: Autopilot, place: Place) -> None:
             raise MissingSettingError(place.where(path), dotted(path), meaning)
 
 
-def _check_strategy(name: str, strategy: Strategy, config: Autopilot, place: Place) -> None:
+def _check_strategy(name: str, strategy: Strategy, config: Configuration, place: Place) -> None:
     here: Path = ("strategies", name)
     if not name.isascii() or not name.replace("_", "").isalnum() or name != name.lower():
         problem = "a strategy's name is part of keys and may hold only a-z, 0-9 and _"
@@ -73,7 +74,7 @@ def _listed(strategy: Strategy, here: Path) -> Iterator[tuple[str, Path, str]]:
             yield key, (*here, key, str(index)), symbol
 
 
-def _check_start(strategy: Strategy, here: Path, config: Autopilot, place: Place) -> None:
+def _check_start(strategy: Strategy, here: Path, config: Configuration, place: Place) -> None:
     first_day = config.market.first_day
     if strategy.start_day < first_day:
         path = (*here, "start_day")

@@ -9,7 +9,7 @@ searches and requires (a cycle's contract covers that).
 from collections.abc import Mapping
 from typing import Any
 
-from openclaw_pipelines.contracts.config import Autopilot
+from openclaw_pipelines.contracts.config.configuration import Configuration
 
 UNFINGERPRINTED = frozenset(
     {
@@ -45,7 +45,7 @@ CONNECTION_OPTIONS = frozenset(
 """Keys of `market.exchange_options` that say how an exchange is reached."""
 
 
-def fingerprinted(config: Autopilot, resolved: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def fingerprinted(config: Configuration, resolved: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """What the configuration's fingerprint covers.
 
     resolved: strategy -> what replaces its override sections, with all layers applied.

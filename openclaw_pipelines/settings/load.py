@@ -12,7 +12,9 @@ from types import MappingProxyType
 from typing import Any
 
 from openclaw_pipelines.contracts.canonical import canonical_json, sha256_of
-from openclaw_pipelines.contracts.config import Autopilot, Market, Universe
+from openclaw_pipelines.contracts.config.configuration import Configuration
+from openclaw_pipelines.contracts.config.market import Market
+from openclaw_pipelines.contracts.config.trading import Universe
 from openclaw_pipelines.contracts.enums import KillSwitch
 from openclaw_pipelines.contracts.time import INTERVALS
 from openclaw_pipelines.settings.agreement import check_agreement
@@ -51,7 +53,7 @@ class Settings:
     config_fingerprint. config_path and data_dir are absolute. strategies: name -> settings with all overrides applied.
     """
 
-    config: Autopilot
+    config: Configuration
     provenance: Mapping[str, str]
     config_json: str
     config_fingerprint: str
@@ -136,7 +138,7 @@ def _settings(
     documents += environment_documents(environ)
     documents += _stricter_kill_switch(documents, environ)
     place = Place(documents)
-    config: Autopilot = typed(Autopilot, merge(documents), place)
+    config: Configuration = typed(Configuration, merge(documents), place)
     check_agreement(config, place)
     strategies = {name: resolve_strategy(name, config, documents) for name in config.strategies}
     deciding = fingerprinted(config, {name: strategy.resolved() for name, strategy in strategies.items()})
@@ -181,7 +183,9 @@ def _read(path: Path) -> str:
 
 def _data_folder(main: Document, environ: Mapping[str, str], config_path: Path) -> Path | None:
     """The data folder, or None where the setting is no text, which is an error of its own."""
-    folder = environ.get("OPENCLAW_DATA_DIR") or main.tree.get("data_dir", Autopilot.model_fields["data_dir"].default)
+    folder = environ.get("OPENCLAW_DATA_DIR") or main.tree.get(
+        "data_dir", Configuration.model_fields["data_dir"].default
+    )
     if not isinstance(folder, str):
         return None
     return _absolute(folder, "OPENCLAW_DATA_DIR", environ, config_path, Path.cwd())

@@ -16,7 +16,8 @@ import click
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from openclaw_pipelines.contracts.config import PER_SYMBOL_LIMITS, Autopilot
+from openclaw_pipelines.contracts.config.configuration import Configuration
+from openclaw_pipelines.contracts.config.governance import PER_SYMBOL_LIMITS
 from openclaw_pipelines.settings.environment import VARIABLES
 from openclaw_pipelines.settings.fingerprint import CONNECTION_OPTIONS, UNFINGERPRINTED
 from openclaw_pipelines.settings.validation import FREE_NAMES, OVERRIDES, fields_below
@@ -103,7 +104,7 @@ def describe_type(annotation: Any) -> str:
 def describe_bounds(field: FieldInfo) -> str:
     """Bounds of a field or of its items, empty where it has none.
 
-    >>> describe_bounds(Autopilot.model_fields["minimum_sample"])
+    >>> describe_bounds(Configuration.model_fields["minimum_sample"])
     'at least 1'
     """
     found = [*field.metadata, *_inner_metadata(field.annotation)]
@@ -135,9 +136,9 @@ def _bound(item: Any) -> str:
 
 def _settings_tables() -> Iterator[str]:
     yield "## Settings\n"
-    yield from _table("", Autopilot)
-    for name in Autopilot.model_fields:
-        section = fields_below(Autopilot, name)
+    yield from _table("", Configuration)
+    for name in Configuration.model_fields:
+        section = fields_below(Configuration, name)
         if section is None:
             continue
         prefix = f"{name}.{FREE_NAMES[name]}" if name in FREE_NAMES else name

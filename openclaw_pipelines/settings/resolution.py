@@ -9,7 +9,9 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from openclaw_pipelines.contracts.canonical import canonical_json, sha256_of
-from openclaw_pipelines.contracts.config import Autopilot, Costs, Risk, Strategy, Universe
+from openclaw_pipelines.contracts.config.configuration import Configuration
+from openclaw_pipelines.contracts.config.governance import Risk
+from openclaw_pipelines.contracts.config.trading import Costs, Strategy, Universe
 from openclaw_pipelines.contracts.errors import ConfigError
 from openclaw_pipelines.contracts.time import interval_length
 from openclaw_pipelines.settings.agreement import columns
@@ -103,7 +105,7 @@ class StrategySettings:
             raise SettingValueError("limits", f"strategies.{self.name}.symbols", symbol, problem)
 
 
-def resolve_strategy(name: str, config: Autopilot, documents: Sequence[Document]) -> StrategySettings:
+def resolve_strategy(name: str, config: Configuration, documents: Sequence[Document]) -> StrategySettings:
     """Apply all layers. Raises a ConfigError that names the key whose value is wrong."""
     own = config.strategies[name]
     symbols = columns(own, config)

@@ -8,7 +8,9 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from openclaw_pipelines.contracts.config import PER_SYMBOL_LIMITS, Autopilot, Costs, Risk, SymbolOverride, Universe
+from openclaw_pipelines.contracts.config.configuration import Configuration
+from openclaw_pipelines.contracts.config.governance import PER_SYMBOL_LIMITS, Risk
+from openclaw_pipelines.contracts.config.trading import Costs, SymbolOverride, Universe
 from openclaw_pipelines.settings.documents import Document, Path, dotted
 from openclaw_pipelines.settings.environment import SECRET_VARIABLES
 from openclaw_pipelines.settings.errors import (
@@ -33,7 +35,7 @@ def checked_document(document: Document) -> Document:
     Raises UnknownSettingError, AccountWideLimitError, SecretInFileError.
     """
     _refuse_secrets(document, document.tree, ())
-    return Document(document.name, _checked(document, document.tree, Autopilot, ()), document.lines)
+    return Document(document.name, _checked(document, document.tree, Configuration, ()), document.lines)
 
 
 def typed(model: type[BaseModel], tree: Mapping[str, Any], place: "Place") -> Any:
@@ -70,7 +72,7 @@ class Place:
 def fields_below(model: type[BaseModel], name: str) -> type[BaseModel] | None:
     """Model of the section under a field: its own, that of its values by name, or that of an override."""
     annotation = model.model_fields[name].annotation
-    if model is not Autopilot and name in OVERRIDES:
+    if model is not Configuration and name in OVERRIDES:
         return OVERRIDES[name]
     return next((part for part in _parts(annotation) if isinstance(part, type) and issubclass(part, BaseModel)), None)
 
@@ -119,7 +121,7 @@ def _checked_value(
         return dict(value)
     if model is SymbolOverride:
         _refuse_account_wide(document, value, path)
-    if model is Autopilot and path[-1] in FREE_NAMES:
+    if model is Configuration and path[-1] in FREE_NAMES:
         named = {name: {} if below is None else below for name, below in value.items()}
         return {
             name: _checked(document, below, section, (*path, name)) if isinstance(below, Mapping) else below
@@ -152,7 +154,7 @@ def _nearest_key(model: type[BaseModel], path: Path) -> str:
     return dotted((*path[:-1], nearest(path[-1], model.model_fields)))
 
 
-def known_keys(model: type[BaseModel] = Autopilot, path: Path = ()) -> list[str]:
+def known_keys(model: type[BaseModel] = Configuration, path: Path = ()) -> list[str]:
     """Every key as the reference lists it; names that are free stand in angle brackets.
 
     >>> [key for key in known_keys() if key.endswith("start_day")]
@@ -161,7 +163,7 @@ def known_keys(model: type[BaseModel] = Autopilot, path: Path = ()) -> list[str]
     keys = []
     for name in model.model_fields:
         section = fields_below(model, name)
-        if section is None or (model is not Autopilot and name in OVERRIDES):
+        if section is None or (model is not Configuration and name in OVERRIDES):
             keys.append(dotted((*path, name)))
             continue
         keys += known_keys(section, (*path, name, FREE_NAMES[name]) if name in FREE_NAMES else (*path, name))

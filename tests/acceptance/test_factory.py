@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from factory_world import STRATEGY, FactoryWorld, factory_world
 
-from openclaw_pipelines.contracts.research import CycleState
+from openclaw_pipelines.contracts.factory import CycleState
 from openclaw_pipelines.domain.lifecycle.hand_over import HandOverError
 from openclaw_pipelines.resources.factory.cycle import open_cycle
 from openclaw_pipelines.resources.factory.deploying import deploy

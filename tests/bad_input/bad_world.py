@@ -27,7 +27,7 @@ from click.testing import CliRunner
 from dagster._core.errors import DagsterUnknownPartitionError
 
 from openclaw_pipelines.contracts.errors import StoreError
-from openclaw_pipelines.contracts.schema import TABLES
+from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.resources.ledger_store import frame_hash
 from openclaw_pipelines.resources.market.simulated import SimulatedMarket
 from openclaw_pipelines.resources.migrations import DATABASES

@@ -8,8 +8,8 @@ import pandera.polars as pa
 import polars as pl
 import pytest
 
-from openclaw_pipelines.contracts import ledger, market  # noqa: F401 - register the tables
-from openclaw_pipelines.contracts.schema import TABLES, SchemaError, Table, UnmappedTypeError
+from openclaw_pipelines.contracts.schema import SchemaError, Table, UnmappedTypeError
+from openclaw_pipelines.contracts.tables import TABLES
 
 AT = datetime(2025, 5, 10, tzinfo=UTC)
 NAMED = {

@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 from pandera.errors import SchemaErrors
 
-from openclaw_pipelines.contracts import ledger, market  # noqa: F401  register their tables
-from openclaw_pipelines.contracts.schema import TABLES, SchemaError
+from openclaw_pipelines.contracts.schema import SchemaError
+from openclaw_pipelines.contracts.tables import TABLES
 
 SAMPLES = runpy.run_path(str(Path(__file__).parents[1] / "resources" / "store" / "worker.py"))
 ODD = (None, -1, 0, "zzz", float("nan"), 10**12)

@@ -13,10 +13,10 @@ from typing import Any
 import polars as pl
 import pytest
 
-from openclaw_pipelines.contracts import ledger as _ledger_tables  # noqa: F401 - registers the tables
-from openclaw_pipelines.contracts.config import Costs, Risk
+from openclaw_pipelines.contracts.config.governance import Risk
+from openclaw_pipelines.contracts.config.trading import Costs
 from openclaw_pipelines.contracts.enums import InstrumentState, MarketType, Mode, RejectCode
-from openclaw_pipelines.contracts.schema import TABLES
+from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.domain.audit import AuditChain, verify_chain
 from openclaw_pipelines.domain.awaiting import verdicts
 from openclaw_pipelines.domain.cycle import TickResult, run_tick

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from openclaw_pipelines.contracts.enums import Mode
-from openclaw_pipelines.contracts.ledger import Decisions
+from openclaw_pipelines.contracts.tables.trading import Decisions
 
 PERP = "AAA/USDT:USDT"
 UP, DOWN, HOLD_105 = (100, 106, 100, 105), (100, 100, 94, 95), (105, 106, 104, 105)

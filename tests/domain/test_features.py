@@ -9,7 +9,7 @@ import talib
 from polars.testing import assert_frame_equal
 
 from openclaw_pipelines.contracts.enums import Regime
-from openclaw_pipelines.contracts.schema import TABLES
+from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.domain.features import RANGES, features, lookback_bars
 from openclaw_pipelines.domain.spread import corwin_schultz_bps
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from openclaw_pipelines.contracts.config import Quality
+from openclaw_pipelines.contracts.config.market import Quality
 from openclaw_pipelines.contracts.enums import RejectCode
-from openclaw_pipelines.contracts.market import Candles
+from openclaw_pipelines.contracts.tables.market import Candles
 from openclaw_pipelines.domain.masks import OffGridTickError, entry_mask, entry_masks, window_bars
 
 CANDLES = {name: column.dtype.type for name, column in Candles.to_schema().columns.items()}

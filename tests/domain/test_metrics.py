@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from openclaw_pipelines.contracts.enums import RejectCode
-from openclaw_pipelines.contracts.schema import TABLES
+from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.domain.metric_definitions import DATA_CODES, GROUPS, METRICS, POLICY_CODES, UNITS
 from openclaw_pipelines.domain.metrics import METRIC_SCHEMA, compute_metrics
 

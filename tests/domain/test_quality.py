@@ -6,8 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from openclaw_pipelines.contracts.config import Quality
-from openclaw_pipelines.contracts.schema import TABLES
+from openclaw_pipelines.contracts.config.market import Quality
+from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.domain.quality import CHECKS, MAX_CASES, Window, run_all
 from openclaw_pipelines.domain.quality_series import gap_runs, stale_runs
 

@@ -6,8 +6,8 @@ from decimal import Decimal
 import polars as pl
 import pytest
 
-from openclaw_pipelines.contracts.config import Quality
-from openclaw_pipelines.contracts.schema import TABLES
+from openclaw_pipelines.contracts.config.market import Quality
+from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.domain.quality import Window
 from openclaw_pipelines.domain.quality_rows import off_unit
 

@@ -7,8 +7,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from openclaw_pipelines.contracts import ledger  # noqa: F401 # registers the tables
-from openclaw_pipelines.contracts.schema import TABLES
+from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.domain.trades import TRADE_SCHEMA, UnmatchedExitError, closed_trades
 
 START = datetime(2025, 5, 12, tzinfo=UTC)

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from openclaw_pipelines.contracts.config import Universe
-from openclaw_pipelines.contracts.ledger import UniverseSnapshots
-from openclaw_pipelines.contracts.market import Candles
+from openclaw_pipelines.contracts.config.trading import Universe
+from openclaw_pipelines.contracts.tables.market import Candles
+from openclaw_pipelines.contracts.tables.trading import UniverseSnapshots
 from openclaw_pipelines.domain.universe import PARTS, WeightError, rank_universe
 
 CANDLES = {name: column.dtype.type for name, column in Candles.to_schema().columns.items()}

@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from openclaw_pipelines.contracts.schema import TABLES
+from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.contracts.time import interval_length
 from openclaw_pipelines.domain.metrics import compute_metrics
 from openclaw_pipelines.domain.outcomes import due_outcomes, score_outcomes

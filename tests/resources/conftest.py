@@ -141,7 +141,7 @@ class Desk:
 
     def counts(self) -> dict[str, int]:
         """Rows per table of the ledger."""
-        from openclaw_pipelines.contracts.schema import TABLES
+        from openclaw_pipelines.contracts.tables import TABLES
 
         tables = [name for name, table in TABLES.items() if table.database == "ledger"]
         return {name: self.store.table(name).height for name in tables}

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from openclaw_pipelines.contracts.enums import KillSwitch
-from openclaw_pipelines.contracts.schema import TABLES
+from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.contracts.time import day_start
 from openclaw_pipelines.domain.audit import verify_chain
 from openclaw_pipelines.domain.inputs import TickInput

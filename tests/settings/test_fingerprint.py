@@ -12,13 +12,14 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings, strategies
 
-from openclaw_pipelines.contracts.config import Autopilot, Risk
+from openclaw_pipelines.contracts.config.configuration import Configuration
+from openclaw_pipelines.contracts.config.governance import Risk
 from openclaw_pipelines.settings import Settings, load_settings
 from openclaw_pipelines.settings.fingerprint import CONNECTION_OPTIONS, UNFINGERPRINTED
 from openclaw_pipelines.settings.validation import known_keys
 
 SYMBOL = "BTC/USDT"
-FULL = Autopilot.model_validate(
+FULL = Configuration.model_validate(
     {
         "overlay_file": "overlay.yaml",
         "market": {"symbols": [SYMBOL, "ETH/USDT"], "archive_dir": "files", "exchange": "kraken"},
@@ -129,7 +130,7 @@ def test_what_starts_a_new_deployment_or_policy(tmp_path: Path, key: str) -> Non
 
 
 def test_unfingerprinted_keys_exist() -> None:
-    assert {*known_keys(), *Autopilot.model_fields} >= UNFINGERPRINTED
+    assert {*known_keys(), *Configuration.model_fields} >= UNFINGERPRINTED
 
 
 def test_recorded_text_is_what_is_hashed() -> None:

@@ -16,7 +16,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from openclaw_pipelines.contracts.canonical import sha256_of
-from openclaw_pipelines.contracts.research import Comparison, ParityClass
+from openclaw_pipelines.contracts.factory import Comparison, ParityClass
 from openclaw_pipelines.domain.factory.contract import differing
 from openclaw_pipelines.kernel.layout import state_hash
 from openclaw_pipelines.kernel.result import Result

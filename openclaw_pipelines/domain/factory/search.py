@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from openclaw_pipelines.contracts.canonical import sha256_of
-from openclaw_pipelines.contracts.config import SearchMethod
+from openclaw_pipelines.contracts.config.factory import SearchMethod
 from openclaw_pipelines.contracts.errors import ConfigError
 from openclaw_pipelines.domain.factory.space import Choices, Dimension, Space, Value, rounded
 from openclaw_pipelines.kernel.params import ParameterConflictError, params_hash, params_record

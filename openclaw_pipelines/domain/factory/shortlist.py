@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from openclaw_pipelines.contracts.canonical import decimal_text
-from openclaw_pipelines.contracts.research import Channel
+from openclaw_pipelines.contracts.factory import Channel
 
 
 @dataclass(frozen=True)

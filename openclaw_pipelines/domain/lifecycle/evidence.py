@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from openclaw_pipelines.contracts.enums import KillSwitch
-from openclaw_pipelines.contracts.research import ParityClass
+from openclaw_pipelines.contracts.factory import ParityClass
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 from openclaw_pipelines.contracts.canonical import sha256_of
 from openclaw_pipelines.contracts.errors import LedgerError
-from openclaw_pipelines.contracts.research import ParityClass
+from openclaw_pipelines.contracts.factory import ParityClass
 
 Row = Mapping[str, Any]
 _REQUIRED = re.compile(r"(?P<operator>>=|<=|>|<)?\s*(?P<number>-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from openclaw_pipelines.contracts.config import Lifecycle
+from openclaw_pipelines.contracts.config.lifecycle import Lifecycle
 from openclaw_pipelines.contracts.lifecycle import Stage, Trigger
 from openclaw_pipelines.domain.lifecycle.evidence import PaperEvidence
 from openclaw_pipelines.domain.lifecycle.log import Position, Step, step_to

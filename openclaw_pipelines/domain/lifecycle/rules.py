@@ -7,7 +7,7 @@ what it measured. Thresholds come from the `lifecycle` section of the configurat
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from openclaw_pipelines.contracts.config import Lifecycle
+from openclaw_pipelines.contracts.config.lifecycle import Lifecycle
 from openclaw_pipelines.contracts.enums import KillSwitch
 from openclaw_pipelines.domain.lifecycle.evidence import PaperEvidence
 from openclaw_pipelines.domain.statistics import Statistic, max_drawdown, profit_factor

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from openclaw_pipelines.contracts.errors import DataError
-from openclaw_pipelines.contracts.research import Comparison, CycleState, ParityClass, Variant
+from openclaw_pipelines.contracts.factory import Comparison, CycleState, ParityClass, Variant
 from openclaw_pipelines.domain.factory.parity import Found, Report, compare_row, compare_runs, equal_row, invalid
 from openclaw_pipelines.domain.factory.stepping import step_through
 from openclaw_pipelines.domain.lifecycle.hand_over import parity_class

@@ -6,7 +6,7 @@ What a GPU swept needs no comparison of its own: its rows are compared with repl
 from collections.abc import Callable
 from typing import Any
 
-from openclaw_pipelines.contracts.research import Comparison, ParityClass, Variant
+from openclaw_pipelines.contracts.factory import Comparison, ParityClass, Variant
 from openclaw_pipelines.domain.factory.parity import Found, Report, RowSide, compare_row, equal_row, invalid, row_side
 from openclaw_pipelines.resources.factory.cycle import Cycle
 from openclaw_pipelines.resources.factory.gpu import log_comparison, usable_gpu

@@ -10,10 +10,10 @@ from datetime import UTC, datetime, time, timedelta
 from functools import cached_property
 from typing import Any
 
-from openclaw_pipelines.contracts.config import Gates, Recipe
+from openclaw_pipelines.contracts.config.factory import Gates, Recipe
 from openclaw_pipelines.contracts.errors import ConfigError
-from openclaw_pipelines.contracts.research import CycleState
-from openclaw_pipelines.contracts.schema import TABLES
+from openclaw_pipelines.contracts.factory import CycleState
+from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.contracts.time import DAY
 from openclaw_pipelines.domain.factory.contract import CycleContract, CycleContractError, differing
 from openclaw_pipelines.domain.factory.search import Search

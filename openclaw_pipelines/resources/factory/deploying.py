@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from openclaw_pipelines.contracts.research import CycleState
+from openclaw_pipelines.contracts.factory import CycleState
 from openclaw_pipelines.domain.lifecycle.hand_over import Today
 from openclaw_pipelines.domain.selection.gates import Evidence, GateLimits, evaluate
 from openclaw_pipelines.resources.autopilot import Autopilot

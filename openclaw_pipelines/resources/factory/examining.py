@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 
-from openclaw_pipelines.contracts.research import CycleState
+from openclaw_pipelines.contracts.factory import CycleState
 from openclaw_pipelines.domain.factory.contract import ParamsChangedError
 from openclaw_pipelines.domain.quality import CheckResult
 from openclaw_pipelines.domain.selection.gates import Gate, verdict

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from openclaw_pipelines.contracts.config import SearchMethod, SweepDevice
+from openclaw_pipelines.contracts.config.factory import SearchMethod, SweepDevice
 from openclaw_pipelines.contracts.errors import DataError
-from openclaw_pipelines.contracts.schema import TABLES
+from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.domain.factory.search import SHARD_KEYS
 from openclaw_pipelines.domain.lifecycle.trust import Compared, GpuTrust, passing_in_a_row
 from openclaw_pipelines.kernel import cuda

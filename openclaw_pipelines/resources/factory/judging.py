@@ -14,8 +14,8 @@ import numpy as np
 
 from openclaw_pipelines.contracts.canonical import sha256_of
 from openclaw_pipelines.contracts.errors import DataError
-from openclaw_pipelines.contracts.research import CycleState, Variant
-from openclaw_pipelines.contracts.schema import TABLES
+from openclaw_pipelines.contracts.factory import CycleState, Variant
+from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.domain.selection.baselines import buy_and_hold, exposure_bps, random_entries
 from openclaw_pipelines.domain.selection.equity import Floats, daily_returns, day_end_equity
 from openclaw_pipelines.domain.selection.gates import Evidence, Gate, GateLimits, Verdict, evaluate, verdict

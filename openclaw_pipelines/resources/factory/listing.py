@@ -7,8 +7,8 @@ from typing import Any
 import polars as pl
 
 from openclaw_pipelines.contracts.errors import DataError
-from openclaw_pipelines.contracts.research import CycleState
-from openclaw_pipelines.contracts.schema import TABLES
+from openclaw_pipelines.contracts.factory import CycleState
+from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.domain.factory.contract import unchanged
 from openclaw_pipelines.domain.factory.search import SHARD_KEYS
 from openclaw_pipelines.domain.factory.shortlist import SCORES, Entry, Row, candidates, shortlist

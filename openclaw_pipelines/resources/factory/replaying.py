@@ -14,8 +14,8 @@ import numpy as np
 import polars as pl
 
 from openclaw_pipelines.contracts.errors import DataError
-from openclaw_pipelines.contracts.research import CycleState, Variant
-from openclaw_pipelines.contracts.schema import TABLES
+from openclaw_pipelines.contracts.factory import CycleState, Variant
+from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.domain.factory.contract import RunContract, stressed, values_json
 from openclaw_pipelines.domain.factory.parity import RowSide, row_side
 from openclaw_pipelines.domain.selection.finer import replay_on_finer

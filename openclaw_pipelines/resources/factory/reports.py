@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from openclaw_pipelines.contracts.canonical import canonical_json
-from openclaw_pipelines.contracts.research import Comparison
-from openclaw_pipelines.contracts.schema import TABLES
+from openclaw_pipelines.contracts.factory import Comparison
+from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.domain.factory.parity import Found, Report, RowSide, stale
 from openclaw_pipelines.resources.factory.cycle import Cycle
 from openclaw_pipelines.resources.factory.listing import Candidate, candidate_of, shortlisted

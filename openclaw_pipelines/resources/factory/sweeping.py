@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from openclaw_pipelines.contracts.config import SearchMethod
+from openclaw_pipelines.contracts.config.factory import SearchMethod
 from openclaw_pipelines.contracts.errors import DataError
-from openclaw_pipelines.contracts.research import CycleState
-from openclaw_pipelines.contracts.schema import TABLES
+from openclaw_pipelines.contracts.factory import CycleState
+from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.domain.factory.contract import unchanged, values_json
 from openclaw_pipelines.domain.factory.parity import row_side
 from openclaw_pipelines.domain.factory.search import SHARD_KEYS, Proposal, Tried

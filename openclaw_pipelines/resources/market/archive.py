@@ -155,7 +155,7 @@ class ArchiveMarket:
         )
 
     def instruments(self, symbols: Sequence[str], as_of: datetime) -> pl.DataFrame:
-        """Rows of `contracts.market.Instruments`, from instruments.yaml in the folder or the shipped file."""
+        """Rows of `contracts.tables.market.Instruments`, from instruments.yaml in the folder or the shipped file."""
         return load_instruments(self.venue, symbols, as_of, source=self.name, folder=self.folder)
 
     def inventory(self) -> pl.DataFrame:

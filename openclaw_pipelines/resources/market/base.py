@@ -27,4 +27,4 @@ class MarketSource(Protocol):
         """Funding with `start <= ts < end`, in `FUNDING_COLUMNS`; empty for spot."""
 
     def instruments(self, symbols: Sequence[str], as_of: datetime) -> pl.DataFrame:
-        """Rows of `contracts.market.Instruments` for `symbols`; an unknown symbol is an error."""
+        """Rows of `contracts.tables.market.Instruments` for `symbols`; an unknown symbol is an error."""

@@ -1,4 +1,4 @@
-"""From a market as ccxt describes it to a row of `contracts.market.Instruments`. No requests are made here.
+"""From a market as ccxt describes it to a row of `contracts.tables.market.Instruments`. No requests are made here.
 
 Where an exchange publishes no leverage or margin without an account, a stated default stands in:
 `DEFAULT_MAX_LEVERAGE`, half the initial margin at that leverage as maintenance margin, `DEFAULT_LIQUIDATION_FEE_RATE`.

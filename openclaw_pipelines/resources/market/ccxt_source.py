@@ -12,10 +12,9 @@ from typing import Any
 
 import polars as pl
 
-import openclaw_pipelines.contracts.market  # noqa: F401, registers the table
-from openclaw_pipelines.contracts.config import Market
-from openclaw_pipelines.contracts.schema import TABLES
+from openclaw_pipelines.contracts.config.market import Market
 from openclaw_pipelines.contracts.symbols import market_type
+from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.contracts.time import INTERVALS, floor_to, interval_length, utc
 from openclaw_pipelines.resources.market.ccxt_client import Backoff, CcxtClient, nearest
 from openclaw_pipelines.resources.market.ccxt_errors import (
@@ -121,7 +120,7 @@ class CcxtMarket:
         return funding_frame(self.name, symbol, [(ts, stamps[ts], float(rate)) for ts, rate in rates])
 
     def instruments(self, symbols: Sequence[str], as_of: datetime) -> pl.DataFrame:
-        """Rows of `contracts.market.Instruments`, from a list of markets read anew.
+        """Rows of `contracts.tables.market.Instruments`, from a list of markets read anew.
 
         Raises SymbolNotListedError, MarketKindNotSupportedError, IncompleteInstrumentError.
         """

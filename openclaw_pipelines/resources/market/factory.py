@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from openclaw_pipelines.contracts.config import Market
+from openclaw_pipelines.contracts.config.market import Market
 from openclaw_pipelines.contracts.enums import SourceKind
 from openclaw_pipelines.resources.market.base import MarketSource
 from openclaw_pipelines.resources.market.errors import MissingSourceSettingError

@@ -16,11 +16,10 @@ from typing import Any
 import polars as pl
 import yaml
 
-import openclaw_pipelines.contracts.market  # noqa: F401, registers the table
 from openclaw_pipelines.contracts.enums import InstrumentState, MarketType
 from openclaw_pipelines.contracts.errors import ConfigError, MarketError
-from openclaw_pipelines.contracts.schema import TABLES
 from openclaw_pipelines.contracts.symbols import base_and_quote, market_type, normalize
+from openclaw_pipelines.contracts.tables import TABLES
 
 USER_FILE = "instruments.yaml"
 _SHIPPED = "the instruments file of the package"
@@ -104,7 +103,7 @@ def venue_instruments(venue: str, folder: Path | None = None) -> InstrumentsBySy
 def load_instruments(
     venue: str, symbols: Sequence[str], as_of: datetime, *, source: str | None = None, folder: Path | None = None
 ) -> pl.DataFrame:
-    """Rows of `contracts.market.Instruments` for `symbols`, in their order.
+    """Rows of `contracts.tables.market.Instruments` for `symbols`, in their order.
 
     source: value of the `source` column, the venue if absent. folder: searched for instruments.yaml first.
     Raises UnknownVenueError and UnknownInstrumentError, which names the nearest known symbol.

@@ -102,7 +102,7 @@ class SimulatedMarket:
         ).select(FUNDING_COLUMNS)
 
     def instruments(self, symbols: Sequence[str], as_of: datetime) -> pl.DataFrame:
-        """Rows of `contracts.market.Instruments` from the shipped file."""
+        """Rows of `contracts.tables.market.Instruments` from the shipped file."""
         return load_instruments(VENUE, symbols, as_of, source=self.name)
 
     def _instrument(self, symbol: str) -> Instrument:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from openclaw_pipelines.contracts.lifecycle import Stage, Trigger
-from openclaw_pipelines.contracts.schema import TABLES
+from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.domain.lifecycle.document import document
 from openclaw_pipelines.domain.lifecycle.log import Position, Step, append, position_of, positions, verify_log
 from openclaw_pipelines.resources.autopilot import Autopilot

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from openclaw_pipelines.contracts.factory import CycleState, ParityClass
 from openclaw_pipelines.contracts.lifecycle import Stage, Trigger
-from openclaw_pipelines.contracts.research import CycleState, ParityClass
 from openclaw_pipelines.contracts.time import DAY, floor_to, interval_length
 from openclaw_pipelines.domain.lifecycle.document import section_of
 from openclaw_pipelines.domain.lifecycle.hand_over import (

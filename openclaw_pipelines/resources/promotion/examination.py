@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from openclaw_pipelines.contracts.research import ParityClass
+from openclaw_pipelines.contracts.factory import ParityClass
 from openclaw_pipelines.domain.lifecycle.log import BrokenDeploymentLogError
 from openclaw_pipelines.domain.quality import CheckResult
 from openclaw_pipelines.resources.autopilot import Autopilot

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from openclaw_pipelines.contracts.canonical import canonical_json, sha256_of
-from openclaw_pipelines.contracts.research import Comparison, ParityClass
-from openclaw_pipelines.contracts.schema import TABLES
+from openclaw_pipelines.contracts.factory import Comparison, ParityClass
 from openclaw_pipelines.contracts.symbols import normalize
+from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.contracts.time import DAY, day_start
 from openclaw_pipelines.domain.lifecycle.evidence import ParityState
 from openclaw_pipelines.kernel.compile_cache import sources_hash

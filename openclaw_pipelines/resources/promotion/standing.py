@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from openclaw_pipelines.contracts.factory import ParityClass
 from openclaw_pipelines.contracts.lifecycle import Stage
-from openclaw_pipelines.contracts.research import ParityClass
 from openclaw_pipelines.contracts.time import DAY, day_start, floor_to
 from openclaw_pipelines.domain.deployment import Policy
 from openclaw_pipelines.domain.lifecycle.evidence import PaperEvidence, ParityState

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from domain.selection.controls import walk_frame
 
-from openclaw_pipelines.contracts.research import Comparison, ParityClass
+from openclaw_pipelines.contracts.factory import Comparison, ParityClass
 from openclaw_pipelines.domain.factory.contract import RunContract, costs_payload
 from openclaw_pipelines.domain.factory.parity import (
     Found,

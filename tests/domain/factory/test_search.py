@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from openclaw_pipelines.contracts.config import SearchMethod
+from openclaw_pipelines.contracts.config.factory import SearchMethod
 from openclaw_pipelines.domain.factory.search import (
     SHARD_KEYS,
     BatchesError,

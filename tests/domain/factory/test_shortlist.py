@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from openclaw_pipelines.contracts.research import Channel
+from openclaw_pipelines.contracts.factory import Channel
 from openclaw_pipelines.domain.factory.shortlist import Floors, Row, candidates, shortlist
 
 FLOORS = Floors(0.02, 0.01, 0.01, least_trades=10, per_channel=2, longest_hold_seconds=3_600)

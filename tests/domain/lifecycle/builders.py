@@ -6,8 +6,8 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from openclaw_pipelines.contracts.factory import ParityClass
 from openclaw_pipelines.contracts.lifecycle import Stage, Trigger
-from openclaw_pipelines.contracts.research import ParityClass
 from openclaw_pipelines.domain.lifecycle.evidence import PaperEvidence, ParityState
 from openclaw_pipelines.domain.lifecycle.log import Origin, Position
 from openclaw_pipelines.domain.lifecycle.review import Standing

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from openclaw_pipelines.contracts.config import Lifecycle
+from openclaw_pipelines.contracts.config.lifecycle import Lifecycle
 from openclaw_pipelines.contracts.enums import KillSwitch
 from openclaw_pipelines.contracts.lifecycle import Stage, Trigger
 from openclaw_pipelines.domain.lifecycle.review import full_size_return_bps, review

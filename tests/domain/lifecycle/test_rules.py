@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from openclaw_pipelines.contracts.config import Lifecycle
+from openclaw_pipelines.contracts.config.lifecycle import Lifecycle
 from openclaw_pipelines.contracts.enums import KillSwitch
-from openclaw_pipelines.contracts.research import ParityClass
+from openclaw_pipelines.contracts.factory import ParityClass
 from openclaw_pipelines.domain.lifecycle.evidence import ParityState
 from openclaw_pipelines.domain.lifecycle.rules import first_blocking, first_firing, paper_gates, rotation
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from exchange_server import NOW, ExchangeServer, Fault
 
-from openclaw_pipelines.contracts.config import Market
+from openclaw_pipelines.contracts.config.market import Market
 from openclaw_pipelines.contracts.enums import SourceKind
 from openclaw_pipelines.contracts.errors import OpenclawError
 from openclaw_pipelines.resources.market import ccxt_errors

@@ -8,7 +8,8 @@ import pytest
 from exchange_server import HOUR_MS, NOW, Bar, ExchangeServer, Fault, Rate, bar, ms, rate
 
 from openclaw_pipelines.contracts.errors import DataError, MarketError
-from openclaw_pipelines.contracts.schema import TABLES, SchemaError
+from openclaw_pipelines.contracts.schema import SchemaError
+from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.contracts.time import floor_to, interval_length
 from openclaw_pipelines.resources.market.base import CANDLE_COLUMNS, FUNDING_COLUMNS
 from openclaw_pipelines.resources.market.ccxt_errors import (

@@ -14,7 +14,7 @@ import pytest
 from factory_world import RECIPE, STRATEGY, SYMBOLS, copied, factory_world
 from planted_cycle import cycle_row, plant
 
-from openclaw_pipelines.contracts.schema import TABLES
+from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.domain.lifecycle.hand_over import HandOverError
 from openclaw_pipelines.kernel.compile_cache import sources_hash
 from openclaw_pipelines.resources.factory import examining, sweeping

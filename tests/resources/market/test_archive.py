@@ -12,7 +12,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from openclaw_pipelines.contracts.enums import MarketType
-from openclaw_pipelines.contracts.schema import TABLES
+from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.resources.market import archive as archive_module
 from openclaw_pipelines.resources.market.archive import ArchiveMarket
 from openclaw_pipelines.resources.market.archive_errors import (

@@ -1,6 +1,6 @@
 import pytest
 
-from openclaw_pipelines.contracts.config import Market
+from openclaw_pipelines.contracts.config.market import Market
 from openclaw_pipelines.contracts.enums import MarketType, SourceKind
 from openclaw_pipelines.resources.market.archive import ArchiveMarket
 from openclaw_pipelines.resources.market.errors import MissingSourceSettingError

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from openclaw_pipelines.contracts.schema import TABLES
+from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.contracts.time import NaiveTimeError, UnknownIntervalError
 from openclaw_pipelines.resources.market.base import CANDLE_COLUMNS, FUNDING_COLUMNS
 from openclaw_pipelines.resources.market.instruments_file import UnknownInstrumentError, shipped_venues

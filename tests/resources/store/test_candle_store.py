@@ -5,7 +5,8 @@ import duckdb
 import polars as pl
 import pytest
 
-from openclaw_pipelines.contracts.schema import TABLES, SchemaError
+from openclaw_pipelines.contracts.schema import SchemaError
+from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.contracts.time import NaiveTimeError
 from openclaw_pipelines.resources.candle_store import (
     OutsideRangeError,

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from openclaw_pipelines.contracts.schema import TABLES, SchemaError
+from openclaw_pipelines.contracts.schema import SchemaError
+from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.contracts.time import NaiveTimeError
 from openclaw_pipelines.resources.locks import (
     StoreFullError,

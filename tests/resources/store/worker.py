@@ -21,7 +21,8 @@ from typing import Any
 import polars as pl
 
 from openclaw_pipelines.contracts.errors import OpenclawError
-from openclaw_pipelines.contracts.schema import TABLES, Table
+from openclaw_pipelines.contracts.schema import Table
+from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.resources.export import export_table
 from openclaw_pipelines.resources.store import Store, insert
 

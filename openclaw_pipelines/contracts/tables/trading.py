@@ -7,42 +7,13 @@ import pandera.polars as pa
 import polars as pl
 
 from openclaw_pipelines.contracts.enums import (
-    Action,
     ExitReason,
     Leg,
     Mode,
-    ProposalState,
-    RejectCode,
-    Side,
     TickStatus,
 )
-from openclaw_pipelines.contracts.market import Money, Time
 from openclaw_pipelines.contracts.schema import table
-
-CODES = [code.name for code in RejectCode]
-SIDES = [side.name.lower() for side in Side]
-STATES = [state.value for state in ProposalState]
-ACTIONS = [action.name.lower() for action in Action]
-
-
-class _Row(pa.DataFrameModel):
-    account_id: str = pa.Field(description="account the strategy trades for")
-    strategy_config_id: str = pa.Field(description="name of the strategy")
-    recorded_at: Time = pa.Field(description="when the row was written; outside the ledger hash")
-    run_fingerprint: str = pa.Field(
-        description="hash of code version, configuration, policy version and bars consumed; outside the ledger hash"
-    )
-
-    class Config:
-        strict = True
-
-
-class _TickRow(_Row):
-    deployment_id: str = pa.Field(description="strategy, deployment fingerprint and inception")
-    tick_at: Time = pa.Field(description="close time of the tick, UTC")
-
-    class Config:
-        strict = True
+from openclaw_pipelines.contracts.tables.rows import ACTIONS, CODES, SIDES, STATES, Money, StrategyRow, TickRow, Time
 
 
 @table(
@@ -51,7 +22,7 @@ class _TickRow(_Row):
     key=("account_id", "strategy_config_id", "tick_at"),
     unhashed=("recorded_at", "run_fingerprint", "phases", "program_version"),
 )
-class Ticks(_TickRow):
+class Ticks(TickRow):
     """One row per tick: the marker that makes it recorded."""
 
     status: str = pa.Field(isin=[status.value for status in TickStatus], description="inception, done or settled_only")
@@ -65,7 +36,7 @@ class Ticks(_TickRow):
 
 
 @table("tick_inputs", database="ledger", key=("account_id", "strategy_config_id", "tick_at"))
-class TickInputs(_TickRow):
+class TickInputs(TickRow):
     """Everything a tick depended on. Verification and replay read this and nothing else."""
 
     config_fingerprint: str = pa.Field(description="SHA-256 of the merged configuration")
@@ -90,7 +61,7 @@ class TickContexts(pa.DataFrameModel):
 
 
 @table("kernel_states", database="ledger", key=("account_id", "strategy_config_id", "tick_at"))
-class KernelStates(_TickRow):
+class KernelStates(TickRow):
     """Full kernel state at inception, at each day's end and at the latest tick."""
 
     state_hash: str = pa.Field(description="SHA-256 of state")
@@ -98,7 +69,7 @@ class KernelStates(_TickRow):
 
 
 @table("autopilot_universe_snapshots", database="ledger", key=("universe_key",))
-class UniverseSnapshots(_Row):
+class UniverseSnapshots(StrategyRow):
     """Candidates ranked as of 00:00Z. One row per strategy and day."""
 
     universe_key: str = pa.Field(description="universe:{account}:{strategy}:{day}")
@@ -111,7 +82,7 @@ class UniverseSnapshots(_Row):
 
 
 @table("autopilot_proposals", database="ledger", key=("decision_key",))
-class Proposals(_TickRow):
+class Proposals(TickRow):
     """What a planner asked for."""
 
     decision_key: str = pa.Field(description="key of the proposal and of the decision on it")
@@ -132,7 +103,7 @@ class Proposals(_TickRow):
 
 
 @table("autopilot_decisions", database="ledger", key=("decision_key",))
-class Decisions(_TickRow):
+class Decisions(TickRow):
     """The governor's verdict on a proposal. Refused ones are rows too."""
 
     decision_key: str = pa.Field(description="key of the decision")
@@ -163,7 +134,7 @@ class Decisions(_TickRow):
 
 
 @table("autopilot_orders", database="ledger", key=("order_key",))
-class Orders(_TickRow):
+class Orders(TickRow):
     """Orders that were sent to the executor, and how they ended."""
 
     order_key: str = pa.Field(description="decision key and leg")
@@ -177,7 +148,7 @@ class Orders(_TickRow):
 
 
 @table("autopilot_fills", database="ledger", key=("fill_key",))
-class Fills(_TickRow):
+class Fills(TickRow):
     """What the executor did with orders, and why it did not where it could not."""
 
     fill_key: str = pa.Field(description="order key and number")
@@ -200,7 +171,7 @@ class Fills(_TickRow):
 
 
 @table("autopilot_positions", database="ledger", key=("account_id", "strategy_config_id", "symbol", "tick_at"))
-class Positions(_TickRow):
+class Positions(TickRow):
     """Open positions after a tick."""
 
     symbol: str = pa.Field(description="instrument as ccxt writes it")
@@ -220,7 +191,7 @@ class Positions(_TickRow):
 
 
 @table("autopilot_equity", database="ledger", key=("account_id", "strategy_config_id", "tick_at"))
-class Equity(_TickRow):
+class Equity(TickRow):
     """The sub-account after a tick, in quote currency."""
 
     cash: Money = pa.Field(description="cash")
@@ -239,7 +210,7 @@ class Equity(_TickRow):
 
 
 @table("autopilot_funding_payments", database="ledger", key=("account_id", "strategy_config_id", "symbol", "tick_at"))
-class FundingPayments(_TickRow):
+class FundingPayments(TickRow):
     """Funding charged to an open position inside a bar."""
 
     symbol: str = pa.Field(description="instrument as ccxt writes it")
@@ -248,107 +219,3 @@ class FundingPayments(_TickRow):
     qty: Money = pa.Field(description="signed quantity held, in base currency")
     price: Money = pa.Field(gt=0, description="price it was charged at, in quote currency")
     amount: Money = pa.Field(description="received in quote currency, negative when paid")
-
-
-@table("reconcile_events", database="ledger", key=("account_id", "strategy_config_id", "tick_at", "check_name"))
-class ReconcileEvents(_TickRow):
-    """Accounting checks after each tick whose result deserves a row: every mismatch, and the first pass of each day."""
-
-    check_name: str = pa.Field(description="what was compared")
-    passed: bool = pa.Field(description="whether both sides agree")
-    expected: Money = pa.Field(description="what the fills and funding add up to")
-    measured: Money = pa.Field(description="what the account holds")
-    message: str = pa.Field(description="the result in words")
-
-
-@table("autopilot_outcomes", database="ledger", key=("outcome_key",))
-class Outcomes(_Row):
-    """A decision, accepted or refused, scored at one horizon. Written once, when matured."""
-
-    outcome_key: str = pa.Field(description="decision key and horizon")
-    decision_key: str = pa.Field(description="decision that is scored")
-    symbol: str = pa.Field(description="instrument as ccxt writes it")
-    decided_at: Time = pa.Field(description="tick of the decision")
-    decision_status: str = pa.Field(description="status of the decision")
-    horizon_seconds: int = pa.Field(gt=0, description="horizon")
-    matured_at: Time = pa.Field(description="decided_at + horizon")
-    interval_used: str = pa.Field(nullable=True, description="finest stored interval that had the close")
-    intended_price: Money = pa.Field(ge=0, description="close at the decision")
-    horizon_price: float = pa.Field(nullable=True, description="close at the horizon")
-    return_signed: float = pa.Field(nullable=True, description="return in the direction of the decision")
-    pnl_quote_est: Money = pa.Field(nullable=True, description="return times proposed notional, before costs")
-    win: bool = pa.Field(nullable=True, description="positive signed return; empty for HOLD")
-    buy_and_hold_return: float = pa.Field(nullable=True, description="unsigned return over the same horizon")
-    reason: str = pa.Field(nullable=True, description="why a value is empty")
-
-
-@table("autopilot_metrics", database="ledger", key=("metric_key",))
-class Metrics(_Row):
-    """One value of one metric for one strategy and day. Undefined is empty with a reason."""
-
-    metric_key: str = pa.Field(description="metric:{account}:{strategy}:{day}:{scope}:{name}")
-    day: str = pa.Field(description="partition, YYYY-MM-DD")
-    scope: str = pa.Field(description="day, to_date, symbol:NAME or horizon:SECONDS")
-    name: str = pa.Field(description="name of the metric")
-    group_name: str = pa.Field(
-        isin=["decision", "outcome", "execution", "risk", "return"], description="quality it measures"
-    )
-    definition: str = pa.Field(description="how it is computed")
-    value: float = pa.Field(nullable=True, description="value; empty when undefined")
-    unit: str = pa.Field(description="ratio, quote, bps, count or seconds")
-    sample_size: int = pa.Field(ge=0, description="observations it rests on")
-    below_minimum_sample: bool = pa.Field(description="marked, not hidden, below the minimum sample")
-    reason: str = pa.Field(nullable=True, description="why it is undefined")
-
-
-@table(
-    "admin_actions",
-    database="ledger",
-    key=("account_id", "strategy_config_id", "sequence"),
-    unhashed=("recorded_at", "run_fingerprint"),
-)
-class AdminActions(_Row):
-    """Append-only audit trail. Each row carries the hash of the one before it in its strategy's chain."""
-
-    sequence: int = pa.Field(ge=1, description="place in the strategy's chain, from 1")
-    action: str = pa.Field(description="what happened, as PROPOSAL_MOVED")
-    subject: str = pa.Field(description="key it is about")
-    from_state: str = pa.Field(nullable=True, description="state before, for a move")
-    to_state: str = pa.Field(nullable=True, description="state after, for a move")
-    tick_at: Time = pa.Field(nullable=True, description="tick in which it happened")
-    actor: str = pa.Field(description="autopilot or operator")
-    details: str = pa.Field(description="canonical JSON")
-    prev_hash: str = pa.Field(description="row_hash of the row before, 64 zeros for the first")
-    row_hash: str = pa.Field(description="SHA-256 over prev_hash and the business columns")
-
-
-@table("operator_requests", database="ledger", key=("request_key",))
-class OperatorRequests(_Row):
-    """Approvals and declines of an operator, waiting to enter a tick as recorded external input."""
-
-    request_key: str = pa.Field(description="decision key and verdict")
-    decision_key: str = pa.Field(description="decision that was awaiting approval")
-    verdict: str = pa.Field(isin=["approve", "decline"], description="what the operator said")
-    requested_at: Time = pa.Field(description="when it was said")
-
-
-@table("policy_versions", database="ledger", key=("policy_version_id",), unhashed=("recorded_at", "run_fingerprint"))
-class PolicyVersions(_Row):
-    """Limits that were in force, under their hash."""
-
-    policy_version_id: str = pa.Field(description="SHA-256 of limits")
-    limits: str = pa.Field(description="canonical JSON of the limits with the layer of each")
-    first_tick_at: Time = pa.Field(description="first tick that used them")
-
-
-@table("notifications_outbox", database="ledger", key=("notification_key",))
-class Notifications(_Row):
-    """Alerts waiting to be sent or sent, de-duplicated by key."""
-
-    notification_key: str = pa.Field(description="{kind}:{subject}:{bucket}")
-    kind: str = pa.Field(description="kind of alert, as stalled_strategy")
-    severity: str = pa.Field(isin=["info", "warning", "error"], description="how urgent")
-    subject: str = pa.Field(description="what it is about")
-    message: str = pa.Field(description="what happened and what to do")
-    raised_at: Time = pa.Field(description="when it was first raised")
-    dispatched: bool = pa.Field(description="whether it was sent")

@@ -3,17 +3,13 @@
 Candle prices are float64, as every exchange and file gives them; they become integers in the kernel.
 """
 
-from typing import Annotated
-
 import pandera.polars as pa
 import polars as pl
 
 from openclaw_pipelines.contracts.enums import InstrumentState, MarketType, Regime
 from openclaw_pipelines.contracts.schema import table
+from openclaw_pipelines.contracts.tables.rows import Money, Time
 from openclaw_pipelines.contracts.time import INTERVALS
-
-Time = Annotated[pl.Datetime, "us", "UTC"]
-Money = Annotated[pl.Decimal, 38, 18]
 
 
 class _Bars(pa.DataFrameModel):

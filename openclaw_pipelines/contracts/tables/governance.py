@@ -1,0 +1,70 @@
+"""Tables of the `ledger` database that say under which limits, by whose word and with which result ticks were taken."""
+
+import pandera.polars as pa
+
+from openclaw_pipelines.contracts.schema import table
+from openclaw_pipelines.contracts.tables.rows import Money, StrategyRow, TickRow, Time
+
+
+@table("reconcile_events", database="ledger", key=("account_id", "strategy_config_id", "tick_at", "check_name"))
+class ReconcileEvents(TickRow):
+    """Accounting checks after each tick whose result deserves a row: every mismatch, and the first pass of each day."""
+
+    check_name: str = pa.Field(description="what was compared")
+    passed: bool = pa.Field(description="whether both sides agree")
+    expected: Money = pa.Field(description="what the fills and funding add up to")
+    measured: Money = pa.Field(description="what the account holds")
+    message: str = pa.Field(description="the result in words")
+
+
+@table(
+    "admin_actions",
+    database="ledger",
+    key=("account_id", "strategy_config_id", "sequence"),
+    unhashed=("recorded_at", "run_fingerprint"),
+)
+class AdminActions(StrategyRow):
+    """Append-only audit trail. Each row carries the hash of the one before it in its strategy's chain."""
+
+    sequence: int = pa.Field(ge=1, description="place in the strategy's chain, from 1")
+    action: str = pa.Field(description="what happened, as PROPOSAL_MOVED")
+    subject: str = pa.Field(description="key it is about")
+    from_state: str = pa.Field(nullable=True, description="state before, for a move")
+    to_state: str = pa.Field(nullable=True, description="state after, for a move")
+    tick_at: Time = pa.Field(nullable=True, description="tick in which it happened")
+    actor: str = pa.Field(description="autopilot or operator")
+    details: str = pa.Field(description="canonical JSON")
+    prev_hash: str = pa.Field(description="row_hash of the row before, 64 zeros for the first")
+    row_hash: str = pa.Field(description="SHA-256 over prev_hash and the business columns")
+
+
+@table("operator_requests", database="ledger", key=("request_key",))
+class OperatorRequests(StrategyRow):
+    """Approvals and declines of an operator, waiting to enter a tick as recorded external input."""
+
+    request_key: str = pa.Field(description="decision key and verdict")
+    decision_key: str = pa.Field(description="decision that was awaiting approval")
+    verdict: str = pa.Field(isin=["approve", "decline"], description="what the operator said")
+    requested_at: Time = pa.Field(description="when it was said")
+
+
+@table("policy_versions", database="ledger", key=("policy_version_id",), unhashed=("recorded_at", "run_fingerprint"))
+class PolicyVersions(StrategyRow):
+    """Limits that were in force, under their hash."""
+
+    policy_version_id: str = pa.Field(description="SHA-256 of limits")
+    limits: str = pa.Field(description="canonical JSON of the limits with the layer of each")
+    first_tick_at: Time = pa.Field(description="first tick that used them")
+
+
+@table("notifications_outbox", database="ledger", key=("notification_key",))
+class Notifications(StrategyRow):
+    """Alerts waiting to be sent or sent, de-duplicated by key."""
+
+    notification_key: str = pa.Field(description="{kind}:{subject}:{bucket}")
+    kind: str = pa.Field(description="kind of alert, as stalled_strategy")
+    severity: str = pa.Field(isin=["info", "warning", "error"], description="how urgent")
+    subject: str = pa.Field(description="what it is about")
+    message: str = pa.Field(description="what happened and what to do")
+    raised_at: Time = pa.Field(description="when it was first raised")
+    dispatched: bool = pa.Field(description="whether it was sent")
