@@ -17,7 +17,7 @@ import dagster as dg
 from bench_project import STRATEGIES, Project
 
 from openclaw_pipelines.jobs import CYCLE_LIVE
-from openclaw_pipelines.resources.autopilot import open_autopilot
+from openclaw_pipelines.resources.world import open_world
 from openclaw_pipelines.ticker import Ticker
 
 DEFINITIONS = ("-m", "openclaw_pipelines.definitions")
@@ -34,7 +34,7 @@ def scheduled(project: Project, ticks: int) -> dict[str, float]:
     A run's first materialization is logged after its transaction, so its time is an upper bound of the commit's.
     """
     with dg.DagsterInstance.get() as instance:
-        ticker = Ticker(open_autopilot(), instance)
+        ticker = Ticker(open_world(), instance)
         ticker.start()
         ticked = ticker.tick(datetime.now(UTC))
         if ticked.failures:

@@ -29,8 +29,8 @@ from bench_project import STRATEGIES, SYMBOLS, Project, write_project
 from bench_scheduled import scheduled
 
 from openclaw_pipelines.jobs import CYCLE_ASSETS, CYCLE_LIVE, MARKET_LIVE, QUIET
-from openclaw_pipelines.resources.autopilot import open_autopilot
 from openclaw_pipelines.resources.clock import ReplayedClock
+from openclaw_pipelines.resources.world import open_world
 from openclaw_pipelines.ticker import Ticker
 
 START = datetime(2025, 5, 10, 6, 0, tzinfo=UTC)
@@ -96,7 +96,7 @@ def resident(ticks: int, symbols: int) -> Resident:
     """Take `ticks` ticks one minute apart, each followed by the empty runs."""
     measured, clock = Resident(), ReplayedClock(START)
     with dg.DagsterInstance.get() as instance:
-        ticker = Ticker(open_autopilot(clock), instance)
+        ticker = Ticker(open_world(clock), instance)
         ticker.start()
         take(ticker, clock, START)
         empty = EmptyJobs(largest=len(CYCLE_ASSETS))
@@ -116,7 +116,7 @@ def take(ticker: Ticker, clock: ReplayedClock, at: datetime) -> None:
     """One time of the ticker, with its ledger rows committed."""
     clock.set(at)
     ticked = ticker.tick(at)
-    recorded = {ticker.autopilot.runner.ledger(name).newest_tick() for name in STRATEGIES}
+    recorded = {ticker.world.ledger(name).newest_tick() for name in STRATEGIES}
     if ticked.failures or recorded != {at}:
         raise SystemExit(f"the tick of {at.isoformat()} was not recorded: {ticked.failures}")
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import dagster as dg
     import polars as pl
 
-    from openclaw_pipelines.resources.autopilot import Autopilot
+    from openclaw_pipelines.resources.world import World
 
 DAYS = 7
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
@@ -158,7 +158,7 @@ def _failure(layer: Layer, result: "dg.ExecuteInProcessResult") -> LayerFailedEr
 
 
 def run_demo(
-    autopilot: "Autopilot", instance: "dg.DagsterInstance", progress: Callable[[Layer], Any] = lambda _: None
+    world: "World", instance: "dg.DagsterInstance", progress: Callable[[Layer], Any] = lambda _: None
 ) -> list[Result]:
     """Live through the week; returns one result per strategy.
 
@@ -169,22 +169,22 @@ def run_demo(
     from openclaw_pipelines.assets.partitions import STRATEGIES
     from openclaw_pipelines.definitions import build_defs
 
-    settings = autopilot.settings()
+    settings = world.settings()
     if settings.market.source is not SourceKind.SIMULATED:
         raise NotEmbeddedError(settings.market.source.value)
     defs = build_defs()
     for layer in layers(settings, instance.get_dynamic_partitions(STRATEGIES)):
         progress(layer)
         run_layer(defs, instance, layer)
-    return [strategy_result(autopilot, name) for name in settings.strategies]
+    return [strategy_result(world, name) for name in settings.strategies]
 
 
-def strategy_result(autopilot: "Autopilot", strategy: str) -> Result:
+def strategy_result(world: "World", strategy: str) -> Result:
     """Counts and sums of a strategy's ledger up to the end of the week."""
     from openclaw_pipelines.contracts.time import day_start
     from openclaw_pipelines.resources.ledger_store import ledger_hash, trades_hash
 
-    settings, ledger = autopilot.settings(), autopilot.runner.ledger(strategy)
+    settings, ledger = world.settings(), world.ledger(strategy)
     end = day_start(plan(settings).ticks[1]) + DAY
     rows: dict[str, pl.DataFrame] = {}
     with ledger.reading():
@@ -204,8 +204,8 @@ def strategy_result(autopilot: "Autopilot", strategy: str) -> Result:
         funding=equity["funding"],
         pnl=equity["equity"] - settings.strategy(strategy).own.capital,
         open_positions=equity["open_positions"],
-        ledger_hash=ledger_hash(autopilot.store, settings.config.account, strategy, end=end),
-        trades_hash=trades_hash(autopilot.store, settings.config.account, strategy, end=end),
+        ledger_hash=ledger_hash(world.store, settings.config.account, strategy, end=end),
+        trades_hash=trades_hash(world.store, settings.config.account, strategy, end=end),
     )
 
 

@@ -16,8 +16,8 @@ from openclaw_pipelines.demo import Layer, LayerFailedError, run_layer
 if TYPE_CHECKING:
     import dagster as dg
 
-    from openclaw_pipelines.resources.autopilot import Autopilot
     from openclaw_pipelines.resources.factory.cycle import Cycle
+    from openclaw_pipelines.resources.world import World
 
 
 CHANNELS = [channel.value for channel in Channel]
@@ -76,7 +76,7 @@ class Outcome:
 
 
 def run_cycle(
-    autopilot: "Autopilot",
+    world: "World",
     instance: "dg.DagsterInstance",
     recipe: str | None = None,
     cycle_id: str | None = None,
@@ -92,8 +92,8 @@ def run_cycle(
     from openclaw_pipelines.definitions import build_defs
     from openclaw_pipelines.domain.factory.search import SHARD_KEYS
 
-    defs = build_defs(resource_overrides={"autopilot": autopilot})
-    cycle = opened(autopilot, recipe, cycle_id, lambda layer: _run(defs, instance, layer, progress))
+    defs = build_defs(resource_overrides={"world": world})
+    cycle = opened(world, recipe, cycle_id, lambda layer: _run(defs, instance, layer, progress))
     own = begin(cycle, instance)
     progress(f"cycle {own}")
     sweep = Layer(f"sweep, {cycle.search.positions:,} rows proposed", jobs.FACTORY_SWEEP,
@@ -102,27 +102,27 @@ def run_cycle(
     try:
         _run(defs, instance, Layer("shortlist, replays, parity, gates, deployment", jobs.FACTORY, own, own), progress)
     except LayerFailedError:
-        if not outcome(autopilot, own).blocked:
+        if not outcome(world, own).blocked:
             raise
-    return outcome(autopilot, own)
+    return outcome(world, own)
 
 
-def opened(autopilot: "Autopilot", recipe: str | None, cycle_id: str | None, run: Callable[[Layer], Any]) -> "Cycle":
+def opened(world: "World", recipe: str | None, cycle_id: str | None, run: Callable[[Layer], Any]) -> "Cycle":
     """The wanted cycle with its market days in the store."""
     from openclaw_pipelines import jobs
     from openclaw_pipelines.resources.factory.cycle import Cycle, cycle_row, open_cycle
 
-    recipes = list(autopilot.settings().config.factory)
+    recipes = list(world.settings().config.factory)
     if cycle_id is None and recipe is None and not recipes:
         raise NoRecipeError
-    name = cycle_row(autopilot, cycle_id)["recipe"] if cycle_id is not None else recipe or recipes[0]
+    name = cycle_row(world, cycle_id)["recipe"] if cycle_id is not None else recipe or recipes[0]
     run(Layer("instruments", jobs.INSTRUMENTS, None, None))
-    cycle = Cycle(autopilot, name)
+    cycle = Cycle(world, name)
     missing = cycle.data.missing_days(cycle.warmup_bars)
     if missing:
         days = f"{missing[0]} to {missing[-1]}"
         run(Layer(f"candles, funding and their checks, {days}", jobs.MARKET_HISTORY, missing[0], missing[-1]))
-    return Cycle(autopilot, name) if cycle_id is None else open_cycle(autopilot, cycle_id)
+    return Cycle(world, name) if cycle_id is None else open_cycle(world, cycle_id)
 
 
 def begin(cycle: "Cycle", instance: "dg.DagsterInstance") -> str:
@@ -135,16 +135,16 @@ def begin(cycle: "Cycle", instance: "dg.DagsterInstance") -> str:
     return own
 
 
-def outcome(autopilot: "Autopilot", cycle_id: str) -> Outcome:
+def outcome(world: "World", cycle_id: str) -> Outcome:
     """What a cycle has left so far."""
     from openclaw_pipelines.resources.factory.cycle import cycle_row
     from openclaw_pipelines.resources.factory.gpu import gpu_sentence
     from openclaw_pipelines.resources.factory.sweeping import sweep_hash
 
     def rows(sql: str) -> list[dict[str, Any]]:
-        return autopilot.store.query("research", sql, [cycle_id]).to_dicts()
+        return world.store.query("research", sql, [cycle_id]).to_dicts()
 
-    cycle = cycle_row(autopilot, cycle_id)
+    cycle = cycle_row(world, cycle_id)
     shards = rows("SELECT * FROM sweep_shards WHERE cycle_id = ? ORDER BY shard")
     trials = rows("SELECT sum(trials) AS trials, sum(skipped) AS skipped FROM trial_counts WHERE cycle_id = ?")[0]
     ever = rows(
@@ -164,7 +164,7 @@ def outcome(autopilot: "Autopilot", cycle_id: str) -> Outcome:
         sweep_hash(cycle_id, shards) if shards else None,
         listed,
         rows("SELECT * FROM parity_reports WHERE cycle_id = ? ORDER BY sample DESC, comparison, params_hash"),
-        gpu_sentence(autopilot, cycle_id),
+        gpu_sentence(world, cycle_id),
         sorted(
             rows("SELECT * FROM gate_results WHERE cycle_id = ?"),
             key=lambda row: (order.index(row["params_hash"]), row["position"]),
@@ -176,9 +176,9 @@ def outcome(autopilot: "Autopilot", cycle_id: str) -> Outcome:
     )  # fmt: skip
 
 
-def cycles(autopilot: "Autopilot") -> list[dict[str, Any]]:
+def cycles(world: "World") -> list[dict[str, Any]]:
     """Every stored cycle, the newest last."""
-    return autopilot.store.query(
+    return world.store.query(
         "research",
         "SELECT c.cycle_id, c.recipe, c.strategy_config_id AS strategy, c.state, c.blocked_by, c.reason, "
         "c.train_start, c.holdout_end, (SELECT coalesce(sum(trials), 0)::BIGINT FROM trial_counts t "

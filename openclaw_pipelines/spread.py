@@ -12,8 +12,8 @@ import dagster as dg
 
 from openclaw_pipelines.assets.factory import cycles, shard_metadata
 from openclaw_pipelines.domain.factory.search import SHARD_KEYS
-from openclaw_pipelines.resources.autopilot import Autopilot
 from openclaw_pipelines.resources.shells import resources
+from openclaw_pipelines.resources.world import World
 
 if TYPE_CHECKING:
     from dagster._core.definitions.executor_definition import ExecutorDefinition
@@ -55,11 +55,11 @@ def on_dask() -> dg.JobDefinition:
 
 def _step(shard: str) -> dg.OpDefinition:
     @dg.op(name=f"shard_{shard.replace('-', '_')}", description=f"Shard {shard} of the sweep.", out=dg.Out(dg.Nothing))
-    def run(context: dg.OpExecutionContext, autopilot: dg.ResourceParam[Autopilot]) -> None:
+    def run(context: dg.OpExecutionContext, world: dg.ResourceParam[World]) -> None:
         from openclaw_pipelines.resources.factory.cycle import open_cycle
         from openclaw_pipelines.resources.factory.sweeping import EarlierShardsError
 
-        cycle = open_cycle(autopilot, context.partition_key)
+        cycle = open_cycle(world, context.partition_key)
         try:
             metadata = shard_metadata(cycle, shard, lambda text: context.log.info(text))  # noqa: PLW0108 - typed Any
         except EarlierShardsError as error:

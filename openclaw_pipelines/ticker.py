@@ -20,10 +20,11 @@ from openclaw_pipelines.contracts.time import floor_to, utc
 from openclaw_pipelines.definitions import build_defs
 from openclaw_pipelines.domain.timing import Asked, Due, ask_again, failed_run_alert
 from openclaw_pipelines.jobs import CYCLE_LIVE, INSTRUMENTS, MARKET_DAY, MARKET_LIVE, QUIET
-from openclaw_pipelines.resources.autopilot import Autopilot, open_autopilot
 from openclaw_pipelines.resources.clock import RealClock, ReplayedClock
+from openclaw_pipelines.resources.ingest import Ingest
 from openclaw_pipelines.resources.notifier import notify
 from openclaw_pipelines.resources.timetable import alerts_now, bars_ready, due_of, needed_before
+from openclaw_pipelines.resources.world import World, open_world
 
 TICKER_TAG = "openclaw/ticker"
 """Tag of the ticker's runs: process id and start of the process, to find runs that a killed ticker left."""
@@ -76,18 +77,16 @@ class Ticker:
     """Takes what is due, one time at a time.
 
     Args:
-        autopilot: store, market, clock and settings; kept open between ticks.
+        world: store, market, clock and settings; kept open between ticks.
         instance: Dagster's instance, whose web UI shows the runs.
         strategies: names; all enabled ones unless given.
     """
 
-    def __init__(
-        self, autopilot: Autopilot, instance: dg.DagsterInstance, strategies: Iterable[str] | None = None
-    ) -> None:
-        self.autopilot, self.instance = autopilot, instance
+    def __init__(self, world: World, instance: dg.DagsterInstance, strategies: Iterable[str] | None = None) -> None:
+        self.world, self.instance = world, instance
         self._chosen = None if strategies is None else tuple(strategies)
-        repository = build_defs(resource_overrides={"autopilot": autopilot}).get_repository_def()
-        self.jittered = isinstance(autopilot.clock, RealClock)
+        repository = build_defs(resource_overrides={"world": world}).get_repository_def()
+        self.jittered = isinstance(world.clock, RealClock)
         self._asked: Asked = {}
         self._known: set[str] = set()
         self._jobs = {name: repository.get_job(name) for name in (CYCLE_LIVE, INSTRUMENTS, MARKET_DAY, MARKET_LIVE)}
@@ -98,7 +97,7 @@ class Ticker:
         """Strategies that this ticker takes, as configured now."""
         if self._chosen is not None:
             return self._chosen
-        return tuple(name for name, own in self.autopilot.settings().strategies.items() if own.own.enabled)
+        return tuple(name for name, own in self.world.settings().strategies.items() if own.own.enabled)
 
     def start(self) -> int:
         """Make the instance ready and fail the runs that a killed ticker left; returns how many those were.
@@ -107,10 +106,10 @@ class Ticker:
             TickFailedError: the instruments are unknown and the source does not give them.
         """
         orphans = fail_orphans(self.instance)
-        if self.autopilot.ingest.unknown_instruments():
+        if Ingest.of(self.world).unknown_instruments():
             failure = self._run(INSTRUMENTS, None)
             if failure is not None:
-                raise TickFailedError(INSTRUMENTS, None, self.autopilot.clock.now().isoformat(), failure)
+                raise TickFailedError(INSTRUMENTS, None, self.world.clock.now().isoformat(), failure)
         return orphans
 
     def tick(self, now: datetime) -> Ticked:
@@ -127,15 +126,15 @@ class Ticker:
         return ticked
 
     def _due(self, strategies: Iterable[str], now: datetime) -> list[Due]:
-        with self.autopilot.store.sharing("ledger"):
-            found = [due_of(self.autopilot, name, now, jittered=self.jittered) for name in strategies]
+        with self.world.store.sharing("ledger"):
+            found = [due_of(self.world, name, now, jittered=self.jittered) for name in strategies]
         return [item for item in found if item is not None]
 
     def _refresh_market(self, due: list[Due], now: datetime, ticked: Ticked) -> None:
         """Ask for the market data that the ticks need and nobody asked for."""
-        with self.autopilot.store.sharing("market"):
-            needs = dict.fromkeys(need for item in due for need in needed_before(self.autopilot, item))
-            behind = [day for day in sorted({item.day for item in due}) if self.autopilot.ingest.behind(day, now)]
+        with self.world.store.sharing("market"):
+            needs = dict.fromkeys(need for item in due for need in needed_before(self.world, item))
+            behind = [day for day in sorted({item.day for item in due}) if Ingest.of(self.world).behind(day, now)]
         for need in needs:
             if ask_again(self._asked, f"{MARKET_DAY} {need.first}", need.last, now):
                 self._run_counted(MARKET_DAY, (need.first, need.last), ticked)
@@ -146,8 +145,8 @@ class Ticker:
 
     def _ready(self, due: list[Due], now: datetime) -> list[Due]:
         """Those whose bars are there, or too late to wait for."""
-        with self.autopilot.store.sharing("market"):
-            return [item for item in due if bars_ready(self.autopilot, item, now)]
+        with self.world.store.sharing("market"):
+            return [item for item in due if bars_ready(self.world, item, now)]
 
     def _advance(self, due: Due, now: datetime, ticked: Ticked) -> bool:
         """Run the day of the first due tick; one that failed or waits is tried again later."""
@@ -213,11 +212,9 @@ def fail_orphans(instance: dg.DagsterInstance) -> int:
     return failed
 
 
-def replayed_times(
-    autopilot: Autopilot, strategies: Iterable[str], start: datetime, end: datetime
-) -> Iterator[datetime]:
+def replayed_times(world: World, strategies: Iterable[str], start: datetime, end: datetime) -> Iterator[datetime]:
     """Close times of the strategies' bars with `start < time <= end`, each once, in order."""
-    lengths = {autopilot.settings().strategy(name).interval for name in strategies}
+    lengths = {world.settings().strategy(name).interval for name in strategies}
     at = start
     while lengths:
         at = min(floor_to(at, length) + length for length in lengths)
@@ -233,7 +230,7 @@ def replay(ticker: Ticker, clock: ReplayedClock, start: datetime, end: datetime,
         TickFailedError: a run failed.
     """
     taken = 0
-    for at in replayed_times(ticker.autopilot, ticker.strategies, start, end):
+    for at in replayed_times(ticker.world, ticker.strategies, start, end):
         clock.set(at)
         ticked = ticker.tick(at)
         if ticked.failures:
@@ -246,9 +243,9 @@ def replay(ticker: Ticker, clock: ReplayedClock, start: datetime, end: datetime,
 
 def follow(ticker: Ticker, show: Callable[[Ticked], None]) -> None:
     """Follow the real clock until interrupted. What fails is shown, raises an alert and is tried again."""
-    watched = ticker.autopilot.clock.now() - WATCH_EVERY
+    watched = ticker.world.clock.now() - WATCH_EVERY
     while True:
-        now = ticker.autopilot.clock.now()
+        now = ticker.world.clock.now()
         ticked = attempted(ticker, now)
         if ticked.failures or now - watched >= WATCH_EVERY:
             ticked.failures += watch(ticker, ticked, now)
@@ -270,7 +267,7 @@ def watch(ticker: Ticker, ticked: Ticked, now: datetime) -> list[Failure]:
     """Raise alerts for what failed and for what stands still; returns what kept it from doing so."""
     failed = [failed_run_alert(failure.job, str(failure), now) for failure in ticked.failures]
     try:
-        notify(ticker.autopilot, [*failed, *alerts_now(ticker.autopilot, now)])
+        notify(ticker.world, [*failed, *alerts_now(ticker.world, now)])
     except OpenclawError as error:
         return [Failure("alerts", None, f"{type(error).__name__}: {error}")]
     return []
@@ -298,13 +295,13 @@ def main(
     """
     with dg.DagsterInstance.get() as instance:
         if clock == "real":
-            ticker = Ticker(open_autopilot(RealClock()), instance, strategies)
+            ticker = Ticker(open_world(RealClock()), instance, strategies)
             ticker.start()
             follow(ticker, show)
             return 0
         if start is None or end is None or start >= end:
             raise TickerRangeError(start, end)
         replayed = ReplayedClock(utc(start, "--from"))
-        ticker = Ticker(open_autopilot(replayed), instance, strategies)
+        ticker = Ticker(open_world(replayed), instance, strategies)
         ticker.start()
         return replay(ticker, replayed, utc(start, "--from"), utc(end, "--to"), show)

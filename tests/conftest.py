@@ -8,7 +8,7 @@ import pytest
 # importlib mode has no packages of tests, so what several folders share is found by its folder
 sys.path.insert(0, str(Path(__file__).parent))
 
-pytest_plugins = ["dagster_world"]
+pytest_plugins = ["dagster_scene"]
 
 
 @pytest.fixture(scope="session")

@@ -105,7 +105,7 @@ def live(trading: Any, strategy: str, *days: str) -> None:
 
     for day in days:
         trading.run(strategy, day)
-        record_paper_parity(trading.autopilot, strategy, day)
+        record_paper_parity(trading.world, strategy, day)
 
 
 def day_end(day: str) -> datetime:

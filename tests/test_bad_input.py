@@ -34,7 +34,7 @@ from bad_rows import (  # noqa: E402
     set_to,
     sql,
 )
-from bad_world import CYCLE, FIRST, NEXT, RECORDED, STRATEGY, Outcome, World, Worlds  # noqa: E402
+from bad_scene import CYCLE, FIRST, NEXT, RECORDED, STRATEGY, Outcome, Scene, Scenes  # noqa: E402
 from exchange_server import NOW, Bar, ExchangeServer, Fault  # noqa: E402
 from wire_markets import smallest_markets  # noqa: E402
 
@@ -42,8 +42,8 @@ LEAST_ROWS = 40
 
 
 @pytest.fixture(scope="module")
-def worlds(tmp_path_factory: pytest.TempPathFactory) -> Worlds:
-    return Worlds(tmp_path_factory.mktemp("worlds"))
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> Scenes:
+    return Scenes(tmp_path_factory.mktemp("scenes"))
 
 
 def judge(outcome: Outcome, row: Row) -> None:
@@ -58,66 +58,66 @@ def test_the_table_is_long_enough() -> None:
 
 
 @pytest.mark.parametrize("row", ROWS)
-def test_bad_input_is_named_and_leaves_the_store_as_it_was(worlds: Worlds, row: Row) -> None:
-    world = worlds.copy(recorded=row.recorded)
-    row.setup(world)
-    before = world.keep()
-    outcome = row.act(world)
+def test_bad_input_is_named_and_leaves_the_store_as_it_was(scenes: Scenes, row: Row) -> None:
+    scene = scenes.copy(recorded=row.recorded)
+    row.setup(scene)
+    before = scene.keep()
+    outcome = row.act(scene)
     judge(outcome, row)
     # that check's finding is a row of evidence; nothing else may have changed, and it must have been written
-    assert world.changed(before) == (["parity_reports"] if "paper_replay_parity" in row.checks else [])
+    assert scene.changed(before) == (["parity_reports"] if "paper_replay_parity" in row.checks else [])
     if any(severity == "ERROR" for severity in row.checks.values()):
         assert "features" not in outcome.ran  # what stands downstream of a blocking check did not run
 
 
-def test_the_same_world_unbroken_passes(worlds: Worlds) -> None:
+def test_the_same_scene_unbroken_passes(scenes: Scenes) -> None:
     """The twin of every row: without a defect all of it succeeds, no check fails, and the store grows."""
-    world = worlds.copy()
-    before = world.keep()
-    market = world.materialize("instruments")
+    scene = scenes.copy()
+    before = scene.keep()
+    market = scene.materialize("instruments")
     assert (market.exit_code, market.failed) == (0, {})
-    market = world.materialize("candles", "funding_rates", "features", partition=NEXT)
+    market = scene.materialize("candles", "funding_rates", "features", partition=NEXT)
     assert (market.exit_code, market.failed) == (0, {}), market.message
     assert market.ran == {"candles", "funding_rates", "features"}
-    ticks = world.materialize(*CYCLE, partition=f"{NEXT}|{STRATEGY}")
+    ticks = scene.materialize(*CYCLE, partition=f"{NEXT}|{STRATEGY}")
     assert (ticks.exit_code, ticks.failed, ticks.ran) == (0, {}, set(CYCLE)), ticks.message
-    assert {"candles", "features", "funding_rates", "autopilot_ticks", "tick_inputs"} <= set(world.changed(before))
-    for command in (["verify"], ["status"], ["market", "inventory"], ["export", "candles", str(world.root / "a.csv")]):
-        assert world.openclaw(*command).exit_code == 0
+    assert {"candles", "features", "funding_rates", "autopilot_ticks", "tick_inputs"} <= set(scene.changed(before))
+    for command in (["verify"], ["status"], ["market", "inventory"], ["export", "candles", str(scene.root / "a.csv")]):
+        assert scene.openclaw(*command).exit_code == 0
 
 
 @pytest.mark.shared_data
 @pytest.mark.parametrize(("place", "act", "error", "says"), DEFECTS)
 def test_files_as_people_found_them(
-    worlds: Worlds,
+    scenes: Scenes,
     shared_data: Path,
-    place: Callable[[World, Path], None],
-    act: Callable[[World], Outcome],
+    place: Callable[[Scene, Path], None],
+    act: Callable[[Scene], Outcome],
     error: str,
     says: tuple[str, ...],
 ) -> None:
-    world = worlds.copy()
-    place(world, shared_data / "raw" / "dev" / "defects")
-    before = world.keep()
-    judge(act(world), Row(nothing, act, error, says))
-    assert world.changed(before) == []
+    scene = scenes.copy()
+    place(scene, shared_data / "raw" / "dev" / "defects")
+    before = scene.keep()
+    judge(act(scene), Row(nothing, act, error, says))
+    assert scene.changed(before) == []
 
 
-def test_a_kill_switch_file_of_no_meaning_halts_and_is_reported(worlds: Worlds, tmp_path: Path) -> None:
-    world = worlds.copy()
-    next_day(world)
-    twin = World(Path(shutil.copytree(world.root, tmp_path / "twin")))
-    (world.data_dir / "KILL_SWITCH").write_text("maybe\n")
-    status = json.loads(world.openclaw("status", "--json").message)
+def test_a_kill_switch_file_of_no_meaning_halts_and_is_reported(scenes: Scenes, tmp_path: Path) -> None:
+    scene = scenes.copy()
+    next_day(scene)
+    twin = Scene(Path(shutil.copytree(scene.root, tmp_path / "twin")))
+    (scene.data_dir / "KILL_SWITCH").write_text("maybe\n")
+    status = json.loads(scene.openclaw("status", "--json").message)
     assert status["kill_switch"] == "halt_all"
     assert "KILL_SWITCH holds 'maybe'" in status["kill_switch_reason"]
-    for one in (world, twin):
+    for one in (scene, twin):
         assert one.materialize(*CYCLE, partition=f"{NEXT}|{STRATEGY}").exit_code == 0
     later = "WHERE tick_at > TIMESTAMPTZ '2025-05-11 00:00:00+00'"
-    halted = world.query("ledger", f"SELECT DISTINCT json_extract(masks, '$.halt') AS halt FROM tick_inputs {later}")
+    halted = scene.query("ledger", f"SELECT DISTINCT json_extract(masks, '$.halt') AS halt FROM tick_inputs {later}")
     assert halted["halt"].to_list() == ["2"]
     orders = f"SELECT count(*) AS n FROM autopilot_orders {later} AND leg = 'entry'"
-    assert world.query("ledger", orders)["n"][0] == 0
+    assert scene.query("ledger", orders)["n"][0] == 0
     assert twin.query("ledger", orders)["n"][0] > 0
 
 
@@ -134,15 +134,15 @@ def server() -> Iterator[ExchangeServer]:
         yield running
 
 
-def kraken(world: World, server: ExchangeServer, **market: Any) -> None:
+def kraken(scene: Scene, server: ExchangeServer, **market: Any) -> None:
     """Kraken's bitcoin in dollars, from the local server, without waits between attempts."""
-    world.environ["OPENCLAW_MARKET"] = "ccxt"
+    scene.environ["OPENCLAW_MARKET"] = "ccxt"
     options = server.options("kraken")
     settings = {"exchange": "kraken", "symbols": ["BTC/USD"], "exchange_options": options, "max_retries": 0, **market}
-    world.configure(lambda tree: tree["market"].update(settings))
+    scene.configure(lambda tree: tree["market"].update(settings))
 
 
-def faults(*given: Fault) -> Callable[[World, ExchangeServer], None]:
+def faults(*given: Fault) -> Callable[[Scene, ExchangeServer], None]:
     return lambda _, server: server.fail(*(given * ALWAYS))
 
 
@@ -154,16 +154,16 @@ def off_grid(bars: list[Bar]) -> list[Bar]:
     return [bar._replace(ts=bar.ts + 7_000) for bar in bars]
 
 
-def changed(change: Callable[[list[Bar]], list[Bar]]) -> Callable[[World, ExchangeServer], None]:
+def changed(change: Callable[[list[Bar]], list[Bar]]) -> Callable[[Scene, ExchangeServer], None]:
     return lambda _, server: setattr(server, "change", change)
 
 
-def market(**settings: Any) -> Callable[[World, ExchangeServer], None]:
-    return lambda world, _: world.configure(lambda tree: tree["market"].update(settings))
+def market(**settings: Any) -> Callable[[Scene, ExchangeServer], None]:
+    return lambda scene, _: scene.configure(lambda tree: tree["market"].update(settings))
 
 
-def option(name: str, value: Any) -> Callable[[World, ExchangeServer], None]:
-    return lambda world, _: world.configure(lambda tree: tree["market"]["exchange_options"].update({name: value}))
+def option(name: str, value: Any) -> Callable[[Scene, ExchangeServer], None]:
+    return lambda scene, _: scene.configure(lambda tree: tree["market"]["exchange_options"].update({name: value}))
 
 
 EXCHANGE = [
@@ -185,26 +185,26 @@ EXCHANGE = [
 
 @pytest.mark.parametrize(("spoil", "day", "error", "says"), EXCHANGE)
 def test_an_exchange_that_fails_is_named_and_leaves_the_store_as_it_was(
-    worlds: Worlds,
+    scenes: Scenes,
     server: ExchangeServer,
-    spoil: Callable[[World, ExchangeServer], None],
+    spoil: Callable[[Scene, ExchangeServer], None],
     day: str,
     error: str,
     says: tuple[str, ...],
 ) -> None:
-    world = worlds.copy()
-    kraken(world, server)
-    spoil(world, server)
-    before = world.keep()
-    judge(world.materialize("candles", partition=day), Row(nothing, CANDLES, error, says))
-    assert world.changed(before) == []
+    scene = scenes.copy()
+    kraken(scene, server)
+    spoil(scene, server)
+    before = scene.keep()
+    judge(scene.materialize("candles", partition=day), Row(nothing, CANDLES, error, says))
+    assert scene.changed(before) == []
 
 
-def test_the_exchange_unspoiled_gives_its_bars(worlds: Worlds, server: ExchangeServer) -> None:
-    world = worlds.copy()
-    kraken(world, server)
-    assert world.materialize("candles", partition=RECORDED).error == ""
-    stored = world.query("market", "SELECT count(*) AS n FROM candles WHERE source = 'ccxt:kraken'")
+def test_the_exchange_unspoiled_gives_its_bars(scenes: Scenes, server: ExchangeServer) -> None:
+    scene = scenes.copy()
+    kraken(scene, server)
+    assert scene.materialize("candles", partition=RECORDED).error == ""
+    stored = scene.query("market", "SELECT count(*) AS n FROM candles WHERE source = 'ccxt:kraken'")
     assert stored["n"][0] == 12  # the clock of the server stands at noon
 
 
@@ -219,11 +219,11 @@ def materialized(*assets: str, partition: str) -> list[str]:
 
 
 @pytest.fixture
-def process(worlds: Worlds) -> World:
-    """A world with an instance of Dagster in its folder, as `openclaw init` makes it."""
-    world = worlds.copy()
-    assert world.openclaw("init").exit_code == 0
-    return world
+def process(scenes: Scenes) -> Scene:
+    """A scene with an instance of Dagster in its folder, as `openclaw init` makes it."""
+    scene = scenes.copy()
+    assert scene.openclaw("init").exit_code == 0
+    return scene
 
 
 PROCESSES = [
@@ -239,7 +239,7 @@ PROCESSES = [
 
 @pytest.mark.parametrize(("setup", "command", "error", "says"), PROCESSES)
 def test_in_a_process_of_its_own(
-    process: World, setup: Callable[[World], Any], command: list[str], error: str, says: tuple[str, ...]
+    process: Scene, setup: Callable[[Scene], Any], command: list[str], error: str, says: tuple[str, ...]
 ) -> None:
     setup(process)
     before = process.keep()
@@ -262,16 +262,16 @@ with Store(Path(sys.argv[1])).write(sys.argv[2]):
 @pytest.mark.parametrize(
     ("database", "act"),
     [
-        pytest.param("market", lambda world: world.materialize("candles", partition=NEXT), id="market"),
-        pytest.param("ledger", lambda world: world.openclaw("verify"), id="ledger"),
+        pytest.param("market", lambda scene: scene.materialize("candles", partition=NEXT), id="market"),
+        pytest.param("ledger", lambda scene: scene.openclaw("verify"), id="ledger"),
     ],
 )
-def test_a_locked_store_names_who_holds_it(worlds: Worlds, database: str, act: Callable[[World], Outcome]) -> None:
-    world = worlds.copy()
-    set_to("lock_timeout_seconds", 0.3)(world)
-    before = world.keep()
+def test_a_locked_store_names_who_holds_it(scenes: Scenes, database: str, act: Callable[[Scene], Outcome]) -> None:
+    scene = scenes.copy()
+    set_to("lock_timeout_seconds", 0.3)(scene)
+    before = scene.keep()
     holder = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(world.data_dir), database],
+        [sys.executable, "-c", HOLD, str(scene.data_dir), database],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -279,20 +279,20 @@ def test_a_locked_store_names_who_holds_it(worlds: Worlds, database: str, act: C
     try:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "holding\n"
-        outcome = act(world)
+        outcome = act(scene)
     finally:
         holder.communicate(timeout=30)
     judge(outcome, Row(nothing, act, "StoreLockedError", (f"{database}.duckdb", f"process {holder.pid}")))
-    assert world.changed(before) == []
+    assert scene.changed(before) == []
 
 
 FULL = """
 import resource, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from bad_world import World
+from bad_scene import Scene
 resource.setrlimit(resource.RLIMIT_FSIZE, (2048, 2048))
-outcome = World(Path(sys.argv[2])).materialize(*sys.argv[4:], partition=sys.argv[3])
+outcome = Scene(Path(sys.argv[2])).materialize(*sys.argv[4:], partition=sys.argv[3])
 print(outcome.error, outcome.message)
 sys.exit(outcome.exit_code)
 """
@@ -308,25 +308,25 @@ the first to notice."""
     ],
 )
 def test_a_full_disk_keeps_nothing_of_the_day(
-    worlds: Worlds, database: str, partition: str, assets: tuple[str, ...]
+    scenes: Scenes, database: str, partition: str, assets: tuple[str, ...]
 ) -> None:
-    world = worlds.copy()
+    scene = scenes.copy()
     if database == "ledger":
-        next_day(world)
-    before = world.keep()
-    done = world.process("python", "-c", FULL, str(HERE / "bad_input"), str(world.root), partition, *assets)
+        next_day(scene)
+    before = scene.keep()
+    done = scene.process("python", "-c", FULL, str(HERE / "bad_input"), str(scene.root), partition, *assets)
     assert done.returncode == 1
     assert done.stdout.startswith("StoreFullError "), (done.stdout + done.stderr)[-ON_SCREEN:]
     assert f"{database}.duckdb" in done.stdout
-    assert world.changed(before) == []
-    assert world.materialize(*assets, partition=partition).exit_code == 0  # with room again
-    assert world.changed(before) != []
+    assert scene.changed(before) == []
+    assert scene.materialize(*assets, partition=partition).exit_code == 0  # with room again
+    assert scene.changed(before) != []
 
 
 APPROVE_AS_NOBODY = """
 import os
 import openclaw_pipelines.commands.approvals, openclaw_pipelines.contracts.tables.trading, openclaw_pipelines.resources.export
-import openclaw_pipelines.resources.autopilot, openclaw_pipelines.resources.market.archive, openclaw_pipelines.settings.redaction
+import openclaw_pipelines.resources.world, openclaw_pipelines.resources.market.archive, openclaw_pipelines.settings.redaction
 from openclaw_pipelines.cli import main
 if os.getuid() == 0:
     os.setgid(65534)
@@ -336,21 +336,21 @@ main(["approve", "autopilot:paper:breakout:BTCUSDT-PERP:20250510T0100Z"])
 """What the program needs is imported before the right to read its folder is given up."""
 
 
-def test_a_read_only_store_is_named(worlds: Worlds) -> None:
-    whole = worlds.copy()
+def test_a_read_only_store_is_named(scenes: Scenes) -> None:
+    whole = scenes.copy()
     with tempfile.TemporaryDirectory() as folder:  # other users cannot reach pytest's own
         Path(folder).chmod(0o755)
-        world = World(Path(shutil.copytree(whole.root, Path(folder) / "world")))
-        set_to("market.archive_dir", str(world.archive))(world)
-        before = world.keep()
-        paths = [world.root, *world.root.rglob("*")]
+        scene = Scene(Path(shutil.copytree(whole.root, Path(folder) / "scene")))
+        set_to("market.archive_dir", str(scene.archive))(scene)
+        before = scene.keep()
+        paths = [scene.root, *scene.root.rglob("*")]
         for path in paths:
             path.chmod(0o555 if path.is_dir() else 0o444)
-        done = world.process("python", "-c", APPROVE_AS_NOBODY)
+        done = scene.process("python", "-c", APPROVE_AS_NOBODY)
         for path in paths:
             path.chmod(0o755 if path.is_dir() else 0o644)
         assert done.returncode == 1
         assert done.stderr.startswith("StoreReadOnlyError: "), done.stderr
-        assert str(world.data_dir) in done.stderr
+        assert str(scene.data_dir) in done.stderr
         assert "OPENCLAW_DATA_DIR" in done.stderr
-        assert world.changed(before) == []
+        assert scene.changed(before) == []

@@ -12,7 +12,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from dagster_world import Lived
+from dagster_scene import Lived
 
 from openclaw_pipelines.contracts.tables import TABLES
 
@@ -29,7 +29,7 @@ TABLE_ASSETS = {
 
 
 def test_every_spec_job_schedule_and_sensor_is_as_in_the_snapshot(lived: Lived) -> None:
-    found = json.dumps(_described(lived.world.defs), indent=1) + "\n"
+    found = json.dumps(_described(lived.scene.defs), indent=1) + "\n"
     if os.environ.get("UPDATE_SNAPSHOTS"):
         SNAPSHOT.write_text(found, encoding="utf-8")
     assert json.loads(found) == json.loads(SNAPSHOT.read_text(encoding="utf-8"))
@@ -42,7 +42,7 @@ def test_importing_the_definitions_loads_nothing_heavy() -> None:
 
 
 def test_every_asset_says_what_it_is(lived: Lived) -> None:
-    graph = lived.world.defs.resolve_asset_graph()
+    graph = lived.scene.defs.resolve_asset_graph()
     for node in graph.asset_nodes:
         assert node.group_name in ("market", "autopilot", "evaluation", "factory"), node.key
         assert node.kinds, node.key
@@ -53,7 +53,7 @@ def test_every_asset_says_what_it_is(lived: Lived) -> None:
 
 @pytest.mark.parametrize(("asset", "table"), TABLE_ASSETS.items(), ids=str)
 def test_every_table_asset_shows_its_columns(lived: Lived, asset: str, table: str) -> None:
-    node = lived.world.defs.resolve_asset_graph().get(dg.AssetKey(asset))
+    node = lived.scene.defs.resolve_asset_graph().get(dg.AssetKey(asset))
     columns = node.metadata["dagster/column_schema"].columns
     assert [(c.name, c.constraints.nullable) for c in columns] == [(c.name, c.nullable) for c in TABLES[table].columns]
     assert all(column.description for column in columns)

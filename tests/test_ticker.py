@@ -10,7 +10,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from dagster_world import BREAKOUT, DAY_ONE, DAY_TWO, MOMENTUM, World, failure, write_config
+from dagster_scene import BREAKOUT, DAY_ONE, DAY_TWO, MOMENTUM, Scene, failure, write_config
 
 from openclaw_pipelines.contracts.time import day_start
 from openclaw_pipelines.ticker import (
@@ -27,100 +27,100 @@ from openclaw_pipelines.ticker import (
 START = day_start(DAY_ONE)
 
 
-def lived(world: World, hours: float, *, ticker: Ticker | None = None) -> Ticker:
+def lived(scene: Scene, hours: float, *, ticker: Ticker | None = None) -> Ticker:
     """Live from the start of the first day for some hours."""
-    own = ticker or Ticker(world.autopilot, world.instance)
-    world.clock.set(START)
+    own = ticker or Ticker(scene.world, scene.instance)
+    scene.clock.set(START)
     own.start()
-    replay(own, world.clock, START, START + timedelta(hours=hours), lambda ticked: None)
+    replay(own, scene.clock, START, START + timedelta(hours=hours), lambda ticked: None)
     return own
 
 
 @pytest.mark.slow
-def test_lived_bar_by_bar_equals_one_backfill(new_world) -> None:
-    backfilled: World = new_world()
+def test_lived_bar_by_bar_equals_one_backfill(new_scene) -> None:
+    backfilled: Scene = new_scene()
     done = backfilled.run("autopilot_cycle_job", f"{DAY_ONE}|{BREAKOUT}", last=f"{DAY_ONE}|{MOMENTUM}")
     assert done.success, failure(done)
-    world: World = new_world(market=False)
-    lived(world, 3)
+    scene: Scene = new_scene(market=False)
+    lived(scene, 3)
     end = START + timedelta(hours=3)
     for strategy, ticks in ((BREAKOUT, 12), (MOMENTUM, 3)):
-        assert len(world.ticks(strategy)) == ticks
-        assert world.hash(strategy) == backfilled.hash(strategy, end)
-    assert world.hash(BREAKOUT) != backfilled.hash(BREAKOUT, end - timedelta(minutes=15))  # the hash tells
+        assert len(scene.ticks(strategy)) == ticks
+        assert scene.hash(strategy) == backfilled.hash(strategy, end)
+    assert scene.hash(BREAKOUT) != backfilled.hash(BREAKOUT, end - timedelta(minutes=15))  # the hash tells
 
 
-def test_ticks_after_midnight_go_to_the_next_day(new_world) -> None:
-    world: World = new_world()
-    ticker = Ticker(world.autopilot, world.instance, [MOMENTUM])
+def test_ticks_after_midnight_go_to_the_next_day(new_scene) -> None:
+    scene: Scene = new_scene()
+    ticker = Ticker(scene.world, scene.instance, [MOMENTUM])
     night = day_start(DAY_TWO)
-    world.clock.set(night + timedelta(hours=1))
-    ticked = ticker.tick(world.clock.now())
+    scene.clock.set(night + timedelta(hours=1))
+    ticked = ticker.tick(scene.clock.now())
     assert not ticked.failures
     assert ticked.strategies == [MOMENTUM, MOMENTUM]  # one run per day
-    assert world.ticks(MOMENTUM)[-1] == night + timedelta(hours=1)
-    assert ticker.tick(world.clock.now()).strategies == []
+    assert scene.ticks(MOMENTUM)[-1] == night + timedelta(hours=1)
+    assert ticker.tick(scene.clock.now()).strategies == []
 
 
-def test_times_of_a_replay_are_the_closes_of_all_strategies(new_world) -> None:
-    world: World = new_world(market=False)
-    times = list(replayed_times(world.autopilot, [BREAKOUT, MOMENTUM], START, START + timedelta(hours=1)))
+def test_times_of_a_replay_are_the_closes_of_all_strategies(new_scene) -> None:
+    scene: Scene = new_scene(market=False)
+    times = list(replayed_times(scene.world, [BREAKOUT, MOMENTUM], START, START + timedelta(hours=1)))
     assert [f"{at:%H:%M}" for at in times] == ["00:15", "00:30", "00:45", "01:00"]
-    only = list(replayed_times(world.autopilot, [MOMENTUM], START, START + timedelta(hours=2)))
+    only = list(replayed_times(scene.world, [MOMENTUM], START, START + timedelta(hours=2)))
     assert [f"{at:%H:%M}" for at in only] == ["01:00", "02:00"]
-    assert list(replayed_times(world.autopilot, [], START, START + timedelta(hours=2))) == []
+    assert list(replayed_times(scene.world, [], START, START + timedelta(hours=2))) == []
 
 
-def test_jitter_spares_nobody_on_a_replayed_clock(new_world) -> None:
-    world: World = new_world()
-    world.configure(lambda tree: tree["strategies"][MOMENTUM].update(jitter_seconds=600))
-    ticker = Ticker(world.autopilot, world.instance, [MOMENTUM])
-    lived(world, 1, ticker=ticker)
-    assert len(world.ticks(MOMENTUM)) == 1
+def test_jitter_spares_nobody_on_a_replayed_clock(new_scene) -> None:
+    scene: Scene = new_scene()
+    scene.configure(lambda tree: tree["strategies"][MOMENTUM].update(jitter_seconds=600))
+    ticker = Ticker(scene.world, scene.instance, [MOMENTUM])
+    lived(scene, 1, ticker=ticker)
+    assert len(scene.ticks(MOMENTUM)) == 1
 
 
-def test_strategies_switched_off_are_left_alone_and_new_ones_become_partitions(new_world) -> None:
-    world: World = new_world()
-    world.configure(lambda tree: tree["strategies"][BREAKOUT].update(enabled=False))
-    ticker = Ticker(world.autopilot, world.instance)
+def test_strategies_switched_off_are_left_alone_and_new_ones_become_partitions(new_scene) -> None:
+    scene: Scene = new_scene()
+    scene.configure(lambda tree: tree["strategies"][BREAKOUT].update(enabled=False))
+    ticker = Ticker(scene.world, scene.instance)
     assert ticker.strategies == (MOMENTUM,)
 
     def add(tree) -> None:
         tree["strategies"]["young"] = {**tree["strategies"][MOMENTUM]}
 
-    world.configure(add)
-    world.clock.set(START + timedelta(hours=1))
-    ticked = ticker.tick(world.clock.now())
+    scene.configure(add)
+    scene.clock.set(START + timedelta(hours=1))
+    ticked = ticker.tick(scene.clock.now())
     assert not ticked.failures
     assert set(ticked.strategies) == {MOMENTUM, "young"}
-    assert "young" in world.instance.get_dynamic_partitions("strategies")
+    assert "young" in scene.instance.get_dynamic_partitions("strategies")
 
 
-def test_a_failing_run_is_tried_again_only_after_a_while(new_world) -> None:
-    world: World = new_world()
-    world.sql("market", "DELETE FROM instruments")
-    ticker = Ticker(world.autopilot, world.instance, [MOMENTUM])
+def test_a_failing_run_is_tried_again_only_after_a_while(new_scene) -> None:
+    scene: Scene = new_scene()
+    scene.sql("market", "DELETE FROM instruments")
+    ticker = Ticker(scene.world, scene.instance, [MOMENTUM])
     counts = []
     for second in (0, 1, 2, 121):
         now = START + timedelta(hours=1, seconds=second)
-        world.clock.set(now)
+        scene.clock.set(now)
         counts.append(len(ticker.tick(now).failures))
     assert counts == [1, 0, 0, 1]
 
 
-def test_an_unreadable_configuration_is_a_failure_and_an_alert_and_ends_nothing(new_world) -> None:
-    world: World = new_world()
-    ticker = Ticker(world.autopilot, world.instance)
+def test_an_unreadable_configuration_is_a_failure_and_an_alert_and_ends_nothing(new_scene) -> None:
+    scene: Scene = new_scene()
+    ticker = Ticker(scene.world, scene.instance)
     now = START + timedelta(hours=1)
-    world.clock.set(now)
-    world.configure(lambda tree: tree.update(kil_switch="off"))
+    scene.clock.set(now)
+    scene.configure(lambda tree: tree.update(kil_switch="off"))
     ticked = attempted(ticker, now)
     assert [failed.job for failed in ticked.failures] == ["ticker"]
     assert "kil_switch" in ticked.failures[0].cause
     assert [failed.job for failed in watch(ticker, ticked, now)] == ["alerts"]  # no settings, no account to alert
-    world.configure(lambda tree: tree.pop("kil_switch"))
+    scene.configure(lambda tree: tree.pop("kil_switch"))
     assert watch(ticker, ticked, now) == []
-    kinds = world.rows("notifications_outbox")["kind"].to_list()
+    kinds = scene.rows("notifications_outbox")["kind"].to_list()
     assert "failed_run" in kinds
     assert attempted(ticker, now).strategies == [BREAKOUT, MOMENTUM]
 
@@ -180,8 +180,8 @@ def test_runs_of_a_killed_ticker_are_failed_and_those_of_a_living_one_are_not(tm
 
 
 @pytest.mark.slow
-def test_two_tickers_at_once_write_what_one_writes(tmp_path: Path, new_world, monkeypatch: pytest.MonkeyPatch) -> None:
-    one: World = new_world()
+def test_two_tickers_at_once_write_what_one_writes(tmp_path: Path, new_scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    one: Scene = new_scene()
     lived(one, 2)
     folder = write_config(tmp_path / "two")
     home = folder / "dagster"
@@ -199,8 +199,8 @@ def test_two_tickers_at_once_write_what_one_writes(tmp_path: Path, new_world, mo
     deadline = time.monotonic() + 240
     ends = [process.communicate(timeout=max(1, deadline - time.monotonic())) for process in both]
     assert [process.returncode for process in both] == [0, 0], [end[1][-2000:] for end in ends]
-    from dagster_world import open_world
+    from dagster_scene import open_scene
 
     with dg.DagsterInstance.ephemeral() as instance:
-        two = open_world(folder, instance)
+        two = open_scene(folder, instance)
         assert [two.hash(name) for name in (BREAKOUT, MOMENTUM)] == [one.hash(name) for name in (BREAKOUT, MOMENTUM)]

@@ -15,8 +15,8 @@ from openclaw_pipelines.assets.cycle_metadata import day_metadata
 from openclaw_pipelines.assets.market import is_live
 from openclaw_pipelines.assets.metadata import spec_metadata
 from openclaw_pipelines.assets.partitions import day_and_strategy, day_by_strategy, first_day, previous_day, same_day
-from openclaw_pipelines.resources.autopilot import Autopilot
-from openclaw_pipelines.resources.runner import DayReport, HoleError
+from openclaw_pipelines.resources.runner import DayReport, HoleError, Runner
+from openclaw_pipelines.resources.world import World
 
 GROUP = "autopilot"
 WAIT_SECONDS, MOST_WAITS = 10, 360
@@ -64,7 +64,7 @@ def autopilot_assets(days: dg.DailyPartitionsDefinition) -> list[dg.AssetsDefini
         can_subset=False,
     )
     def autopilot_cycle(
-        context: dg.AssetExecutionContext, autopilot: dg.ResourceParam[Autopilot]
+        context: dg.AssetExecutionContext, world: dg.ResourceParam[World]
     ) -> Iterator[dg.MaterializeResult[None]]:
         """Walk the ticks of the partitions in time order; what is recorded already stays as it is.
 
@@ -73,13 +73,13 @@ def autopilot_assets(days: dg.DailyPartitionsDefinition) -> list[dg.AssetsDefini
         taken, touched, told = 0, set[str](), dict[str, Any]()
         keys = sorted(day_and_strategy(key) for key in context.partition_keys)
         for n, (day, strategy) in enumerate(keys, start=1):
-            report = _run_day(context, autopilot, strategy, day)
+            report = _run_day(context, world, strategy, day)
             taken += report.taken
             if not is_live(context):
                 context.log.info("%s %s: %d ticks (%d of %d partitions)", day, strategy, report.taken, n, len(keys))
             written = [name for name, table in TABLES_OF.items() if report.rows.get(table)]
             touched |= set(written if is_live(context) else TABLES_OF)
-            told = day_metadata(autopilot, strategy, day, report, live=is_live(context))
+            told = day_metadata(world, strategy, day, report, live=is_live(context))
             for asset in sorted(touched & set(told)) if len(keys) > 1 else ():
                 context.add_asset_metadata(told[asset], asset_key=asset, partition_key=f"{day}|{strategy}")
         for name in (name for name in TABLES_OF if name in touched):
@@ -92,13 +92,13 @@ def autopilot_assets(days: dg.DailyPartitionsDefinition) -> list[dg.AssetsDefini
     return [autopilot_cycle]
 
 
-def _run_day(context: dg.AssetExecutionContext, autopilot: Autopilot, strategy: str, day: str) -> DayReport:
+def _run_day(context: dg.AssetExecutionContext, world: World, strategy: str, day: str) -> DayReport:
     """Take the ticks of a day; in a backfill wait for the runs of the days before it.
 
     A backfill of no more days than strategies is started as one run per day, all at once and in no order.
     """
     try:
-        return autopilot.runner.run_day(strategy, day, live=is_live(context))
+        return Runner.of(world).run_day(strategy, day, live=is_live(context))
     except HoleError as error:
         if not _earlier_day_runs(context, day):
             raise

@@ -9,9 +9,9 @@ import polars as pl
 from openclaw_pipelines.assets.metadata import markdown_table
 from openclaw_pipelines.contracts.time import DAY, day_start, interval_length
 from openclaw_pipelines.resources import candle_store
-from openclaw_pipelines.resources.autopilot import Autopilot
 from openclaw_pipelines.resources.ledger import StrategyLedger
 from openclaw_pipelines.resources.runner import DayReport
+from openclaw_pipelines.resources.world import World
 
 Metadata = dict[str, Any]
 SHOWN = {
@@ -22,9 +22,7 @@ SHOWN = {
 }
 
 
-def day_metadata(
-    autopilot: Autopilot, strategy: str, day: str, report: DayReport, *, live: bool
-) -> dict[str, Metadata]:
+def day_metadata(world: World, strategy: str, day: str, report: DayReport, *, live: bool) -> dict[str, Metadata]:
     """Metadata per asset. A live tick shows its counts only; a day shows tables and plots."""
     counted = {
         "ticks_taken": report.taken,
@@ -34,12 +32,12 @@ def day_metadata(
     names = ("universe_snapshots", "proposals", "decisions", "orders", "fills", "positions", "equity")
     metadata = {name: {**counted, "rows_written": report.rows.get(f"autopilot_{name}", 0)} for name in names}
     if not live:
-        _describe(metadata, autopilot, strategy, day)
+        _describe(metadata, world, strategy, day)
     return metadata
 
 
-def _describe(metadata: dict[str, Metadata], autopilot: Autopilot, strategy: str, day: str) -> None:
-    ledger = autopilot.runner.ledger(strategy)
+def _describe(metadata: dict[str, Metadata], world: World, strategy: str, day: str) -> None:
+    ledger = world.ledger(strategy)
     within = ("tick_at > ? AND tick_at <= ?", [day_start(day), day_start(day) + DAY])
     with ledger.reading():
         rows = {
@@ -56,7 +54,7 @@ def _describe(metadata: dict[str, Metadata], autopilot: Autopilot, strategy: str
     metadata["positions"]["at_the_last_tick"] = _open_positions(rows["positions"], rows["equity"])
     metadata["equity"] |= _equity(rows["equity"])
     if rows["fills"].height:
-        metadata["fills"]["trades_on_price"] = _price_plot(autopilot, ledger, strategy, day, rows["fills"])
+        metadata["fills"]["trades_on_price"] = _price_plot(world, ledger, strategy, day, rows["fills"])
 
 
 def _codes(decisions: pl.DataFrame) -> dg.MarkdownMetadataValue:
@@ -99,15 +97,15 @@ def _equity(equity: pl.DataFrame) -> Metadata:
 
 
 def _price_plot(
-    autopilot: Autopilot, ledger: StrategyLedger, strategy: str, day: str, fills: pl.DataFrame
+    world: World, ledger: StrategyLedger, strategy: str, day: str, fills: pl.DataFrame
 ) -> dg.MarkdownMetadataValue:
     """The symbol with the most fills of the day."""
     from openclaw_pipelines.report.plots import png_markdown, price_png
 
     busiest = fills.group_by("symbol").len().sort("len", "symbol", descending=[True, False])["symbol"][0]
-    interval = autopilot.settings().strategy(strategy).own.interval
+    interval = world.settings().strategy(strategy).own.interval
     start = day_start(day)
-    candles = candle_store.candles(ledger.store, autopilot.source, [busiest], interval, start, start + DAY)
+    candles = candle_store.candles(ledger.store, world.source, [busiest], interval, start, start + DAY)
     closes = candles.select(closed_at=pl.col("ts") + interval_length(interval), close="close")
     image = price_png(closes, fills.filter(pl.col("symbol") == busiest))
     return dg.MetadataValue.md(f"{busiest}\n\n{png_markdown(image, f'Fills of {busiest} on its closes')}")

@@ -6,8 +6,9 @@ import dagster as dg
 
 from openclaw_pipelines.assets.metadata import markdown_table, spec_metadata
 from openclaw_pipelines.assets.partitions import day_and_strategy, day_by_strategy, same_day
-from openclaw_pipelines.resources.autopilot import Autopilot
+from openclaw_pipelines.resources.evaluator import Evaluator
 from openclaw_pipelines.resources.examination import examine_day
+from openclaw_pipelines.resources.world import World
 
 GROUP = "evaluation"
 KINDS = {"duckdb", "polars"}
@@ -27,13 +28,13 @@ def evaluation_assets(days: dg.DailyPartitionsDefinition) -> list[dg.AssetsDefin
         metadata=spec_metadata("autopilot_outcomes"),
         **by_strategy,
     )
-    def outcomes(context: dg.AssetExecutionContext, autopilot: dg.ResourceParam[Autopilot]) -> None:
+    def outcomes(context: dg.AssetExecutionContext, world: dg.ResourceParam[World]) -> None:
         """Each decision, accepted or refused, scored at every horizon once it has matured."""
         from openclaw_pipelines.report.plots import outcomes_png, png_markdown
 
         for key in context.partition_keys:
             day, strategy = day_and_strategy(key)
-            rows = autopilot.evaluator.outcomes(strategy, day)
+            rows = Evaluator.of(world).outcomes(strategy, day)
             shown = ["decided_at", "symbol", "decision_status", "horizon_seconds", "return_signed", "win", "reason"]
             metadata = {
                 "dagster/partition_row_count": rows.height,
@@ -50,11 +51,11 @@ def evaluation_assets(days: dg.DailyPartitionsDefinition) -> list[dg.AssetsDefin
     @dg.asset(
         deps=[outcomes, "fills", "positions", "equity"], metadata=spec_metadata("autopilot_metrics"), **by_strategy
     )
-    def metrics(context: dg.AssetExecutionContext, autopilot: dg.ResourceParam[Autopilot]) -> None:
+    def metrics(context: dg.AssetExecutionContext, world: dg.ResourceParam[World]) -> None:
         """Decision, outcome, execution, risk and return quality, each with its definition and sample size."""
         for key in context.partition_keys:
             day, strategy = day_and_strategy(key)
-            rows = autopilot.evaluator.metrics(strategy, day)
+            rows = Evaluator.of(world).metrics(strategy, day)
             shown = rows.select("scope", "name", "value", "unit", "sample_size", "below_minimum_sample", "reason")
             context.add_asset_metadata(
                 {"dagster/partition_row_count": rows.height, "metrics": markdown_table(shown, rows=200)},
@@ -68,10 +69,10 @@ def evaluation_assets(days: dg.DailyPartitionsDefinition) -> list[dg.AssetsDefin
         partitions_def=days,
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
-    def daily_report(context: dg.AssetExecutionContext, autopilot: dg.ResourceParam[Autopilot]) -> None:
+    def daily_report(context: dg.AssetExecutionContext, world: dg.ResourceParam[World]) -> None:
         """One self-contained HTML page per day: exceptions first, then equity, trades, rejects, outcomes and costs."""
         for day in context.partition_keys:
-            path, html = autopilot.evaluator.report(day, examine_day(autopilot, day))
+            path, html = Evaluator.of(world).report(day, examine_day(world, day))
             context.add_asset_metadata(
                 {"report": dg.MetadataValue.path(str(path)), "size_bytes": len(html.encode())}, partition_key=day
             )

@@ -14,7 +14,7 @@ from openclaw_pipelines.assets.factory_pictures import pictures
 from openclaw_pipelines.assets.metadata import markdown_table, spec_metadata
 from openclaw_pipelines.assets.partitions import day_and_strategy
 from openclaw_pipelines.domain.factory.search import SHARD_KEYS
-from openclaw_pipelines.resources.autopilot import Autopilot
+from openclaw_pipelines.resources.world import World
 
 GROUP = "factory"
 CYCLES = "factory_cycles"
@@ -48,32 +48,32 @@ def finding_assets() -> list[dg.AssetsDefinition]:
         deps=["candles", "funding_rates", "instruments"],
         **_common("sweep_results", {"numba", "duckdb"}),
     )
-    def sweep_results(context: dg.AssetExecutionContext, autopilot: dg.ResourceParam[Autopilot]) -> None:
+    def sweep_results(context: dg.AssetExecutionContext, world: dg.ResourceParam[World]) -> None:
         """Every parameter row of a shard over the train days; a shard that is stored is not run again."""
         from openclaw_pipelines.resources.factory.cycle import open_cycle
 
         opened: dict[str, Any] = {}
         for key in sorted(context.partition_keys):
             cycle_id, shard = day_and_strategy(key)
-            cycle = opened.get(cycle_id) or open_cycle(autopilot, cycle_id)
+            cycle = opened.get(cycle_id) or open_cycle(world, cycle_id)
             opened[cycle_id] = cycle
             context.add_asset_metadata(shard_metadata(cycle, shard, _say(context)), partition_key=key)
-        shown = {cycle_id: pictures(autopilot, cycle_id, "sweep_results") for cycle_id in opened}
+        shown = {cycle_id: pictures(world, cycle_id, "sweep_results") for cycle_id in opened}
         for key in context.partition_keys:
             context.add_asset_metadata(shown[day_and_strategy(key)[0]], partition_key=key)
 
     @dg.asset(partitions_def=cycles, deps=[every_shard], **_common("shortlist", {"python", "duckdb"}))
-    def shortlist(context: dg.AssetExecutionContext, autopilot: dg.ResourceParam[Autopilot]) -> None:
+    def shortlist(context: dg.AssetExecutionContext, world: dg.ResourceParam[World]) -> None:
         """The best rows per channel, and the incumbent they must beat by a written floor."""
         from openclaw_pipelines.resources.factory.cycle import open_cycle
         from openclaw_pipelines.resources.factory.listing import list_rows, shortlist_frame
 
         for cycle_id in context.partition_keys:
-            listed = list_rows(open_cycle(autopilot, cycle_id))
-            frame = shortlist_frame(autopilot, cycle_id).drop("measures")
+            listed = list_rows(open_cycle(world, cycle_id))
+            frame = shortlist_frame(world, cycle_id).drop("measures")
             _add(
                 context, cycle_id, frame, candidates=len(listed.chosen), state=listed.state.value, reason=listed.reason,
-                **pictures(autopilot, cycle_id, "shortlist"),
+                **pictures(world, cycle_id, "shortlist"),
             )  # fmt: skip
 
     return [sweep_results, shortlist]
@@ -84,21 +84,21 @@ def proving_assets() -> list[dg.AssetsDefinition]:
     every_shard = dg.AssetDep("sweep_results", partition_mapping=dg.MultiToSingleDimensionPartitionMapping("cycle"))
 
     @dg.asset(partitions_def=cycles, deps=["shortlist"], **_common("replays", {"numba", "duckdb"}))
-    def replays(context: dg.AssetExecutionContext, autopilot: dg.ResourceParam[Autopilot]) -> None:
+    def replays(context: dg.AssetExecutionContext, world: dg.ResourceParam[World]) -> None:
         """Candidates replayed with full events on train, holdout, stressed costs and finer candles; a random sample."""
         from openclaw_pipelines.resources.factory.cycle import reopen_cycle
         from openclaw_pipelines.resources.factory.replaying import replay_candidates
 
         for cycle_id in context.partition_keys:
-            cycle, changed = reopen_cycle(autopilot, cycle_id)
+            cycle, changed = reopen_cycle(world, cycle_id)
             rows = replay_candidates(cycle, _say(context))
             shown = ("variant", "family", "interval", "net", "trades", "max_drawdown", "params_hash", "content_hash")
             frame = pl.DataFrame([{name: row[name] for name in shown} for row in rows], infer_schema_length=None)
             _add(context, cycle_id, frame, contract_changed=", ".join(changed) or "no",
-                 **pictures(autopilot, cycle_id, "replays"))  # fmt: skip
+                 **pictures(world, cycle_id, "replays"))  # fmt: skip
 
     @dg.asset(partitions_def=cycles, deps=[replays, every_shard], **_common("parity_reports", {"numba", "duckdb"}))
-    def parity_reports(context: dg.AssetExecutionContext, autopilot: dg.ResourceParam[Autopilot]) -> None:
+    def parity_reports(context: dg.AssetExecutionContext, world: dg.ResourceParam[World]) -> None:
         """Sweep, replay, single steps and GPU, if there is one: equal to the last bit, or where they first differ."""
         from openclaw_pipelines.resources.factory.comparing import compare_cycle
         from openclaw_pipelines.resources.factory.cycle import reopen_cycle
@@ -106,7 +106,7 @@ def proving_assets() -> list[dg.AssetsDefinition]:
         from openclaw_pipelines.resources.factory.gpu import gpu_sentence
 
         for cycle_id in context.partition_keys:
-            reports = compare_cycle(*reopen_cycle(autopilot, cycle_id), _say(context))
+            reports = compare_cycle(*reopen_cycle(world, cycle_id), _say(context))
             frame = pl.DataFrame(
                 [
                     {
@@ -117,35 +117,35 @@ def proving_assets() -> list[dg.AssetsDefinition]:
                 ],
                 schema=dict.fromkeys(_REPORT, pl.String),
             )  # fmt: skip
-            _add(context, cycle_id, frame, differing=parity_equal(autopilot, cycle_id).cases.height,
-                 gpu=gpu_sentence(autopilot, cycle_id),
-                 **pictures(autopilot, cycle_id, "parity_reports"))  # fmt: skip
+            _add(context, cycle_id, frame, differing=parity_equal(world, cycle_id).cases.height,
+                 gpu=gpu_sentence(world, cycle_id),
+                 **pictures(world, cycle_id, "parity_reports"))  # fmt: skip
 
     @dg.asset(partitions_def=cycles, deps=[parity_reports, replays], **_common("gate_results", {"python", "duckdb"}))
-    def gate_results(context: dg.AssetExecutionContext, autopilot: dg.ResourceParam[Autopilot]) -> None:
+    def gate_results(context: dg.AssetExecutionContext, world: dg.ResourceParam[World]) -> None:
         """What each candidate showed against what is required, on days it was not chosen on."""
         from openclaw_pipelines.resources.factory.cycle import open_cycle
         from openclaw_pipelines.resources.factory.judging import judge_cycle
 
         for cycle_id in context.partition_keys:
-            judged = judge_cycle(open_cycle(autopilot, cycle_id), _say(context))
+            judged = judge_cycle(open_cycle(world, cycle_id), _say(context))
             rows = [
                 {"params": own.candidate.params_hash[:12], **vars(gate)} for own in judged for gate in own.gates
             ]  # fmt: skip
             frame = pl.DataFrame(rows, infer_schema_length=None)
             _add(context, cycle_id, frame, passed=sum(own.verdict.passed for own in judged),
-                 **pictures(autopilot, cycle_id, "gate_results"))  # fmt: skip
+                 **pictures(world, cycle_id, "gate_results"))  # fmt: skip
 
     @dg.asset(partitions_def=cycles, deps=[gate_results], **_common("deployments", {"python", "duckdb"}))
-    def deployments(context: dg.AssetExecutionContext, autopilot: dg.ResourceParam[Autopilot]) -> None:
+    def deployments(context: dg.AssetExecutionContext, world: dg.ResourceParam[World]) -> None:
         """The validated candidates on paper, after every piece of evidence was looked at again; or nothing, and why."""
         from openclaw_pipelines.resources.factory.deploying import deploy
 
         for cycle_id in context.partition_keys:
-            done = deploy(autopilot, cycle_id)
+            done = deploy(world, cycle_id)
             frame = pl.DataFrame(done.rows, infer_schema_length=None)
             _add(context, cycle_id, frame, state=done.state, reason=done.reason,
-                 **pictures(autopilot, cycle_id, "deployments"))  # fmt: skip
+                 **pictures(world, cycle_id, "deployments"))  # fmt: skip
 
     return [replays, parity_reports, gate_results, deployments]
 

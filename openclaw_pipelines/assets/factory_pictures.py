@@ -7,21 +7,21 @@ from typing import Any
 
 import dagster as dg
 
-from openclaw_pipelines.resources.autopilot import Autopilot
+from openclaw_pipelines.resources.world import World
 
 _ENDS = ("gate_results", "deployments")
 """Assets after which a cycle has its verdict, and so its report is written anew."""
 
 
-def pictures(autopilot: Autopilot, cycle_id: str, asset: str) -> dict[str, Any]:
+def pictures(world: World, cycle_id: str, asset: str) -> dict[str, Any]:
     """Plots of a cycle for one asset, and the path of its report; a verdict or a block writes that report."""
     from openclaw_pipelines.contracts.factory import CycleState
     from openclaw_pipelines.report.factory import cycle_plots
     from openclaw_pipelines.resources.factory.reporting import cycle_data, cycle_report_path, write_cycle_report
 
-    data = cycle_data(autopilot, cycle_id)
-    path = cycle_report_path(autopilot, cycle_id)
+    data = cycle_data(world, cycle_id)
+    path = cycle_report_path(world, cycle_id)
     if asset in _ENDS or data.cycle["state"] == CycleState.BLOCKED:
-        write_cycle_report(autopilot, cycle_id)
+        write_cycle_report(world, cycle_id)
     shown = {name: dg.MetadataValue.md(image) for name, image in cycle_plots(data, asset).items()}
     return {**shown, **({"cycle_report": dg.MetadataValue.path(str(path))} if path.exists() else {})}

@@ -5,8 +5,8 @@ import polars as pl
 
 from openclaw_pipelines.assets.metadata import markdown_table, spec_metadata
 from openclaw_pipelines.assets.partitions import STRATEGIES, same_day
-from openclaw_pipelines.resources.autopilot import Autopilot
 from openclaw_pipelines.resources.promotion import DeploymentBook, review_day
+from openclaw_pipelines.resources.world import World
 
 GROUP = "factory"
 RULE_COLUMNS = {
@@ -26,11 +26,11 @@ def lifecycle_assets(days: dg.DailyPartitionsDefinition) -> list[dg.AssetsDefini
         backfill_policy=dg.BackfillPolicy.single_run(),
         metadata=spec_metadata("deployments"),
     )
-    def lifecycle_reviews(context: dg.AssetExecutionContext, autopilot: dg.ResourceParam[Autopilot]) -> None:
+    def lifecycle_reviews(context: dg.AssetExecutionContext, world: dg.ResourceParam[World]) -> None:
         """Gates and rotation rules of every deployed strategy at the end of the day, and the moves that follow."""
         for day in sorted(context.partition_keys):
-            know_strategies(context.instance, autopilot)
-            done = review_day(autopilot, day)
+            know_strategies(context.instance, world)
+            done = review_day(world, day)
             moves = [
                 {name: row[name] for name in ("strategy_config_id", "from_state", "to_state", "ramp_bps", "reason")}
                 for row in done.rows
@@ -53,9 +53,9 @@ def lifecycle_assets(days: dg.DailyPartitionsDefinition) -> list[dg.AssetsDefini
     return [lifecycle_reviews]
 
 
-def know_strategies(instance: dg.DagsterInstance, autopilot: Autopilot) -> list[str]:
+def know_strategies(instance: dg.DagsterInstance, world: World) -> list[str]:
     """Make every deployed strategy a partition; returns the new ones."""
-    found = set(DeploymentBook(autopilot).positions()) & set(autopilot.settings().strategies)
+    found = set(DeploymentBook(world).positions()) & set(world.settings().strategies)
     missing = sorted(found - set(instance.get_dynamic_partitions(STRATEGIES)))
     if missing:
         instance.add_dynamic_partitions(STRATEGIES, missing)

@@ -7,8 +7,8 @@ import dagster as dg
 from openclaw_pipelines.assets.partitions import day_and_strategy, day_by_strategy
 from openclaw_pipelines.checks.reporting import evaluate_partitions
 from openclaw_pipelines.domain.quality import CheckResult
-from openclaw_pipelines.resources.autopilot import Autopilot
 from openclaw_pipelines.resources.examination import LEDGER_CHECKS, examine_ledger
+from openclaw_pipelines.resources.world import World
 
 
 def autopilot_checks(days: dg.DailyPartitionsDefinition) -> list[dg.AssetChecksDefinition]:
@@ -23,11 +23,11 @@ def autopilot_checks(days: dg.DailyPartitionsDefinition) -> list[dg.AssetChecksD
         ],
     )
     def ledger_checks(
-        context: dg.AssetCheckExecutionContext, autopilot: dg.ResourceParam[Autopilot]
+        context: dg.AssetCheckExecutionContext, world: dg.ResourceParam[World]
     ) -> Iterator[dg.AssetCheckResult]:
         def examine(key: str) -> list[CheckResult]:
             day, strategy = day_and_strategy(key)
-            return examine_ledger(autopilot, strategy, day)
+            return examine_ledger(world, strategy, day)
 
         yield from evaluate_partitions(context, "equity", examine)
 

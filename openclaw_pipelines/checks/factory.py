@@ -11,9 +11,9 @@ import dagster as dg
 from openclaw_pipelines.assets.factory import cycles
 from openclaw_pipelines.checks.reporting import metadata_of, severity_of
 from openclaw_pipelines.domain.quality import CheckResult
-from openclaw_pipelines.resources.autopilot import Autopilot
+from openclaw_pipelines.resources.world import World
 
-Examine = Callable[[Autopilot, str], CheckResult]
+Examine = Callable[[World, str], CheckResult]
 
 
 def factory_checks() -> list[dg.AssetChecksDefinition]:
@@ -25,8 +25,8 @@ def factory_checks() -> list[dg.AssetChecksDefinition]:
 
 def _check(asset: str, name: str, text: str, examine: Examine) -> dg.AssetChecksDefinition:
     @dg.asset_check(asset=asset, name=name, description=text, blocking=True, partitions_def=cycles)
-    def check(context: dg.AssetCheckExecutionContext, autopilot: dg.ResourceParam[Autopilot]) -> dg.AssetCheckResult:
-        found = [examine(autopilot, key) for key in context.op_execution_context.partition_keys]
+    def check(context: dg.AssetCheckExecutionContext, world: dg.ResourceParam[World]) -> dg.AssetCheckResult:
+        found = [examine(world, key) for key in context.op_execution_context.partition_keys]
         worst = next((one for one in found if not one.passed), found[0])
         return dg.AssetCheckResult(
             passed=worst.passed, severity=severity_of(worst), metadata=metadata_of(worst)

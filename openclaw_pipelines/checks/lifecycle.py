@@ -7,13 +7,13 @@ import dagster as dg
 from openclaw_pipelines.assets.partitions import day_and_strategy, day_by_strategy
 from openclaw_pipelines.checks.reporting import evaluate_partitions
 from openclaw_pipelines.domain.quality import CheckResult
-from openclaw_pipelines.resources.autopilot import Autopilot
 from openclaw_pipelines.resources.promotion.examination import (
     LOG_CHECKS,
     PAPER_REPLAY_PARITY,
     examine_log,
     examine_paper,
 )
+from openclaw_pipelines.resources.world import World
 
 
 def lifecycle_checks(days: dg.DailyPartitionsDefinition) -> list[dg.AssetChecksDefinition]:
@@ -32,11 +32,11 @@ def lifecycle_checks(days: dg.DailyPartitionsDefinition) -> list[dg.AssetChecksD
         ],
     )
     def paper_parity(
-        context: dg.AssetCheckExecutionContext, autopilot: dg.ResourceParam[Autopilot]
+        context: dg.AssetCheckExecutionContext, world: dg.ResourceParam[World]
     ) -> Iterator[dg.AssetCheckResult]:
         def examine(key: str) -> list[CheckResult]:
             day, strategy = day_and_strategy(key)
-            return [examine_paper(autopilot, strategy, day)]
+            return [examine_paper(world, strategy, day)]
 
         yield from evaluate_partitions(context, "equity", examine)
 
@@ -48,8 +48,8 @@ def lifecycle_checks(days: dg.DailyPartitionsDefinition) -> list[dg.AssetChecksD
         ],
     )
     def deployment_log(
-        context: dg.AssetCheckExecutionContext, autopilot: dg.ResourceParam[Autopilot]
+        context: dg.AssetCheckExecutionContext, world: dg.ResourceParam[World]
     ) -> Iterator[dg.AssetCheckResult]:
-        yield from evaluate_partitions(context, "lifecycle_reviews", lambda _: examine_log(autopilot))
+        yield from evaluate_partitions(context, "lifecycle_reviews", lambda _: examine_log(world))
 
     return [paper_parity, deployment_log]

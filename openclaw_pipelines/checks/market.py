@@ -7,8 +7,8 @@ import dagster as dg
 from openclaw_pipelines.checks.reporting import evaluate_partitions
 from openclaw_pipelines.domain.quality import CHECKS
 from openclaw_pipelines.domain.quality_funding import FUNDING_CHECKS
-from openclaw_pipelines.resources.autopilot import Autopilot
 from openclaw_pipelines.resources.examination import examine_candles, examine_funding
+from openclaw_pipelines.resources.world import World
 
 
 def market_checks(days: dg.DailyPartitionsDefinition) -> list[dg.AssetChecksDefinition]:
@@ -28,9 +28,9 @@ def market_checks(days: dg.DailyPartitionsDefinition) -> list[dg.AssetChecksDefi
         ],
     )
     def candle_quality(
-        context: dg.AssetCheckExecutionContext, autopilot: dg.ResourceParam[Autopilot]
+        context: dg.AssetCheckExecutionContext, world: dg.ResourceParam[World]
     ) -> Iterator[dg.AssetCheckResult]:
-        yield from evaluate_partitions(context, "candles", lambda day: examine_candles(autopilot, day))
+        yield from evaluate_partitions(context, "candles", lambda day: examine_candles(world, day))
 
     @dg.multi_asset_check(
         name="funding_quality",
@@ -40,8 +40,8 @@ def market_checks(days: dg.DailyPartitionsDefinition) -> list[dg.AssetChecksDefi
         ],
     )
     def funding_quality(
-        context: dg.AssetCheckExecutionContext, autopilot: dg.ResourceParam[Autopilot]
+        context: dg.AssetCheckExecutionContext, world: dg.ResourceParam[World]
     ) -> Iterator[dg.AssetCheckResult]:
-        yield from evaluate_partitions(context, "funding_rates", lambda day: examine_funding(autopilot, day))
+        yield from evaluate_partitions(context, "funding_rates", lambda day: examine_funding(world, day))
 
     return [candle_quality, funding_quality]

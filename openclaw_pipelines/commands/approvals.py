@@ -11,7 +11,7 @@ import click
 from openclaw_pipelines.commands.shared import CommandError, json_option, print_json
 
 if TYPE_CHECKING:
-    from openclaw_pipelines.resources.autopilot import Autopilot
+    from openclaw_pipelines.resources.world import World
 
 WAITING = (
     "SELECT p.decision_key, p.strategy_config_id FROM autopilot_proposals p WHERE p.account_id = ? "
@@ -34,14 +34,14 @@ class AlreadyAnsweredError(CommandError):
     fields = ("key", "verdict", "at")
 
 
-def waiting_keys(autopilot: "Autopilot", strategy: str) -> list[str]:
+def waiting_keys(world: "World", strategy: str) -> list[str]:
     """Decision keys of a strategy that wait for an operator."""
-    account = autopilot.settings().config.account
+    account = world.settings().config.account
     sql = f"{WAITING} AND p.strategy_config_id = ? ORDER BY p.decision_key"
-    return autopilot.store.query("ledger", sql, [account, strategy])["decision_key"].to_list()
+    return world.store.query("ledger", sql, [account, strategy])["decision_key"].to_list()
 
 
-def answer(autopilot: "Autopilot", key: str, verdict: str, now: datetime) -> str:
+def answer(world: "World", key: str, verdict: str, now: datetime) -> str:
     """Write the answer; returns the strategy it is for.
 
     Raises:
@@ -52,8 +52,8 @@ def answer(autopilot: "Autopilot", key: str, verdict: str, now: datetime) -> str
     from openclaw_pipelines.contracts.tables import TABLES
     from openclaw_pipelines.resources.store import fetch, insert
 
-    settings = autopilot.settings()
-    with autopilot.store.write("ledger") as con:
+    settings = world.settings()
+    with world.store.write("ledger") as con:
         found = fetch(con, f"{WAITING} AND p.decision_key = ?", [settings.config.account, key])
         if found.is_empty():
             state = fetch(con, "SELECT state FROM autopilot_proposals WHERE decision_key = ?", [key])
@@ -85,10 +85,10 @@ def _why_not(states: list[str]) -> str:
 
 
 def _command(key: str, verdict: str, *, as_json: bool) -> None:
-    from openclaw_pipelines.resources.autopilot import open_autopilot
+    from openclaw_pipelines.resources.world import open_world
 
-    autopilot = open_autopilot()
-    strategy = answer(autopilot, key, verdict, autopilot.clock.now())
+    world = open_world()
+    strategy = answer(world, key, verdict, world.clock.now())
     if as_json:
         print_json({"decision_key": key, "verdict": verdict, "strategy": strategy})
     else:

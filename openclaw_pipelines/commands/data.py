@@ -17,6 +17,7 @@ from openclaw_pipelines.commands.shared import (
     refuse_reversed,
     table,
 )
+from openclaw_pipelines.resources.evaluator import Evaluator
 
 
 class UnusableFilesError(CommandError):
@@ -52,8 +53,8 @@ def export(
     table_name: str, path: Path, first_day: date | None, last_day: date | None, strategy: str | None, *, as_json: bool
 ) -> None:
     """Write TABLE to PATH, as Parquet or CSV by its ending."""
-    from openclaw_pipelines.resources.autopilot import open_store
     from openclaw_pipelines.resources.export import export_table
+    from openclaw_pipelines.resources.world import open_store
     from openclaw_pipelines.settings import load_settings
 
     refuse_reversed(first_day, last_day)
@@ -71,13 +72,13 @@ def export(
 @json_option
 def report(day: date, *, again: bool, as_json: bool) -> None:
     """Path of the daily report of DAY; renders it when it does not exist yet."""
-    from openclaw_pipelines.resources.autopilot import open_autopilot
+    from openclaw_pipelines.resources.world import open_world
     from openclaw_pipelines.settings import load_settings
 
     path = load_settings().data_dir / "reports" / f"{day.isoformat()}.html"
     rendered = again or not path.exists()
     if rendered:
-        path, _ = open_autopilot().evaluator.report(day.isoformat())
+        path, _ = Evaluator.of(open_world()).report(day.isoformat())
     if as_json:
         print_json({"day": day, "path": str(path), "rendered": rendered})
     else:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from openclaw_pipelines.domain.deployment import Deployment
-    from openclaw_pipelines.resources.autopilot import Autopilot
     from openclaw_pipelines.resources.ledger import StrategyLedger
+    from openclaw_pipelines.resources.world import World
 
 BARS_SHOWN = 5
 KEY_PARTS = 5
@@ -37,11 +37,11 @@ class UnknownDecisionError(CommandError):
     fields = ("key", "nearest")
 
 
-def collect(autopilot: "Autopilot", key: str, bars: int = BARS_SHOWN) -> dict[str, Any]:
+def collect(world: "World", key: str, bars: int = BARS_SHOWN) -> dict[str, Any]:
     """Everything that led to a decision and came of it.
 
     Args:
-        autopilot: where to look.
+        world: where to look.
         key: decision key, or the key of one of its orders, fills or outcomes.
         bars: how many of the last consumed bars to show.
 
@@ -49,11 +49,11 @@ def collect(autopilot: "Autopilot", key: str, bars: int = BARS_SHOWN) -> dict[st
         UnknownDecisionError: names the nearest keys.
     """
     wanted = ":".join(key.split(":")[:KEY_PARTS])
-    found = autopilot.store.query("ledger", "SELECT * FROM autopilot_decisions WHERE decision_key = ?", [wanted])
+    found = world.store.query("ledger", "SELECT * FROM autopilot_decisions WHERE decision_key = ?", [wanted])
     if found.is_empty():
-        raise UnknownDecisionError(wanted, ", ".join(_nearest(autopilot, wanted)) or "none, the ledger is empty")
+        raise UnknownDecisionError(wanted, ", ".join(_nearest(world, wanted)) or "none, the ledger is empty")
     decision = found.row(0, named=True)
-    ledger = autopilot.runner.ledger(decision["strategy_config_id"])
+    ledger = world.ledger(decision["strategy_config_id"])
     with ledger.reading():
         entry = _entry_key(ledger, decision)
         return {
@@ -71,9 +71,9 @@ def collect(autopilot: "Autopilot", key: str, bars: int = BARS_SHOWN) -> dict[st
         }
 
 
-def _nearest(autopilot: "Autopilot", key: str) -> list[str]:
+def _nearest(world: "World", key: str) -> list[str]:
     sql = "SELECT decision_key FROM autopilot_decisions ORDER BY levenshtein(decision_key, ?), decision_key LIMIT 3"
-    return autopilot.store.query("ledger", sql, [key])["decision_key"].to_list()
+    return world.store.query("ledger", sql, [key])["decision_key"].to_list()
 
 
 def _rows(
@@ -178,9 +178,9 @@ def _position(ledger: "StrategyLedger", entry: str) -> dict[str, Any] | None:
 @json_option
 def explain(decision_key: str, bars: int, *, as_json: bool) -> None:
     """The chain candles -> indicators -> limits -> verdict -> order -> fills -> outcomes of a decision."""
-    from openclaw_pipelines.resources.autopilot import open_autopilot
+    from openclaw_pipelines.resources.world import open_world
 
-    chain = collect(open_autopilot(), decision_key, bars)
+    chain = collect(open_world(), decision_key, bars)
     if as_json:
         print_json(chain)
     else:

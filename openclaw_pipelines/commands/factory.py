@@ -30,18 +30,18 @@ def run(recipe: str | None, cycle_id: str | None, *, allow_blocked: bool, as_jso
 
     from openclaw_pipelines.commands.instance import open_instance
     from openclaw_pipelines.factory import run_cycle
-    from openclaw_pipelines.resources.autopilot import open_autopilot
     from openclaw_pipelines.resources.factory.reporting import write_cycle_report
+    from openclaw_pipelines.resources.world import open_world
 
     if recipe is not None and cycle_id is not None:
         raise click.UsageError("a stored cycle has its recipe; give --recipe or --cycle")
     logging.getLogger("dagster").setLevel(logging.WARNING)
     started = time.monotonic()
-    autopilot = open_autopilot()
+    world = open_world()
     out = console(stderr=as_json)
-    with open_instance(autopilot.settings()) as instance:
+    with open_instance(world.settings()) as instance:
         done = run_cycle(
-            autopilot, instance, recipe, cycle_id,
+            world, instance, recipe, cycle_id,
             lambda says: out.print(f"{time.monotonic() - started:5.1f} s  {says}", soft_wrap=True),
         )  # fmt: skip
     seconds = round(time.monotonic() - started, 1)
@@ -50,7 +50,7 @@ def run(recipe: str | None, cycle_id: str | None, *, allow_blocked: bool, as_jso
     else:
         show(done)
         click.echo(f"Done in {seconds} s. What to look at:")
-        click.echo(f"  the cycle's report           {write_cycle_report(autopilot, done.cycle_id)}")
+        click.echo(f"  the cycle's report           {write_cycle_report(world, done.cycle_id)}")
         click.echo(f"  the cycle's assets           `make up`, then http://127.0.0.1:{PORT}/asset-groups (factory)")
         click.echo("  how to read the gates        docs/factory.md")
         click.echo("  every cycle                  .venv/bin/openclaw factory status")
@@ -66,14 +66,14 @@ def status(cycle_id: str | None, *, as_json: bool) -> None:
     from dataclasses import asdict
 
     from openclaw_pipelines.factory import cycles, outcome
-    from openclaw_pipelines.resources.autopilot import open_autopilot
+    from openclaw_pipelines.resources.world import open_world
 
-    autopilot = open_autopilot()
+    world = open_world()
     if cycle_id is not None:
-        done = outcome(autopilot, cycle_id)
+        done = outcome(world, cycle_id)
         print_json(asdict(done)) if as_json else show(done)
         return
-    rows = cycles(autopilot)
+    rows = cycles(world)
     if as_json:
         print_json({"cycles": rows})
         return
@@ -91,14 +91,14 @@ def status(cycle_id: str | None, *, as_json: bool) -> None:
 @json_option
 def report(cycle_id: str | None, *, as_json: bool) -> None:
     """Write a cycle's report as one HTML file and print its path."""
-    from openclaw_pipelines.resources.autopilot import open_autopilot
     from openclaw_pipelines.resources.factory.reporting import newest_cycle, write_cycle_report
+    from openclaw_pipelines.resources.world import open_world
 
-    autopilot = open_autopilot()
-    own = cycle_id or newest_cycle(autopilot)
+    world = open_world()
+    own = cycle_id or newest_cycle(world)
     if own is None:
         raise click.UsageError("no factory cycle is stored yet; run one with `openclaw factory run`")
-    path = str(write_cycle_report(autopilot, own))
+    path = str(write_cycle_report(world, own))
     print_json({"cycle_id": own, "path": path}) if as_json else click.echo(path)
 
 

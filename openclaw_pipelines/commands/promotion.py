@@ -13,7 +13,7 @@ from openclaw_pipelines.commands.shared import console, json_option, minute, mon
 if TYPE_CHECKING:
     from openclaw_pipelines.domain.lifecycle.log import Position
     from openclaw_pipelines.domain.lifecycle.review import Judged, Standing
-    from openclaw_pipelines.resources.autopilot import Autopilot
+    from openclaw_pipelines.resources.world import World
 
 LOG_COLUMNS = (
     "sequence", "transition", "strategy_config_id", "from_state", "to_state", "from_ramp_bps", "ramp_bps", "trigger",
@@ -26,16 +26,16 @@ LOG_COLUMNS = (
 @json_option
 def deployments(*, history: bool, as_json: bool) -> None:
     """Where every deployed strategy stands, and what its gates and rotation rules measure now."""
-    from openclaw_pipelines.resources.autopilot import open_autopilot
     from openclaw_pipelines.resources.promotion import DeploymentBook, standings
+    from openclaw_pipelines.resources.world import open_world
 
-    autopilot = open_autopilot()
-    book, now = DeploymentBook(autopilot), autopilot.clock.now()
+    world = open_world()
+    book, now = DeploymentBook(world), world.clock.now()
     if history:
         _show_history(book.rows(), as_json=as_json)
         return
-    found = standings(autopilot, now)
-    judged = _judged(autopilot, found)
+    found = standings(world, now)
+    judged = _judged(world, found)
     if as_json:
         print_json({"as_of": now, "deployments": [_plain(own, judged) for own in book.positions().values()]})
         return
@@ -48,11 +48,11 @@ def deployments(*, history: bool, as_json: bool) -> None:
 @json_option
 def promote(strategy: str, reason: str, *, as_json: bool) -> None:
     """Give a strategy the next size, where its gates hold; a paused one goes back to paper."""
-    from openclaw_pipelines.resources.autopilot import open_autopilot
     from openclaw_pipelines.resources.promotion import promote as promote_strategy
+    from openclaw_pipelines.resources.world import open_world
 
-    autopilot = open_autopilot()
-    _moved([promote_strategy(autopilot, strategy, as_of=autopilot.clock.now(), reason=reason)], as_json=as_json)
+    world = open_world()
+    _moved([promote_strategy(world, strategy, as_of=world.clock.now(), reason=reason)], as_json=as_json)
 
 
 @click.command()
@@ -62,12 +62,12 @@ def promote(strategy: str, reason: str, *, as_json: bool) -> None:
 @json_option
 def demote(strategy: str, reason: str, *, retire: bool, as_json: bool) -> None:
     """Pause a strategy: no entries, exits go on."""
-    from openclaw_pipelines.resources.autopilot import open_autopilot
     from openclaw_pipelines.resources.promotion import demote as demote_strategy
+    from openclaw_pipelines.resources.world import open_world
 
-    autopilot = open_autopilot()
-    now = autopilot.clock.now()
-    _moved([demote_strategy(autopilot, strategy, as_of=now, reason=reason, retire=retire)], as_json=as_json)
+    world = open_world()
+    now = world.clock.now()
+    _moved([demote_strategy(world, strategy, as_of=now, reason=reason, retire=retire)], as_json=as_json)
 
 
 @click.command()
@@ -76,17 +76,17 @@ def demote(strategy: str, reason: str, *, retire: bool, as_json: bool) -> None:
 @json_option
 def rollback(strategy: str, reason: str, *, as_json: bool) -> None:
     """Undo a strategy's newest transition, and of everything that moved with it."""
-    from openclaw_pipelines.resources.autopilot import open_autopilot
     from openclaw_pipelines.resources.promotion import rollback as roll_back
+    from openclaw_pipelines.resources.world import open_world
 
-    autopilot = open_autopilot()
-    _moved(roll_back(autopilot, strategy, as_of=autopilot.clock.now(), reason=reason), as_json=as_json)
+    world = open_world()
+    _moved(roll_back(world, strategy, as_of=world.clock.now(), reason=reason), as_json=as_json)
 
 
-def _judged(autopilot: "Autopilot", found: "list[Standing]") -> "dict[str, Judged]":
+def _judged(world: "World", found: "list[Standing]") -> "dict[str, Judged]":
     from openclaw_pipelines.domain.lifecycle.review import judge
 
-    limits = autopilot.settings().config.lifecycle
+    limits = world.settings().config.lifecycle
     return {own.name: judge(own, found, limits) for own in found}
 
 

@@ -39,19 +39,19 @@ def demo(*, as_json: bool) -> None:
 
     from openclaw_pipelines.commands.instance import open_instance
     from openclaw_pipelines.demo import report_path, run_demo
-    from openclaw_pipelines.resources.autopilot import open_autopilot
+    from openclaw_pipelines.resources.world import open_world
 
     logging.getLogger("dagster").setLevel(logging.WARNING)
     started = time.monotonic()
-    autopilot = open_autopilot()
-    settings = autopilot.settings()
+    world = open_world()
+    settings = world.settings()
     out = console(stderr=as_json)
     with open_instance(settings) as instance:
         out.print(
             f"Living through a week of the embedded market; everything goes to {settings.data_dir}", soft_wrap=True
         )
         results = run_demo(
-            autopilot, instance, lambda layer: out.print(f"{time.monotonic() - started:5.1f} s  {layer.says}")
+            world, instance, lambda layer: out.print(f"{time.monotonic() - started:5.1f} s  {layer.says}")
         )
     seconds = round(time.monotonic() - started, 1)
     report = report_path(settings)

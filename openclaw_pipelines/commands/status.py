@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import polars as pl
     from rich.console import Console
 
-    from openclaw_pipelines.resources.autopilot import Autopilot
+    from openclaw_pipelines.resources.world import World
 
 ALERTS_SHOWN = 10
 
@@ -61,35 +61,35 @@ class Status:
     alerts: list[dict[str, Any]]
 
 
-def collect(autopilot: "Autopilot", now: datetime) -> Status:
+def collect(world: "World", now: datetime) -> Status:
     """The status as of `now`, from configuration and ledger; nothing is written."""
     from openclaw_pipelines.resources import candle_store
     from openclaw_pipelines.resources.timetable import alerts_now
     from openclaw_pipelines.settings import effective_kill_switch
 
-    settings = autopilot.settings()
+    settings = world.settings()
     switch, reason = effective_kill_switch(settings)
-    newest = candle_store.newest_candle(autopilot.store, autopilot.source, settings.intervals[0])
+    newest = candle_store.newest_candle(world.store, world.source, settings.intervals[0])
     return Status(
         at=now,
         account=settings.config.account,
         kill_switch=switch.value,
         kill_switch_reason=reason,
-        market_source=autopilot.source,
+        market_source=world.source,
         newest_candle=max(newest.values(), default=None),
-        strategies=[_strategy(autopilot, name, now) for name in settings.strategies],
-        conditions=[asdict(alert) for alert in alerts_now(autopilot, now)],
-        alerts=_alerts(autopilot),
+        strategies=[_strategy(world, name, now) for name in settings.strategies],
+        conditions=[asdict(alert) for alert in alerts_now(world, now)],
+        alerts=_alerts(world),
     )
 
 
-def _strategy(autopilot: "Autopilot", name: str, now: datetime) -> StrategyStatus:
+def _strategy(world: "World", name: str, now: datetime) -> StrategyStatus:
     from openclaw_pipelines.commands.approvals import waiting_keys
     from openclaw_pipelines.resources.timetable import due_of
 
-    own = autopilot.settings().strategy(name).own
-    due = due_of(autopilot, name, now)
-    ledger = autopilot.runner.ledger(name)
+    own = world.settings().strategy(name).own
+    due = due_of(world, name, now)
+    ledger = world.ledger(name)
     with ledger.reading():
         at = ledger.newest_tick()
         tick = _row(ledger.query("SELECT * FROM autopilot_ticks", "tick_at = ?", [at]))
@@ -112,7 +112,7 @@ def _strategy(autopilot: "Autopilot", name: str, now: datetime) -> StrategyStatu
         equity=equity.get("equity"),
         day_pnl=equity["equity"] - equity["day_open_equity"] if equity else None,
         total_pnl=equity["equity"] - own.capital if equity else None,
-        awaiting_approval=waiting_keys(autopilot, name),
+        awaiting_approval=waiting_keys(world, name),
         positions=[{column: row[column] for column in shown} for row in positions.sort("symbol").to_dicts()],
     )
 
@@ -121,13 +121,13 @@ def _row(frame: "pl.DataFrame") -> Mapping[str, Any]:
     return frame.row(0, named=True) if frame.height else {}
 
 
-def _alerts(autopilot: "Autopilot") -> list[dict[str, Any]]:
+def _alerts(world: "World") -> list[dict[str, Any]]:
     columns = "raised_at, severity, kind, subject, message, dispatched"
-    rows = autopilot.store.query(
+    rows = world.store.query(
         "ledger",
         f"SELECT {columns} FROM notifications_outbox WHERE account_id = ? ORDER BY raised_at DESC, notification_key "
         f"LIMIT {ALERTS_SHOWN}",
-        [autopilot.settings().config.account],
+        [world.settings().config.account],
     )
     return rows.to_dicts()
 
@@ -136,10 +136,10 @@ def _alerts(autopilot: "Autopilot") -> list[dict[str, Any]]:
 @json_option
 def status(*, as_json: bool) -> None:
     """Strategies, last tick, lag, equity, open positions, kill switch and alerts."""
-    from openclaw_pipelines.resources.autopilot import open_autopilot
+    from openclaw_pipelines.resources.world import open_world
 
-    autopilot = open_autopilot()
-    answer = collect(autopilot, autopilot.clock.now())
+    world = open_world()
+    answer = collect(world, world.clock.now())
     if as_json:
         print_json(asdict(answer))
     else:

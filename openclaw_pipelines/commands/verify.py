@@ -21,8 +21,8 @@ from openclaw_pipelines.commands.shared import (
 )
 
 if TYPE_CHECKING:
-    from openclaw_pipelines.resources.autopilot import Autopilot
     from openclaw_pipelines.resources.verification import Verification
+    from openclaw_pipelines.resources.world import World
 
 DIFFERENCES_SHOWN = 50
 
@@ -54,12 +54,12 @@ class Verified:
     differences: list[dict[str, Any]] = field(default_factory=list)
 
 
-def recorded_days(autopilot: "Autopilot", strategy: str, first: date | None, last: date | None) -> list[str]:
+def recorded_days(world: "World", strategy: str, first: date | None, last: date | None) -> list[str]:
     """Days of a strategy that hold recorded ticks, oldest first."""
     from openclaw_pipelines.contracts.enums import TickStatus
 
     # the tick at 00:00 closes the day before
-    rows = autopilot.runner.ledger(strategy).query(
+    rows = world.ledger(strategy).query(
         "SELECT DISTINCT strftime(tick_at - INTERVAL 1 MICROSECOND, '%Y-%m-%d') AS day FROM autopilot_ticks",
         "status <> ?",
         [TickStatus.INCEPTION.value],
@@ -70,7 +70,7 @@ def recorded_days(autopilot: "Autopilot", strategy: str, first: date | None, las
 
 
 def verify_strategy(
-    autopilot: "Autopilot", strategy: str, days: Sequence[str], done: Callable[[], None] = lambda: None
+    world: "World", strategy: str, days: Sequence[str], done: Callable[[], None] = lambda: None
 ) -> Verified:
     """Verify `days` of one strategy and its whole audit trail; `done` is called after each day.
 
@@ -82,12 +82,12 @@ def verify_strategy(
     from openclaw_pipelines.resources.ledger_store import ledger_hash, trades_hash
     from openclaw_pipelines.resources.verification import verify_day
 
-    ledger = autopilot.runner.ledger(strategy)
+    ledger = world.ledger(strategy)
     trail = ledger.query("SELECT * FROM admin_actions").sort("sequence")
-    own = (autopilot.store, autopilot.settings().config.account, strategy)
+    own = (world.store, world.settings().config.account, strategy)
     result = Verified(strategy, ledger_hash(*own), trades_hash(*own), verify_chain(trail.iter_rows(named=True)))
     for day in days:
-        verification = verify_day(ledger, autopilot.executor, day)
+        verification = verify_day(ledger, world.executor, day)
         _add(result, verification)
         done()
     return result
@@ -112,14 +112,14 @@ def _add(result: Verified, verification: "Verification") -> None:
 def verify(strategies: tuple[str, ...], first_day: date | None, last_day: date | None, *, as_json: bool) -> None:
     """Replay recorded days and compare every row; check the audit trail; print each ledger's hashes."""
     from openclaw_pipelines import __version__
-    from openclaw_pipelines.resources.autopilot import open_autopilot
+    from openclaw_pipelines.resources.world import open_world
 
     refuse_reversed(first_day, last_day)
-    autopilot = open_autopilot()
-    names = chosen(strategies, list(autopilot.settings().strategies))
-    days = {name: recorded_days(autopilot, name, first_day, last_day) for name in names}
+    world = open_world()
+    names = chosen(strategies, list(world.settings().strategies))
+    days = {name: recorded_days(world, name, first_day, last_day) for name in names}
     with _progress(sum(map(len, days.values())), quiet=as_json) as done:
-        results = [verify_strategy(autopilot, name, days[name], done) for name in names]
+        results = [verify_strategy(world, name, days[name], done) for name in names]
     if as_json:
         print_json({"program_version": __version__, "strategies": [asdict(result) for result in results]})
     else:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Self
 
 import polars as pl
 
@@ -26,6 +27,7 @@ from openclaw_pipelines.resources.coverage import coverage
 from openclaw_pipelines.resources.ledger import StrategyLedger
 from openclaw_pipelines.resources.runner import strategy_lock
 from openclaw_pipelines.resources.store import Store, insert, insert_new
+from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.settings import Settings
 
 Examined = tuple[str, str, CheckResult]
@@ -44,6 +46,11 @@ class Evaluator:
 
     def __init__(self, store: Store, clock: Clock, settings: Callable[[], Settings], source: str) -> None:
         self.store, self.clock, self.settings, self.source = store, clock, settings, source
+
+    @classmethod
+    def of(cls, world: World) -> Self:
+        """Over the world's parts."""
+        return cls(world.store, world.clock, world.settings, world.source)
 
     def ledger(self, strategy: str) -> StrategyLedger:
         """The strategy's rows."""

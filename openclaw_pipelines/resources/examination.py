@@ -15,9 +15,9 @@ from openclaw_pipelines.domain.quality import CheckResult, Window, run_all
 from openclaw_pipelines.domain.quality_funding import funding_coverage
 from openclaw_pipelines.domain.quality_window import Fact, Severity
 from openclaw_pipelines.resources import candle_store
-from openclaw_pipelines.resources.autopilot import Autopilot
 from openclaw_pipelines.resources.verification import Verification, verify_day
 from openclaw_pipelines.resources.walk import ticks_between
+from openclaw_pipelines.resources.world import World
 
 LEDGER_CHECKS = {
     "recorded_ticks_replay": "Recorded ticks, taken again from their recorded inputs, give every row again.",
@@ -33,23 +33,23 @@ LEDGER_ERRORS = ("recorded_ticks_replay", "books_reconcile")
 _NO_CASES = pl.DataFrame()
 
 
-def examine_day(autopilot: Autopilot, day: str) -> list[tuple[str, str, CheckResult]]:
+def examine_day(world: World, day: str) -> list[tuple[str, str, CheckResult]]:
     """Everything that can be examined of a day, as asset, partition and result."""
-    found = [("candles", day, result) for result in examine_candles(autopilot, day)]
-    found += [("funding_rates", day, result) for result in examine_funding(autopilot, day)]
-    for name, strategy in autopilot.settings().strategies.items():
+    found = [("candles", day, result) for result in examine_candles(world, day)]
+    found += [("funding_rates", day, result) for result in examine_funding(world, day)]
+    for name, strategy in world.settings().strategies.items():
         if strategy.own.enabled and strategy.own.start_day.isoformat() <= day:
-            found += [("equity", f"{day}|{name}", result) for result in examine_ledger(autopilot, name, day)]
+            found += [("equity", f"{day}|{name}", result) for result in examine_ledger(world, name, day)]
     return found
 
 
-def examine_candles(autopilot: Autopilot, day: str) -> list[CheckResult]:
+def examine_candles(world: World, day: str) -> list[CheckResult]:
     """Every quality rule on the stored candles of a day, with their revisions."""
-    settings, start = autopilot.settings(), day_start(day)
-    args = (autopilot.store, autopilot.source, settings.market.symbols)
+    settings, start = world.settings(), day_start(day)
+    args = (world.store, world.source, settings.market.symbols)
     frames = [candle_store.candles(*args, interval, start, start + DAY) for interval in settings.intervals]
     revisions = [candle_store.revisions(*args, interval, start, start + DAY) for interval in settings.intervals]
-    known = _instruments(autopilot)
+    known = _instruments(world)
     return run_all(
         Window(
             candles=pl.concat(frames),
@@ -57,7 +57,7 @@ def examine_candles(autopilot: Autopilot, day: str) -> list[CheckResult]:
             intervals=settings.intervals,
             start=start,
             end=start + DAY,
-            as_of=autopilot.clock.now(),
+            as_of=world.clock.now(),
             quality=settings.config.quality,
             revisions=pl.concat(revisions),
             listed_at=_known(known, "listed_at"),
@@ -66,24 +66,24 @@ def examine_candles(autopilot: Autopilot, day: str) -> list[CheckResult]:
     )
 
 
-def examine_funding(autopilot: Autopilot, day: str) -> list[CheckResult]:
+def examine_funding(world: World, day: str) -> list[CheckResult]:
     """Whether the funding that was due on a day is stored."""
-    start, known = day_start(day), _instruments(autopilot)
-    symbols = autopilot.settings().market.symbols
+    start, known = day_start(day), _instruments(world)
+    symbols = world.settings().market.symbols
     return [
         funding_coverage(
-            candle_store.funding_rates(autopilot.store, autopilot.source, symbols, start, start + DAY),
+            candle_store.funding_rates(world.store, world.source, symbols, start, start + DAY),
             _known(known, "funding_interval_hours"),
             start=start,
             end=start + DAY,
-            as_of=autopilot.clock.now(),
+            as_of=world.clock.now(),
             listed_at=_known(known, "listed_at"),
         )
     ]
 
 
-def _instruments(autopilot: Autopilot) -> pl.DataFrame:
-    return candle_store.instruments(autopilot.store, autopilot.source, autopilot.settings().market.symbols)
+def _instruments(world: World) -> pl.DataFrame:
+    return candle_store.instruments(world.store, world.source, world.settings().market.symbols)
 
 
 def _known(instruments: pl.DataFrame, column: str) -> dict[str, Any]:
@@ -91,9 +91,9 @@ def _known(instruments: pl.DataFrame, column: str) -> dict[str, Any]:
     return dict(instruments.select("symbol", column).drop_nulls().iter_rows())
 
 
-def examine_ledger(autopilot: Autopilot, strategy: str, day: str) -> list[CheckResult]:
+def examine_ledger(world: World, strategy: str, day: str) -> list[CheckResult]:
     """Every check of `LEDGER_CHECKS` on one day of one strategy."""
-    ledger = autopilot.runner.ledger(strategy)
+    ledger = world.ledger(strategy)
     start, end = day_start(day), day_start(day) + DAY
     with ledger.reading():
         recorded = ledger.recorded_ticks(start, end)
@@ -101,22 +101,22 @@ def examine_ledger(autopilot: Autopilot, strategy: str, day: str) -> list[CheckR
         mismatches = ledger.query(
             "SELECT * FROM reconcile_events", "tick_at > ? AND tick_at <= ? AND NOT passed", [start, end]
         )
-    own = autopilot.settings().strategy(strategy)
+    own = world.settings().strategy(strategy)
     first = max(start, day_start(own.own.start_day.isoformat()))
-    expected = ticks_between(first, min(end, autopilot.clock.now()), own.interval)
-    absent = _why_absent(autopilot, strategy, start, first)
+    expected = ticks_between(first, min(end, world.clock.now()), own.interval)
+    absent = _why_absent(world, strategy, start, first)
     return [
-        replay_result(verify_day(ledger, autopilot.executor, day)),
+        replay_result(verify_day(ledger, world.executor, day)),
         _reconciled(mismatches),
         _complete(len(recorded), len(expected)),
         _enterable(universe, absent),
     ]
 
 
-def _why_absent(autopilot: Autopilot, strategy: str, start: datetime, first: datetime) -> str:
+def _why_absent(world: World, strategy: str, start: datetime, first: datetime) -> str:
     if first >= start + DAY:
         return f"{strategy} starts on {first:%Y-%m-%d} and has no ticks before"
-    if start > autopilot.clock.now():
+    if start > world.clock.now():
         return "the day has not begun"
     return "no universe is recorded for the day"
 

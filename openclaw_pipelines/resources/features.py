@@ -11,7 +11,7 @@ from openclaw_pipelines.resources import candle_store
 from openclaw_pipelines.resources.history import days_between, uncovered_days
 
 if TYPE_CHECKING:
-    from openclaw_pipelines.resources.autopilot import Autopilot
+    from openclaw_pipelines.resources.world import World
 
 
 @dataclass(frozen=True)
@@ -48,31 +48,31 @@ class DayFeatures:
         return own.group_by("symbol", maintain_order=True).last().select(shown).sort("symbol")
 
 
-def compute_features(autopilot: "Autopilot", day: str) -> DayFeatures:
+def compute_features(world: "World", day: str) -> DayFeatures:
     """Compute the features of a day for every interval and replace the stored ones."""
-    settings, start = autopilot.settings(), day_start(day)
-    args = (autopilot.store, autopilot.source, settings.market.symbols)
+    settings, start = world.settings(), day_start(day)
+    args = (world.store, world.source, settings.market.symbols)
     parts = []
     for interval in settings.intervals:
         since = start - lookback_bars(interval) * interval_length(interval)
         candles = candle_store.candles(*args, interval, since, start + DAY)
         parts.append(features(candles, interval, start, start + DAY))
-    rows = pl.concat(parts).with_columns(ingested_at=pl.lit(autopilot.clock.now()))
+    rows = pl.concat(parts).with_columns(ingested_at=pl.lit(world.clock.now()))
     candle_store.replace_features(
-        autopilot.store,
+        world.store,
         rows,
-        source=autopilot.source,
+        source=world.source,
         symbols=settings.market.symbols,
         intervals=settings.intervals,
         start=start,
         end=start + DAY,
     )
-    return DayFeatures(rows, _history_missing(autopilot, day))
+    return DayFeatures(rows, _history_missing(world, day))
 
 
-def _history_missing(autopilot: "Autopilot", day: str) -> list[str]:
+def _history_missing(world: "World", day: str) -> list[str]:
     """Days before it, on which the values are warmed, that were not asked for; their values are empty or less warm."""
-    settings = autopilot.settings()
+    settings = world.settings()
     longest = max(lookback_bars(interval) * interval_length(interval) for interval in settings.intervals)
     days = days_between(settings, day_start(day) - longest, day_start(day))
-    return uncovered_days(autopilot.store, autopilot.source, settings, days)
+    return uncovered_days(world.store, world.source, settings, days)

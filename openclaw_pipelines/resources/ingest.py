@@ -7,15 +7,19 @@ nobody asked for yet. Sources are in `market`, the tables in `candle_store`.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Self
 
 import polars as pl
 
+from openclaw_pipelines.contracts.enums import SourceKind
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.contracts.time import DAY, day_start, floor_to, interval_length
 from openclaw_pipelines.resources import candle_store
 from openclaw_pipelines.resources.coverage import FUNDING_GRID, FUNDING_LATE, coverage, funding_asked, perpetuals
 from openclaw_pipelines.resources.market.base import MarketSource
 from openclaw_pipelines.resources.store import Store
+from openclaw_pipelines.resources.world import World
+from openclaw_pipelines.settings import Settings
 
 RECHECKED_BARS = 3
 """Stored bars that a live refresh asks for again, to see whether the source changed its mind."""
@@ -41,6 +45,13 @@ class Ingested:
         return self.inserted + self.unchanged + self.revised
 
 
+def publish_lag(settings: Settings) -> timedelta:
+    """How long a live exchange may take to publish a closed bar; files and the simulation know at once."""
+    if settings.market.source is not SourceKind.CCXT:
+        return timedelta(0)
+    return timedelta(seconds=max(s.own.bar_deadline_seconds for s in settings.strategies.values()))
+
+
 class Ingest:
     """Asks one market source and stores what it answers.
 
@@ -62,6 +73,12 @@ class Ingest:
     ) -> None:
         self.store, self.source, self.publish_lag = store, source, publish_lag
         self.symbols, self.intervals = tuple(symbols), tuple(intervals)
+
+    @classmethod
+    def of(cls, world: World) -> Self:
+        """For the configured symbols and intervals."""
+        settings = world.settings()
+        return cls(world.store, world.market, settings.market.symbols, settings.intervals, publish_lag(settings))
 
     def candles_day(self, day: str, as_of: datetime) -> Ingested:
         """Ask for the candles of a whole day as far as they have closed."""

@@ -7,23 +7,23 @@ from openclaw_pipelines import __version__
 from openclaw_pipelines.contracts.canonical import sha256_of
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.domain.timing import Alert
-from openclaw_pipelines.resources.autopilot import Autopilot
 from openclaw_pipelines.resources.store import insert_new
+from openclaw_pipelines.resources.world import World
 
 _LOG = logging.getLogger("openclaw.alerts")
 _LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
-def notify(autopilot: Autopilot, alerts: Iterable[Alert]) -> list[Alert]:
+def notify(world: World, alerts: Iterable[Alert]) -> list[Alert]:
     """Raise alerts that were not raised before; returns those."""
     wanted = list(alerts)
     if not wanted:
         return []
-    known = _raised(autopilot, wanted)
+    known = _raised(world, wanted)
     fresh = [alert for alert in wanted if alert.key not in known]
     if not fresh:
         return []
-    settings, now = autopilot.settings(), autopilot.clock.now()
+    settings, now = world.settings(), world.clock.now()
     shared = {
         "account_id": settings.config.account,
         "recorded_at": now,
@@ -40,17 +40,17 @@ def notify(autopilot: Autopilot, alerts: Iterable[Alert]) -> list[Alert]:
         }
         for alert in fresh
     ]
-    with autopilot.store.write("ledger") as con:
+    with world.store.write("ledger") as con:
         insert_new(con, "notifications_outbox", TABLES["notifications_outbox"].unchecked(rows))
     for alert in fresh:
         _LOG.log(_LEVELS[alert.severity], alert.message)
     return fresh
 
 
-def _raised(autopilot: Autopilot, alerts: list[Alert]) -> set[str]:
+def _raised(world: World, alerts: list[Alert]) -> set[str]:
     """Keys among those of `alerts` that stand in the outbox."""
     keys = [alert.key for alert in alerts]
     sql = (
         f"SELECT notification_key FROM notifications_outbox WHERE notification_key IN ({', '.join('?' for _ in keys)})"
     )
-    return set(autopilot.store.query("ledger", sql, keys)["notification_key"].to_list())
+    return set(world.store.query("ledger", sql, keys)["notification_key"].to_list())

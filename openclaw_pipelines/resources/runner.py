@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Self
 
 import polars as pl
 
@@ -35,6 +35,7 @@ from openclaw_pipelines.resources.ledger import Head, StrategyLedger, opening_st
 from openclaw_pipelines.resources.locks import file_lock
 from openclaw_pipelines.resources.store import Store
 from openclaw_pipelines.resources.walk import Walk, ticks_between
+from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.settings import Settings, StrategySettings, effective_kill_switch
 
 REGIME_BARS = 8
@@ -144,6 +145,11 @@ class Runner:
         self, store: Store, clock: Clock, executor: Executor, settings: Callable[[], Settings], source: str
     ) -> None:
         self.store, self.clock, self.executor, self.settings, self.source = store, clock, executor, settings, source
+
+    @classmethod
+    def of(cls, world: World) -> Self:
+        """Over the world's parts."""
+        return cls(world.store, world.clock, world.executor, world.settings, world.source)
 
     def ledger(self, strategy: str) -> StrategyLedger:
         """The strategy's rows."""

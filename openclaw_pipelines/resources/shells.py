@@ -2,11 +2,11 @@
 
 import dagster as dg
 
-from openclaw_pipelines.resources.autopilot import Autopilot, open_market, open_store
 from openclaw_pipelines.resources.clock import Clock, RealClock
 from openclaw_pipelines.resources.market.base import MarketSource
 from openclaw_pipelines.resources.paper import PaperExecutor
 from openclaw_pipelines.resources.store import Store
+from openclaw_pipelines.resources.world import World, open_market, open_store
 from openclaw_pipelines.settings import load_settings
 
 
@@ -42,7 +42,7 @@ class PaperExecutorResource(dg.ConfigurableResource[PaperExecutor]):
         return PaperExecutor()
 
 
-class AutopilotResource(dg.ConfigurableResource[Autopilot]):
+class WorldResource(dg.ConfigurableResource[World]):
     """The parts put together."""
 
     store: dg.ResourceDependency[Store]
@@ -50,14 +50,14 @@ class AutopilotResource(dg.ConfigurableResource[Autopilot]):
     clock: dg.ResourceDependency[Clock]
     executor: dg.ResourceDependency[PaperExecutor]
 
-    def create_resource(self, context: dg.InitResourceContext) -> Autopilot:  # noqa: ARG002
+    def create_resource(self, context: dg.InitResourceContext) -> World:  # noqa: ARG002
         """Settings are read again at every tick."""
-        return Autopilot(load_settings, self.store, self.market, self.clock, self.executor)
+        return World(load_settings, self.store, self.market, self.clock, self.executor)
 
 
 def resources() -> dict[str, object]:
     """Resources of a code location."""
     store, market, clock = StoreResource(), MarketResource(), ClockResource()
     executor = PaperExecutorResource()
-    autopilot = AutopilotResource(store=store, market=market, clock=clock, executor=executor)
-    return {"store": store, "market": market, "clock": clock, "paper_executor": executor, "autopilot": autopilot}
+    world = WorldResource(store=store, market=market, clock=clock, executor=executor)
+    return {"store": store, "market": market, "clock": clock, "paper_executor": executor, "world": world}

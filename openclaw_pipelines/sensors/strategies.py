@@ -14,21 +14,21 @@ from openclaw_pipelines.assets.market import LIVE_TAG
 from openclaw_pipelines.assets.partitions import STRATEGIES, range_tags, strategies
 from openclaw_pipelines.domain.timing import Asked, Due, Need, choose, failed_run_alert
 from openclaw_pipelines.jobs import CYCLE_LIVE, MARKET_DAY, MARKET_LIVE, jobs_named
-from openclaw_pipelines.resources.autopilot import Autopilot
 from openclaw_pipelines.resources.notifier import notify
 from openclaw_pipelines.resources.timetable import alerts_now, due_of, waiting_of
+from openclaw_pipelines.resources.world import World
 
 
 @dg.sensor(jobs=jobs_named(CYCLE_LIVE, MARKET_DAY, MARKET_LIVE), minimum_interval_seconds=5)
-def strategy_ticks(context: dg.SensorEvaluationContext, autopilot: dg.ResourceParam[Autopilot]) -> dg.SensorResult:
+def strategy_ticks(context: dg.SensorEvaluationContext, world: dg.ResourceParam[World]) -> dg.SensorResult:
     """One run per strategy that is due, for the oldest day that is not recorded in full.
 
     After an outage the market days that its ticks need and nobody asked for are asked for first.
     """
-    now, settings = autopilot.clock.now(), autopilot.settings()
+    now, settings = world.clock.now(), world.settings()
     asked: Asked = {name: tuple(last) for name, last in json.loads(context.cursor or "{}").items()}
-    due = [due_of(autopilot, name, now) for name in settings.strategies]
-    waiting = [waiting_of(autopilot, item, now) for item in due if item is not None]
+    due = [due_of(world, name, now) for name in settings.strategies]
+    waiting = [waiting_of(world, item, now) for item in due if item is not None]
     starts, asked = choose(waiting, asked, now)
     known = set(context.instance.get_dynamic_partitions(STRATEGIES))
     missing = [name for name in settings.strategies if name not in known]
@@ -61,25 +61,23 @@ def _market_request(need: Need, now: datetime) -> dg.RunRequest:
 
 
 @dg.sensor(minimum_interval_seconds=60)
-def operator_alerts(
-    context: dg.SensorEvaluationContext, autopilot: dg.ResourceParam[Autopilot]
-) -> Iterator[dg.SkipReason]:
+def operator_alerts(context: dg.SensorEvaluationContext, world: dg.ResourceParam[World]) -> Iterator[dg.SkipReason]:
     """Raise alerts for stalled strategies and market data that stands still."""
-    fresh = notify(autopilot, alerts_now(autopilot, autopilot.clock.now()))
+    fresh = notify(world, alerts_now(world, world.clock.now()))
     for alert in fresh:
         context.log.warning(alert.message)
     yield dg.SkipReason(f"{len(fresh)} new alert(s)")
 
 
 @dg.run_failure_sensor(monitor_all_code_locations=True)
-def failed_runs(context: dg.RunFailureSensorContext, autopilot: dg.ResourceParam[Autopilot]) -> None:
+def failed_runs(context: dg.RunFailureSensorContext, world: dg.ResourceParam[World]) -> None:
     """Raise an alert for a failed run, once per job and hour.
 
     Runs of the ticker and of the command line belong to no code location, so all of the instance are looked at.
     """
     run = context.dagster_run
     message = f"run {run.run_id} of {run.job_name} failed: {context.failure_event.message}. Open it in the web UI."
-    notify(autopilot, [failed_run_alert(run.job_name, message, autopilot.clock.now())])
+    notify(world, [failed_run_alert(run.job_name, message, world.clock.now())])
 
 
 SENSORS = [strategy_ticks, operator_alerts, failed_runs]

@@ -1,4 +1,4 @@
-"""Markets of the acceptance tests. ACCEPTANCE_DAYS sets how long each world lives."""
+"""Markets of the acceptance tests. ACCEPTANCE_DAYS sets how long each scene lives."""
 
 import copy
 import sys
@@ -11,7 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from worlds import World, world
+from scenes import Scene, scene
 
 PERPS = [f"{base}/USDT:USDT" for base in ("BTC", "ETH", "SOL", "XRP", "BNB")]
 SPOT = ["BTC/USDT", "ETH/USDT", "SOL/USDT"]
@@ -45,28 +45,28 @@ def busy(market: dict[str, Any], start: date, intervals: tuple[str, str] = ("1h"
 
 
 @pytest.fixture
-def make_world(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[[str, str, int], World]]:
-    """Worlds by market.
+def make_scene(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[[str, str, int], Scene]]:
+    """Scenes by market.
 
     `simulated`; `minute`, one strategy of 1m bars on it; `perps`; `halt`, when Binance spot stood still; and
     `depeg`, 1m bars of Kraken's BTC/USDC with the minutes in which nothing traded absent.
     """
 
-    made: list[World] = []
+    made: list[Scene] = []
 
-    def make(market: str, name: str, days: int) -> World:
+    def make(market: str, name: str, days: int) -> Scene:
         made.append(fresh(market, name, days))
         return made[-1]
 
-    def fresh(market: str, name: str, days: int) -> World:
+    def fresh(market: str, name: str, days: int) -> Scene:
         if market == "simulated":
             start = date(2025, 5, 10)
-            return world(tmp_path, name, busy({}, start), {}, start, days)
+            return scene(tmp_path, name, busy({}, start), {}, start, days)
         if market == "minute":
             start = date(2025, 5, 10)
             config = busy({"symbols": PERPS[:3]}, start)
             config["strategies"] = {"minute": {**config["strategies"]["breakout_15m"], "interval": "1m"}}
-            return world(tmp_path, name, config, {}, start, days)
+            return scene(tmp_path, name, config, {}, start, days)
         shared = request.getfixturevalue("shared_data")
         if market == "depeg":
             start = date(2023, 3, 16)
@@ -76,7 +76,7 @@ def make_world(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Calla
             # as careless as the settings allow, so that only the candle rules keep orders out of the holes
             config |= {"universe": {"min_coverage_bps": 0}, "quality": {"gap_mask_bars": 8}}
             config["strategies"]["minute"]["risk"] = {"max_position_pct_equity_bps": 5000}
-            return world(tmp_path, name, config, {"OPENCLAW_ARCHIVE_DIR": str(shared / "kraken_spot")}, start, days)
+            return scene(tmp_path, name, config, {"OPENCLAW_ARCHIVE_DIR": str(shared / "kraken_spot")}, start, days)
         start, folder, symbols = {
             "perps": (date(2025, 5, 16), "binance_usdm", PERPS),
             "halt": (date(2023, 3, 24 if days == 1 else 20), "binance_spot", SPOT),
@@ -85,7 +85,7 @@ def make_world(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Calla
         first = date(2023, 3, 1) if market == "halt" else date(2025, 5, 4)
         config = busy({"source": "archive", "symbols": symbols, "intervals": intervals, "first_day": first}, start)
         environ = {"OPENCLAW_ARCHIVE_DIR": str(shared / folder)}
-        return world(tmp_path, name, config, environ, start, days)
+        return scene(tmp_path, name, config, environ, start, days)
 
     yield make
     for subject in made:

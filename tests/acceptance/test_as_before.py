@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from worlds import World, backfill
+from scenes import Scene, backfill
 
 from openclaw_pipelines.resources.ledger_store import trades_hash
 
@@ -63,10 +63,10 @@ def test_the_week_of_the_demonstration(tmp_path: Path) -> None:
         pytest.param("depeg", id="kraken spot, 16 March 2023", marks=pytest.mark.shared_data),
     ],
 )
-def test_a_day(market: str, make_world: Callable[[str, str, int], World]) -> None:
-    subject = make_world(market, "before", 1)
+def test_a_day(market: str, make_scene: Callable[[str, str, int], Scene]) -> None:
+    subject = make_scene(market, "before", 1)
     backfill(subject)
-    store = subject.autopilot().store
+    store = subject.world().store
     assert {name: trades_hash(store, "paper", name) for name in subject.strategies} == DAYS[market]
 
 

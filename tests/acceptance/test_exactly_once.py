@@ -7,15 +7,15 @@ import time
 from collections.abc import Callable
 
 import pytest
-from worlds import World
+from scenes import Scene
 
 DAYS = int(os.environ.get("ACCEPTANCE_DAYS", "1"))
 KILLS = int(os.environ.get("ACCEPTANCE_KILLS", "8"))
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(5400 * DAYS)]
 
 
-def test_killed_and_doubled_tickers_end_like_an_undisturbed_one(make_world: Callable[[str, str, int], World]) -> None:
-    undisturbed, disturbed = make_world("simulated", "undisturbed", DAYS), make_world("simulated", "disturbed", DAYS)
+def test_killed_and_doubled_tickers_end_like_an_undisturbed_one(make_scene: Callable[[str, str, int], Scene]) -> None:
+    undisturbed, disturbed = make_scene("simulated", "undisturbed", DAYS), make_scene("simulated", "disturbed", DAYS)
     undisturbed.tick_through()
     moments = random.Random(20250510)
     first = disturbed.ticker()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from factory_world import STRATEGY, FactoryWorld, factory_world
+from factory_scene import STRATEGY, FactoryScene, factory_scene
 
 from openclaw_pipelines.contracts.factory import CycleState
 from openclaw_pipelines.domain.lifecycle.hand_over import HandOverError
@@ -18,51 +18,51 @@ EDGE = 0.2
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 
-def concluded(world: FactoryWorld) -> tuple[str, str | None]:
+def concluded(scene: FactoryScene) -> tuple[str, str | None]:
     """State of the cycle after every step, and what blocked it."""
-    cycle = world.listed()
-    listed = world.rows("factory_cycles").row(0, named=True)
+    cycle = scene.listed()
+    listed = scene.rows("factory_cycles").row(0, named=True)
     if listed["state"] == CycleState.INCUMBENT_HOLDS:
         return listed["state"], None
-    cycle = world.compared(world.replayed(cycle))
-    judge_cycle(open_cycle(world.autopilot, cycle.cycle_id))
-    row = world.rows("factory_cycles").row(0, named=True)
+    cycle = scene.compared(scene.replayed(cycle))
+    judge_cycle(open_cycle(scene.world, cycle.cycle_id))
+    row = scene.rows("factory_cycles").row(0, named=True)
     if row["state"] != CycleState.BLOCKED:
-        deploy(world.autopilot, cycle.cycle_id)
-        row = world.rows("factory_cycles").row(0, named=True)
+        deploy(scene.world, cycle.cycle_id)
+        row = scene.rows("factory_cycles").row(0, named=True)
     return row["state"], row["blocked_by"]
 
 
 def test_a_planted_edge_is_deployed(tmp_path: Path) -> None:
-    world = factory_world(tmp_path / "edge", drift=EDGE)
-    assert concluded(world) == (CycleState.DEPLOYED, None)
-    assert world.rows("gate_results").filter(~pl.col("passed")).is_empty()
-    strategies = world.autopilot.settings().strategies
+    scene = factory_scene(tmp_path / "edge", drift=EDGE)
+    assert concluded(scene) == (CycleState.DEPLOYED, None)
+    assert scene.rows("gate_results").filter(~pl.col("passed")).is_empty()
+    strategies = scene.world.settings().strategies
     assert len(strategies) == 2
     placed = next(name for name in strategies if name != STRATEGY)
     assert strategies[placed].own.canary_bps == 2_500
-    assert (world.rows("parity_reports")["verdict"] == "EQUAL").all()
+    assert (scene.rows("parity_reports")["verdict"] == "EQUAL").all()
 
 
 def test_on_random_walks_nothing_is_deployed(tmp_path: Path) -> None:
     blocked: dict[int, str | None] = {}
     for seed in range(1, SEEDS + 1):
-        world = factory_world(tmp_path / str(seed), drift=0.0, seed=seed)
-        state, by = concluded(world)
+        scene = factory_scene(tmp_path / str(seed), drift=0.0, seed=seed)
+        state, by = concluded(scene)
         assert state in {CycleState.BLOCKED, CycleState.INCUMBENT_HOLDS}, (seed, state)
-        assert world.rows("deployments").is_empty(), seed
-        assert set(world.autopilot.settings().strategies) == {STRATEGY}, seed
+        assert scene.rows("deployments").is_empty(), seed
+        assert set(scene.world.settings().strategies) == {STRATEGY}, seed
         blocked[seed] = by if state == CycleState.BLOCKED else state
     assert len(blocked) == SEEDS
     assert None not in blocked.values()
 
 
 def test_a_blocked_cycle_cannot_be_deployed_by_hand(tmp_path: Path) -> None:
-    world = factory_world(tmp_path / "walk", drift=0.0, seed=2)
-    state, _ = concluded(world)
-    cycle_id = world.rows("factory_cycles")["cycle_id"][0]
+    scene = factory_scene(tmp_path / "walk", drift=0.0, seed=2)
+    state, _ = concluded(scene)
+    cycle_id = scene.rows("factory_cycles")["cycle_id"][0]
     if state == CycleState.INCUMBENT_HOLDS:
-        assert deploy(world.autopilot, cycle_id).rows == []
+        assert deploy(scene.world, cycle_id).rows == []
         return
     with pytest.raises(HandOverError, match="It is not deployed"):
-        deploy(world.autopilot, cycle_id)
+        deploy(scene.world, cycle_id)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from worlds import COMPARED, World, backfill, kernel_replay
+from scenes import COMPARED, Scene, backfill, kernel_replay
 
 from openclaw_pipelines.resources.verification import verify_day
 
@@ -20,8 +20,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(5400 * DAYS)]
         pytest.param("halt", id="binance spot with the halt of 24 March 2023", marks=pytest.mark.shared_data),
     ],
 )
-def test_lived_equals_backfilled_equals_replayed(market: str, make_world: Callable[[str, str, int], World]) -> None:
-    lived, backfilled = make_world(market, "lived", DAYS), make_world(market, "backfilled", DAYS)
+def test_lived_equals_backfilled_equals_replayed(market: str, make_scene: Callable[[str, str, int], Scene]) -> None:
+    lived, backfilled = make_scene(market, "lived", DAYS), make_scene(market, "backfilled", DAYS)
     lived.tick_through()
     backfill(backfilled)
     assert lived.hashes() == backfilled.hashes()
@@ -35,8 +35,8 @@ def test_lived_equals_backfilled_equals_replayed(market: str, make_world: Callab
     assert sum(lived.rows(strategy, "autopilot_fills").height for strategy in lived.strategies) > 0
 
 
-def test_an_hour_of_a_minute_strategy(make_world: Callable[[str, str, int], World]) -> None:
-    lived, backfilled = make_world("minute", "lived", 1), make_world("minute", "backfilled", 1)
+def test_an_hour_of_a_minute_strategy(make_scene: Callable[[str, str, int], Scene]) -> None:
+    lived, backfilled = make_scene("minute", "lived", 1), make_scene("minute", "backfilled", 1)
     hour = lived.begin + timedelta(hours=1)
     process = lived.ticker(until=hour)
     assert process.wait() == 0
@@ -47,11 +47,11 @@ def test_an_hour_of_a_minute_strategy(make_world: Callable[[str, str, int], Worl
     assert lived.rows("minute", "autopilot_equity").height == 61
 
 
-def test_a_perturbed_bar_is_caught(make_world: Callable[[str, str, int], World]) -> None:
-    subject = make_world("simulated", "perturbed", 1)
+def test_a_perturbed_bar_is_caught(make_scene: Callable[[str, str, int], Scene]) -> None:
+    subject = make_scene("simulated", "perturbed", 1)
     backfill(subject)
     strategy = "breakout_15m"
-    ledger, executor = subject.ledger(strategy), subject.autopilot().executor
+    ledger, executor = subject.ledger(strategy), subject.world().executor
     day = subject.partitions[0]
     assert verify_day(ledger, executor, day).passed
     entry = ledger.query("SELECT * FROM autopilot_fills", "leg = 'entry'").sort("tick_at").row(0, named=True)
@@ -73,6 +73,6 @@ def _nudged(bars: str, symbol: str) -> list[str]:
     return [f'"{symbol}":[{first},', f'"{symbol}":[{int(first) + 1},']
 
 
-def _ticks(subject: World, strategy: str) -> int:
-    length = subject.autopilot().settings().strategy(strategy).interval
+def _ticks(subject: Scene, strategy: str) -> int:
+    length = subject.world().settings().strategy(strategy).interval
     return int((subject.end - subject.begin) / length)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import polars as pl
 import pytest
-from worlds import World, backfill
+from scenes import Scene, backfill
 
 from openclaw_pipelines.domain.quality import CheckResult
 from openclaw_pipelines.resources import candle_store
@@ -21,11 +21,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.shared_data, pytest.mark.timeout(180
     ],
 )
 def test_holes_are_reported_and_nothing_fills_in_them(
-    market: str, reported: set[str], make_world: Callable[[str, str, int], World]
+    market: str, reported: set[str], make_scene: Callable[[str, str, int], Scene]
 ) -> None:
-    subject = make_world(market, "held", 1)
+    subject = make_scene(market, "held", 1)
     backfill(subject)
-    results = {result.name: result for result in examine_candles(subject.autopilot(), subject.partitions[0])}
+    results = {result.name: result for result in examine_candles(subject.world(), subject.partitions[0])}
     assert {name for name, result in results.items() if not result.passed} >= reported
     assert _missing(results["gaps"]) > 0
     for strategy in subject.strategies:
@@ -40,10 +40,10 @@ def _missing(gaps: CheckResult) -> int:
     return int(gaps.facts["missing_bars"])
 
 
-def _traded_bars(subject: World, strategy: str) -> pl.DataFrame:
+def _traded_bars(subject: Scene, strategy: str) -> pl.DataFrame:
     """Bars of the strategy's interval in which something was traded."""
-    autopilot = subject.autopilot()
-    own = autopilot.settings().strategy(strategy)
-    args = (autopilot.store, autopilot.source, own.symbols, own.own.interval)
+    world = subject.world()
+    own = world.settings().strategy(strategy)
+    args = (world.store, world.source, own.symbols, own.own.interval)
     candles = candle_store.candles(*args, subject.begin, subject.end).filter(pl.col("volume") > 0)
     return candles.select("symbol", bar_at="ts")

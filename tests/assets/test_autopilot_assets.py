@@ -3,14 +3,14 @@
 from datetime import timedelta
 
 import dagster as dg
-from dagster_world import (
+from dagster_scene import (
     BREAKOUT,
     CYCLE_ASSETS,
     DAY_ONE,
     DAY_TWO,
     MOMENTUM,
     Lived,
-    World,
+    Scene,
     failure,
     materialized,
 )
@@ -25,7 +25,7 @@ def test_one_run_materializes_every_table_of_every_day_and_strategy(lived: Lived
     shown = materialized(lived.cycle)
     assert set(shown) == {(asset, key) for asset in CYCLE_ASSETS for key in KEYS}
     for name in CYCLE_ASSETS:
-        assert lived.world.instance.get_materialized_partitions(dg.AssetKey(name)) == set(KEYS)
+        assert lived.scene.instance.get_materialized_partitions(dg.AssetKey(name)) == set(KEYS)
     assert {key: shown["equity", key]["ticks_taken"] for key in KEYS} == {
         key: 96 if BREAKOUT in key else 24 for key in KEYS
     }
@@ -37,10 +37,10 @@ def test_counts_and_money_are_those_of_the_ledger(lived: Lived) -> None:
         day, strategy = key.split("|")
         start, end = day_start(day), day_start(day) + timedelta(days=1)
         for name in ("decisions", "fills", "positions"):
-            rows = lived.world.rows(f"autopilot_{name}", strategy)
+            rows = lived.scene.rows(f"autopilot_{name}", strategy)
             own = rows.filter((rows["tick_at"] > start) & (rows["tick_at"] <= end))
             assert shown[name, key]["dagster/partition_row_count"] == own.height, (name, key)
-        equity = lived.world.rows("autopilot_equity", strategy).sort("tick_at")
+        equity = lived.scene.rows("autopilot_equity", strategy).sort("tick_at")
         own = equity.filter((equity["tick_at"] > start) & (equity["tick_at"] <= end))
         assert shown["equity", key]["equity_at_close"] == round(float(own["equity"][-1]), 2)
         change = own["equity"][-1] - equity.filter(equity["tick_at"] == start)["equity"][0]
@@ -58,83 +58,83 @@ def test_pages_carry_plots_and_tables(lived: Lived) -> None:
     assert "| rank | symbol | score | selected | reason |" in shown["universe_snapshots", key]["candidates"]
 
 
-def test_recorded_days_materialized_again_verify_and_write_nothing(new_world) -> None:
-    world: World = new_world()
+def test_recorded_days_materialized_again_verify_and_write_nothing(new_scene) -> None:
+    scene: Scene = new_scene()
     over = {"partition": f"{DAY_ONE}|{MOMENTUM}", "last": f"{DAY_TWO}|{MOMENTUM}"}
-    first = world.run("autopilot_cycle_job", **over)
+    first = scene.run("autopilot_cycle_job", **over)
     assert first.success, failure(first)
-    before, stamps = world.hash(MOMENTUM), world.rows("autopilot_ticks")["recorded_at"].to_list()
-    world.clock.set(world.clock.now() + timedelta(hours=1))
-    again = world.run("autopilot_cycle_job", **over)
+    before, stamps = scene.hash(MOMENTUM), scene.rows("autopilot_ticks")["recorded_at"].to_list()
+    scene.clock.set(scene.clock.now() + timedelta(hours=1))
+    again = scene.run("autopilot_cycle_job", **over)
     assert again.success, failure(again)
-    assert world.hash(MOMENTUM) == before
-    assert world.rows("autopilot_ticks")["recorded_at"].to_list() == stamps
+    assert scene.hash(MOMENTUM) == before
+    assert scene.rows("autopilot_ticks")["recorded_at"].to_list() == stamps
     shown = materialized(again)
     assert {shown["fills", f"{day}|{MOMENTUM}"]["rows_written"] for day in (DAY_ONE, DAY_TWO)} == {0}
     replay = next(c for c in again.get_asset_check_evaluations() if c.check_name == "recorded_ticks_replay")
     assert replay.passed
 
 
-def test_a_live_tick_materializes_only_the_tables_it_wrote(new_world) -> None:
-    world: World = new_world()
+def test_a_live_tick_materializes_only_the_tables_it_wrote(new_scene) -> None:
+    scene: Scene = new_scene()
     key = f"{DAY_ONE}|{MOMENTUM}"
     seen = []
     for hours in range(1, 6):
-        world.clock.set(day_start(DAY_ONE) + timedelta(hours=hours, seconds=1))
-        before = {name: world.rows(f"autopilot_{name}", MOMENTUM).height for name in CYCLE_ASSETS}
-        result = world.run("autopilot_live", key, tags=LIVE)
+        scene.clock.set(day_start(DAY_ONE) + timedelta(hours=hours, seconds=1))
+        before = {name: scene.rows(f"autopilot_{name}", MOMENTUM).height for name in CYCLE_ASSETS}
+        result = scene.run("autopilot_live", key, tags=LIVE)
         assert result.success, failure(result)
-        after = {name: world.rows(f"autopilot_{name}", MOMENTUM).height for name in CYCLE_ASSETS}
+        after = {name: scene.rows(f"autopilot_{name}", MOMENTUM).height for name in CYCLE_ASSETS}
         grown = {name for name in CYCLE_ASSETS if after[name] > before[name]}
         assert {asset for asset, _ in materialized(result)} == grown
         seen.append(grown)
     assert "universe_snapshots" in seen[0]
     assert all("universe_snapshots" not in later and "equity" in later for later in seen[1:])
-    again = world.run("autopilot_live", key, tags=LIVE)
+    again = scene.run("autopilot_live", key, tags=LIVE)
     assert again.success
     assert materialized(again) == {}
     assert not again.get_asset_check_evaluations()
 
 
-def test_a_day_before_its_predecessor_is_refused(new_world) -> None:
-    world: World = new_world()
-    result = world.run("autopilot_cycle_job", f"{DAY_TWO}|{MOMENTUM}")
+def test_a_day_before_its_predecessor_is_refused(new_scene) -> None:
+    scene: Scene = new_scene()
+    result = scene.run("autopilot_cycle_job", f"{DAY_TWO}|{MOMENTUM}")
     assert not result.success
     assert "HoleError" in failure(result)
-    assert world.rows("autopilot_ticks").is_empty()
+    assert scene.rows("autopilot_ticks").is_empty()
 
 
-def test_a_day_whose_candles_nobody_asked_for_is_refused(new_world) -> None:
-    world: World = new_world(market=False)
-    assert world.run("instruments_refresh").success
-    result = world.run("autopilot_cycle_job", f"{DAY_ONE}|{MOMENTUM}")
+def test_a_day_whose_candles_nobody_asked_for_is_refused(new_scene) -> None:
+    scene: Scene = new_scene(market=False)
+    assert scene.run("instruments_refresh").success
+    result = scene.run("autopilot_cycle_job", f"{DAY_ONE}|{MOMENTUM}")
     assert not result.success
     assert "WarmUpError" in failure(result)
 
 
-def test_days_of_one_backfill_wait_for_the_earlier_ones_only(new_world) -> None:
+def test_days_of_one_backfill_wait_for_the_earlier_ones_only(new_scene) -> None:
     """Dagster starts as many runs as days at once when there are no more days than strategies, in no order."""
     from openclaw_pipelines.assets import autopilot
     from openclaw_pipelines.assets.partitions import range_tags
 
-    world: World = new_world()
+    scene: Scene = new_scene()
     backfill = {"dagster/backfill": "abc"}
-    job = world.defs.resolve_job_def("autopilot_cycle_job")
-    first = world.instance.create_run_for_job(
+    job = scene.defs.resolve_job_def("autopilot_cycle_job")
+    first = scene.instance.create_run_for_job(
         job, tags={**backfill, **range_tags(KEYS[0], KEYS[1])}, status=dg.DagsterRunStatus.STARTED
     )
 
     def waits(day: str, tags: dict[str, str]) -> bool:
-        run = world.instance.create_run_for_job(job, tags=tags, status=dg.DagsterRunStatus.STARTED)
-        context = type("Context", (), {"run": run, "instance": world.instance})
+        run = scene.instance.create_run_for_job(job, tags=tags, status=dg.DagsterRunStatus.STARTED)
+        context = type("Context", (), {"run": run, "instance": scene.instance})
         return autopilot._earlier_day_runs(context, day)
 
     assert waits(DAY_TWO, {**backfill, "dagster/partition": f"{DAY_TWO}|{MOMENTUM}"})
     assert not waits(DAY_ONE, {**backfill, **range_tags(KEYS[0], KEYS[1])})
     assert not waits(DAY_TWO, {"dagster/backfill": "another"})
     assert not waits(DAY_TWO, {})
-    world.instance.report_run_failed(first)
-    for run in world.instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
+    scene.instance.report_run_failed(first)
+    for run in scene.instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
         if run.tags.get("dagster/asset_partition_range_start") == KEYS[0]:
-            world.instance.report_run_failed(run)
+            scene.instance.report_run_failed(run)
     assert not waits(DAY_TWO, backfill)

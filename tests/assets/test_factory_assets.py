@@ -8,8 +8,8 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from dagster_world import environment
-from factory_world import RECIPE, FactoryWorld, factory_world
+from dagster_scene import environment
+from factory_scene import RECIPE, FactoryScene, factory_scene
 
 from openclaw_pipelines import jobs
 from openclaw_pipelines.assets.factory import CYCLES
@@ -20,16 +20,16 @@ CHECKS = ("parameters_unchanged", "candidates_found", "parity_equal", "parity_fr
 
 
 @pytest.fixture(scope="module")
-def edge(tmp_path_factory) -> tuple[FactoryWorld, dg.DagsterInstance, Outcome]:
+def edge(tmp_path_factory) -> tuple[FactoryScene, dg.DagsterInstance, Outcome]:
     """A cycle that ran to its end on a market with an edge."""
-    world = factory_world(tmp_path_factory.mktemp("assets") / "edge", drift=0.2)
-    return world, *_ran(world)
+    scene = factory_scene(tmp_path_factory.mktemp("assets") / "edge", drift=0.2)
+    return scene, *_ran(scene)
 
 
-def _ran(world: FactoryWorld) -> tuple[dg.DagsterInstance, Outcome]:
+def _ran(scene: FactoryScene) -> tuple[dg.DagsterInstance, Outcome]:
     instance = dg.DagsterInstance.ephemeral()
-    with environment(world.folder):
-        return instance, run_cycle(world.autopilot, instance)
+    with environment(scene.folder):
+        return instance, run_cycle(scene.world, instance)
 
 
 def _checks(instance: dg.DagsterInstance, cycle_id: str) -> dict[str, bool]:
@@ -62,41 +62,41 @@ def test_every_check_ran_and_passed(edge) -> None:
 
 
 def test_a_shard_shows_its_rate_its_hash_and_its_best_rows(edge) -> None:
-    world, instance, done = edge
+    scene, instance, done = edge
     records = instance.get_event_records(
         dg.EventRecordsFilter(dg.DagsterEventType.ASSET_MATERIALIZATION, asset_key=dg.AssetKey("sweep_results"))
     )
     own = records[0].event_log_entry.dagster_event.step_materialization_data.materialization
-    shard = world.rows("sweep_shards").filter(world.rows("sweep_shards")["shard"] == own.partition.split("|")[1])
+    shard = scene.rows("sweep_shards").filter(scene.rows("sweep_shards")["shard"] == own.partition.split("|")[1])
     assert own.metadata["content_hash"].value == shard["content_hash"][0]
     assert own.metadata["rows_x_bars_x_symbols_per_second"].value == shard["rate"][0]
     assert own.metadata["dagster/partition_row_count"].value == shard["row_count"][0]
     assert "sharpe_day" in own.metadata["best_rows"].value
-    assert done.rows == sum(world.rows("trial_counts")["trials"])
+    assert done.rows == sum(scene.rows("trial_counts")["trials"])
 
 
 @pytest.mark.slow
 def test_doing_it_again_is_the_same_cycle_and_deploys_nothing_new(edge) -> None:
-    world, instance, done = edge
-    before = world.rows("deployments").height
-    with environment(world.folder):
-        again = run_cycle(world.autopilot, instance, cycle_id=done.cycle_id)
+    scene, instance, done = edge
+    before = scene.rows("deployments").height
+    with environment(scene.folder):
+        again = run_cycle(scene.world, instance, cycle_id=done.cycle_id)
     assert (again.cycle_id, again.sweep_hash, again.state) == (done.cycle_id, done.sweep_hash, "deployed")
-    assert world.rows("deployments").height == before
+    assert scene.rows("deployments").height == before
 
 
 @pytest.mark.slow
 def test_a_blocked_cycle_stops_at_its_check_and_deploys_nothing(tmp_path) -> None:
-    world = factory_world(tmp_path / "walk", drift=0.2, rows=8)
-    world.configure(lambda tree: tree["gates"].update(least_trades=5_000))
-    instance, done = _ran(world)
+    scene = factory_scene(tmp_path / "walk", drift=0.2, rows=8)
+    scene.configure(lambda tree: tree["gates"].update(least_trades=5_000))
+    instance, done = _ran(scene)
     assert (done.state, done.blocked_by) == ("blocked", "holdout_trades")
     with pytest.raises(CycleBlockedError, match=r"blocked by holdout_trades.*Nothing was deployed"):
         done.require_selection()
     assert _checks(instance, done.cycle_id) == {**dict.fromkeys(CHECKS, True), "gates_passed": False}
     assert instance.get_materialized_partitions(dg.AssetKey("deployments")) == set()
-    assert world.rows("deployments").is_empty()
-    assert outcome(world.autopilot, done.cycle_id).blocked
+    assert scene.rows("deployments").is_empty()
+    assert outcome(scene.world, done.cycle_id).blocked
 
 
 _ON_TWO_PROCESSES = """
@@ -119,17 +119,17 @@ def test_shards_on_two_processes_find_what_one_process_finds(edge, tmp_path, mon
     if executor == "on_dask":
         pytest.importorskip("dagster_dask")
     _, _, done = edge
-    world = factory_world(tmp_path / "spread", drift=0.2)
+    scene = factory_scene(tmp_path / "spread", drift=0.2)
     home = tmp_path / "dagster"
     home.mkdir()
     monkeypatch.setenv("DAGSTER_HOME", str(home))  # its dagster.yaml asks for it
     shutil.copy(Path(__file__).parents[2] / "dagster.yaml", home / "dagster.yaml")
-    cycle_id = world.begun().cycle_id
+    cycle_id = scene.begun().cycle_id
     assert cycle_id == done.cycle_id
     script = tmp_path / "spread.py"
     script.write_text(_ON_TWO_PROCESSES, encoding="utf-8")
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("OPENCLAW_", "DAGSTER_"))}
-    environ |= {"OPENCLAW_CONFIG": str(world.folder / "autopilot.yaml"), "DAGSTER_HOME": str(home)}
+    environ |= {"OPENCLAW_CONFIG": str(scene.folder / "autopilot.yaml"), "DAGSTER_HOME": str(home)}
     with dg.DagsterInstance.from_config(str(home)) as instance:
         instance.add_dynamic_partitions(CYCLES, [cycle_id])
         command = [sys.executable, str(script), executor, str(home), cycle_id]
@@ -141,8 +141,8 @@ def test_shards_on_two_processes_find_what_one_process_finds(edge, tmp_path, mon
     made = [own.event_log_entry.dagster_event.step_materialization_data.materialization for own in records]
     assert {own.partition for own in made} == {f"{cycle_id}|{shard}" for shard in SHARD_KEYS}
     assert len({own.metadata["process"].value for own in made}) >= 2
-    assert outcome(world.autopilot, cycle_id).sweep_hash == done.sweep_hash
+    assert outcome(scene.world, cycle_id).sweep_hash == done.sweep_hash
 
 
-def test_the_recipe_of_the_world_is_the_first(edge) -> None:
+def test_the_recipe_of_the_scene_is_the_first(edge) -> None:
     assert edge[2].recipe == RECIPE

@@ -2,7 +2,7 @@
 
 import dagster as dg
 import pytest
-from dagster_world import BREAKOUT, DAY_ONE, MOMENTUM, World, failure, materialized
+from dagster_scene import BREAKOUT, DAY_ONE, MOMENTUM, Scene, failure, materialized
 from planted_cycle import CYCLE, EARNING, HOLDOUT_END, TODAY, candidate, plant
 
 from openclaw_pipelines.assets.lifecycle import know_strategies
@@ -14,23 +14,23 @@ from openclaw_pipelines.sensors.strategies import strategy_ticks
 
 
 @pytest.fixture
-def world(new_world) -> tuple[World, str]:
-    """A world in which a cycle put one strategy on paper."""
-    made: World = new_world()
-    plant(made.autopilot, [("growth", candidate("breakout", **EARNING))])
-    (own,) = deploy_cycle(made.autopilot, CYCLE, TODAY, as_of=HOLDOUT_END)
+def scene(new_scene) -> tuple[Scene, str]:
+    """A scene in which a cycle put one strategy on paper."""
+    made: Scene = new_scene()
+    plant(made.world, [("growth", candidate("breakout", **EARNING))])
+    (own,) = deploy_cycle(made.world, CYCLE, TODAY, as_of=HOLDOUT_END)
     return made, own.origin.strategy
 
 
-def test_sensor_cycle_checks_and_review(world: tuple[World, str]) -> None:
-    made, name = world
+def test_sensor_cycle_checks_and_review(scene: tuple[Scene, str]) -> None:
+    made, name = scene
     made.clock.set(day_start(DAY_ONE).replace(hour=1))
-    with dg.build_sensor_context(instance=made.instance, resources={"autopilot": made.autopilot}) as context:
+    with dg.build_sensor_context(instance=made.instance, resources={"world": made.world}) as context:
         asked = strategy_ticks(context)
     assert asked.dynamic_partitions_requests[0].partition_keys == [name]
     assert f"{DAY_ONE}|{name}" in {str(one.partition_key) for one in asked.run_requests}
-    assert know_strategies(made.instance, made.autopilot) == [name]
-    assert know_strategies(made.instance, made.autopilot) == []
+    assert know_strategies(made.instance, made.world) == [name]
+    assert know_strategies(made.instance, made.world) == []
     assert set(made.instance.get_dynamic_partitions(STRATEGIES)) == {BREAKOUT, MOMENTUM, name}
 
     made.clock.set(day_start("2025-06-01"))
@@ -43,7 +43,7 @@ def test_sensor_cycle_checks_and_review(world: tuple[World, str]) -> None:
     for job, key in (("evaluation", f"{DAY_ONE}|{name}"), ("report", DAY_ONE)):
         done = made.run(job, key)
         assert done.success, failure(done)
-    page = (made.autopilot.settings().data_dir / "reports" / f"{DAY_ONE}.html").read_text(encoding="utf-8")
+    page = (made.world.settings().data_dir / "reports" / f"{DAY_ONE}.html").read_text(encoding="utf-8")
     assert name in page
 
     review = made.run("lifecycle", DAY_ONE)
@@ -57,9 +57,9 @@ def test_sensor_cycle_checks_and_review(world: tuple[World, str]) -> None:
     }
 
 
-def test_a_day_that_does_not_replay_fails_its_run_and_pauses_its_strategy(world: tuple[World, str]) -> None:
-    made, name = world
-    know_strategies(made.instance, made.autopilot)
+def test_a_day_that_does_not_replay_fails_its_run_and_pauses_its_strategy(scene: tuple[Scene, str]) -> None:
+    made, name = scene
+    know_strategies(made.instance, made.world)
     assert made.run("autopilot_cycle_job", f"{DAY_ONE}|{name}").success
     made.sql("ledger", "UPDATE autopilot_fills SET price = price + 1 WHERE strategy_config_id = ?", [name])
     again = made.run("autopilot_cycle_job", f"{DAY_ONE}|{name}")
@@ -68,12 +68,12 @@ def test_a_day_that_does_not_replay_fails_its_run_and_pauses_its_strategy(world:
     assert failed["paper_replay_parity"].severity is dg.AssetCheckSeverity.ERROR
     assert failed["paper_replay_parity"].metadata["finding"].value.startswith("STATE_MACHINE: ")
     assert made.run("lifecycle", DAY_ONE).success
-    assert DeploymentBook(made.autopilot).position(name).stage.value == "paused"
-    assert made.autopilot.settings().strategy(name).own.paused
+    assert DeploymentBook(made.world).position(name).stage.value == "paused"
+    assert made.world.settings().strategy(name).own.paused
 
 
-def test_a_changed_log_blocks_the_review(world: tuple[World, str]) -> None:
-    made, _ = world
+def test_a_changed_log_blocks_the_review(scene: tuple[Scene, str]) -> None:
+    made, _ = scene
     made.sql("research", "UPDATE deployments SET reason = 'other'")
     assert not made.run("lifecycle", DAY_ONE).success
 

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import polars as pl
-from dagster_world import BTC, DAY_ONE, DAY_TWO, ETH, FIRST_DAY, Lived, World, failure, materialized
+from dagster_scene import BTC, DAY_ONE, DAY_TWO, ETH, FIRST_DAY, Lived, Scene, failure, materialized
 
 from openclaw_pipelines.contracts.time import day_start
 from openclaw_pipelines.resources.ledger_store import table_hash
@@ -14,7 +14,7 @@ DAYS = [FIRST_DAY, "2025-05-09", DAY_ONE, DAY_TWO]
 def test_a_range_is_one_run_with_metadata_for_every_day(lived: Lived) -> None:
     shown = materialized(lived.market)
     assert set(shown) == {(asset, day) for asset in ("candles", "funding_rates", "features") for day in DAYS}
-    rows = lived.world.rows("candles")
+    rows = lived.scene.rows("candles")
     for day in DAYS:
         stored = rows.filter(pl.col("ts").dt.strftime("%Y-%m-%d") == day).height
         candles = shown["candles", day]
@@ -28,7 +28,7 @@ def test_a_range_is_one_run_with_metadata_for_every_day(lived: Lived) -> None:
 def test_the_instance_knows_every_day_as_materialized(lived: Lived) -> None:
     import dagster as dg
 
-    known = lived.world.instance.get_materialized_partitions(dg.AssetKey("features"))
+    known = lived.scene.instance.get_materialized_partitions(dg.AssetKey("features"))
     assert set(DAYS) <= known
 
 
@@ -40,25 +40,25 @@ def test_instruments_show_their_table(lived: Lived) -> None:
     assert ETH in shown["instruments"]
 
 
-def test_a_range_asked_for_again_writes_nothing(new_world) -> None:
-    world: World = new_world()
-    before = table_hash(world.autopilot.store, "candles")
-    result = world.run("market_day", DAY_ONE, last=DAY_TWO)
+def test_a_range_asked_for_again_writes_nothing(new_scene) -> None:
+    scene: Scene = new_scene()
+    before = table_hash(scene.world.store, "candles")
+    result = scene.run("market_day", DAY_ONE, last=DAY_TWO)
     assert result.success, failure(result)
     shown = materialized(result)
     assert [shown["candles", day]["inserted"] for day in (DAY_ONE, DAY_TWO)] == [0, 0]
     assert shown["candles", DAY_ONE]["unchanged"] > 0
-    assert table_hash(world.autopilot.store, "candles") == before
-    assert world.rows("candle_revisions").is_empty()
+    assert table_hash(scene.world.store, "candles") == before
+    assert scene.rows("candle_revisions").is_empty()
 
 
-def test_a_live_run_asks_only_for_what_is_new(new_world) -> None:
-    world: World = new_world(market=False)
+def test_a_live_run_asks_only_for_what_is_new(new_scene) -> None:
+    scene: Scene = new_scene(market=False)
     noon = day_start(DAY_ONE) + timedelta(hours=12)
     counts = []
     for at in (noon, noon + timedelta(minutes=15)):
-        world.clock.set(at)
-        result = world.run("market_live", DAY_ONE, tags={"openclaw/live": "true"})
+        scene.clock.set(at)
+        result = scene.run("market_live", DAY_ONE, tags={"openclaw/live": "true"})
         assert result.success, failure(result)
         shown = materialized(result)["candles", DAY_ONE]
         counts.append((shown["inserted"], shown["unchanged"]))

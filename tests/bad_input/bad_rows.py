@@ -9,10 +9,10 @@ from typing import Any
 
 import polars as pl
 import pytest
-from bad_world import BTC, CYCLE, ETH, FIRST, NEXT, NOON, RECORDED, STRATEGY, Outcome, Tree, World
+from bad_scene import BTC, CYCLE, ETH, FIRST, NEXT, NOON, RECORDED, STRATEGY, Outcome, Scene, Tree
 
-Setup = Callable[[World], Any]
-Act = Callable[[World], Outcome]
+Setup = Callable[[Scene], Any]
+Act = Callable[[Scene], Outcome]
 
 ERROR, WARN = "ERROR", "WARN"
 BLOCKED = "DagsterAssetCheckFailedError"
@@ -38,12 +38,12 @@ class Row:
     recorded: bool = True
 
 
-def nothing(_: World) -> None:
-    """The world as it is."""
+def nothing(_: Scene) -> None:
+    """The scene as it is."""
 
 
 def asked(*assets: str, partition: str | None = NEXT) -> Act:
-    return lambda world: world.materialize(*assets, partition=partition)
+    return lambda scene: scene.materialize(*assets, partition=partition)
 
 
 def cycle(day: str = NEXT, strategy: str = STRATEGY) -> Act:
@@ -51,7 +51,7 @@ def cycle(day: str = NEXT, strategy: str = STRATEGY) -> Act:
 
 
 def command(*arguments: str) -> Act:
-    return lambda world: world.openclaw(*(argument.replace("ROOT", str(world.root)) for argument in arguments))
+    return lambda scene: scene.openclaw(*(argument.replace("ROOT", str(scene.root)) for argument in arguments))
 
 
 def row(name: str, setup: Setup, act: Act, error: str, *says: str, **more: Any) -> Any:
@@ -59,9 +59,9 @@ def row(name: str, setup: Setup, act: Act, error: str, *says: str, **more: Any) 
 
 
 def both(*setups: Setup) -> Setup:
-    def all_of(world: World) -> None:
+    def all_of(scene: Scene) -> None:
         for setup in setups:
-            setup(world)
+            setup(scene)
 
     return all_of
 
@@ -78,7 +78,7 @@ def set_to(path: str, value: Any) -> Setup:
             tree = tree.setdefault(section, {})
         tree[last] = value
 
-    return lambda world: world.configure(change)
+    return lambda scene: scene.configure(change)
 
 
 def drop(section: str, key: str) -> Setup:
@@ -87,22 +87,22 @@ def drop(section: str, key: str) -> Setup:
             tree = tree[name]
         del tree[key]
 
-    return lambda world: world.configure(change)
+    return lambda scene: scene.configure(change)
 
 
 def with_variable(name: str, value: str) -> Setup:
-    return lambda world: world.environ.update({name: value})
+    return lambda scene: scene.environ.update({name: value})
 
 
 def append_text(text: str) -> Setup:
-    return lambda world: world.config.write_text(world.config.read_text() + text)
+    return lambda scene: scene.config.write_text(scene.config.read_text() + text)
 
 
 def overlay(text: str | None) -> Setup:
     """A live overlay with that text, or a folder in its place."""
 
-    def place(world: World) -> None:
-        path = world.data_dir / "overlay.yaml"
+    def place(scene: Scene) -> None:
+        path = scene.data_dir / "overlay.yaml"
         path.mkdir() if text is None else path.write_text(text)
 
     return place
@@ -142,7 +142,7 @@ CONFIGURATION = [
     row("unknown source", with_variable("OPENCLAW_MARKET", "binance"), STATUS, "SettingValueError", "binance", "archive"),
     row("kill switch of no meaning", with_variable("OPENCLAW_KILL_SWITCH", "maybe"), STATUS, "SettingValueError", "maybe", "halt_all"),
     row("no folder set", drop("market", "archive_dir"), STATUS, "MissingSettingError", "market.archive_dir"),
-    row("no configuration", lambda world: world.config.unlink(), STATUS, "MissingConfigError", "autopilot.yaml"),
+    row("no configuration", lambda scene: scene.config.unlink(), STATUS, "MissingConfigError", "autopilot.yaml"),
     row("overlay is a folder", overlay(None), cycle(), "OverlayUnreadableError", "overlay.yaml"),
     row("unknown key in the overlay", overlay("risk: {max_ordr: 1}"), cycle(), "UnknownSettingError", "overlay.yaml line 1", "max_ordr"),
 ]  # fmt: skip
@@ -151,7 +151,7 @@ CONFIGURATION = [
 
 
 def bars(change: Callable[[pl.DataFrame], pl.DataFrame], symbol: str = BTC) -> Setup:
-    return lambda world: world.put_bars(change(world.bars(symbol)), symbol)
+    return lambda scene: scene.put_bars(change(scene.bars(symbol)), symbol)
 
 
 def at_noon(**values: Any) -> Setup:
@@ -172,9 +172,9 @@ def at_noon(**values: Any) -> Setup:
 def replaced_by(name: str, content: str | bytes) -> Setup:
     """The file of BTC removed and this one put in its place."""
 
-    def place(world: World) -> None:
-        (world.archive / "BTC-USDT_1h.parquet").unlink()
-        (world.archive / name).write_bytes(content.encode() if isinstance(content, str) else content)
+    def place(scene: Scene) -> None:
+        (scene.archive / "BTC-USDT_1h.parquet").unlink()
+        (scene.archive / name).write_bytes(content.encode() if isinstance(content, str) else content)
 
     return place
 
@@ -183,8 +183,8 @@ def second_file(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.filter(pl.col("ts") >= NOON).with_columns(volume=pl.col("volume") + 1)
 
 
-def another_file(world: World) -> None:
-    second_file(world.bars()).write_parquet(world.archive / "BTC-USDT_1h_20250511_20250512.parquet")
+def another_file(scene: Scene) -> None:
+    second_file(scene.bars()).write_parquet(scene.archive / "BTC-USDT_1h_20250511_20250512.parquet")
 
 
 def two_values(frame: pl.DataFrame) -> pl.DataFrame:
@@ -192,34 +192,34 @@ def two_values(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def renamed(name: str) -> Setup:
-    def move(world: World) -> None:
-        world.archive.rename(world.root / name)
-        set_to("market.archive_dir", str(world.root / name))(world)
+    def move(scene: Scene) -> None:
+        scene.archive.rename(scene.root / name)
+        set_to("market.archive_dir", str(scene.root / name))(scene)
 
     return move
 
 
-def emptied(world: World) -> None:
-    for path in world.archive.iterdir():
+def emptied(scene: Scene) -> None:
+    for path in scene.archive.iterdir():
         path.unlink()
 
 
-def gone(world: World) -> None:
-    world.archive.rename(world.root / "elsewhere")
+def gone(scene: Scene) -> None:
+    scene.archive.rename(scene.root / "elsewhere")
 
 
-def a_file_instead(world: World) -> None:
-    gone(world)
-    world.archive.write_text("not a folder")
+def a_file_instead(scene: Scene) -> None:
+    gone(scene)
+    scene.archive.write_text("not a folder")
 
 
-def named_otherwise(world: World) -> None:
-    (world.archive / "BTC-USDT_1h.parquet").rename(world.archive / "BTC-USDT_30m.parquet")
-    set_to("market.intervals", ["30m", "1h"])(world)
+def named_otherwise(scene: Scene) -> None:
+    (scene.archive / "BTC-USDT_1h.parquet").rename(scene.archive / "BTC-USDT_30m.parquet")
+    set_to("market.intervals", ["30m", "1h"])(scene)
 
 
-def torn(world: World) -> None:
-    path = world.archive / "BTC-USDT_1h.parquet"
+def torn(scene: Scene) -> None:
+    path = scene.archive / "BTC-USDT_1h.parquet"
     path.write_bytes(path.read_bytes()[:-200])
 
 
@@ -260,7 +260,7 @@ ARCHIVE = [
 
 
 def instruments_file(text: str) -> Setup:
-    return lambda world: (world.archive / "instruments.yaml").write_text(text)
+    return lambda scene: (scene.archive / "instruments.yaml").write_text(text)
 
 
 INSTRUMENTS_ASKED = asked("instruments", partition=None)
@@ -280,23 +280,23 @@ INSTRUMENTS = [
 
 
 def sql(database: str, statement: str) -> Setup:
-    return lambda world: world.sql(database, statement)
+    return lambda scene: scene.sql(database, statement)
 
 
 def cut_file(database: str, keep: int) -> Setup:
-    def cut(world: World) -> None:
-        path = world.store.file(database)
+    def cut(scene: Scene) -> None:
+        path = scene.store.file(database)
         path.write_bytes(path.read_bytes()[:keep])
 
     return cut
 
 
-def garbage(world: World) -> None:
-    world.store.file("market").write_bytes(b"these are no rows" * 999)
+def garbage(scene: Scene) -> None:
+    scene.store.file("market").write_bytes(b"these are no rows" * 999)
 
 
-def folder_is_a_file(world: World) -> None:
-    world.environ["OPENCLAW_DATA_DIR"] = str(world.config)
+def folder_is_a_file(scene: Scene) -> None:
+    scene.environ["OPENCLAW_DATA_DIR"] = str(scene.config)
 
 
 NEWER = "INSERT INTO schema_migrations (number, name, sha256) VALUES (99, '0099_market', 'x')"
@@ -315,29 +315,29 @@ STORE = [
 TICK = "TIMESTAMPTZ '2025-05-10 12:00:00+00'"
 
 
-def next_day(world: World) -> None:
+def next_day(scene: Scene) -> None:
     """Market data of the next day, as its ticks need it."""
-    assert world.materialize("candles", "funding_rates", "features", partition=NEXT).exit_code == 0
+    assert scene.materialize("candles", "funding_rates", "features", partition=NEXT).exit_code == 0
 
 
-def market_only(world: World) -> None:
+def market_only(scene: Scene) -> None:
     """Market data up to the first ticks, and no ticks."""
-    assert world.materialize("instruments").exit_code == 0
-    assert world.materialize("candles", "funding_rates", "features", partition=FIRST, last=RECORDED).exit_code == 0
+    assert scene.materialize("instruments").exit_code == 0
+    assert scene.materialize("candles", "funding_rates", "features", partition=FIRST, last=RECORDED).exit_code == 0
 
 
-def forget_tick(world: World) -> None:
+def forget_tick(scene: Scene) -> None:
     for table in ("autopilot_ticks", "tick_inputs", "autopilot_equity", "autopilot_positions", "reconcile_events"):
-        world.sql("ledger", f"DELETE FROM {table} WHERE tick_at = {TICK}")
+        scene.sql("ledger", f"DELETE FROM {table} WHERE tick_at = {TICK}")
 
 
-def retired_strategy(world: World) -> Outcome:
+def retired_strategy(scene: Scene) -> Outcome:
     """A partition that Dagster still knows of a strategy that the configuration no longer has."""
     import dagster as dg
 
     instance = dg.DagsterInstance.ephemeral()
     instance.add_dynamic_partitions("strategies", ["retired"])
-    return world.materialize(*CYCLE, partition=f"{RECORDED}|retired", instance=instance)
+    return scene.materialize(*CYCLE, partition=f"{RECORDED}|retired", instance=instance)
 
 
 MORE_CASH = f"UPDATE autopilot_equity SET cash = cash + 1 WHERE tick_at = {TICK}"
@@ -402,8 +402,8 @@ def no_trades(f: pl.DataFrame) -> pl.DataFrame:
     return f.with_columns(volume=pl.when(hour % 2 == 0).then(0.0).otherwise(pl.col("volume")))
 
 
-def without_funding(world: World) -> None:
-    (world.archive / "BTC-USDT_funding.parquet").unlink()
+def without_funding(scene: Scene) -> None:
+    (scene.archive / "BTC-USDT_funding.parquet").unlink()
 
 
 ELEVEN = f"symbol = '{BTC}' AND ts = TIMESTAMPTZ '2025-05-11 11:00:00+00'"
@@ -458,16 +458,16 @@ COMMANDS = [
 # ---- files as people found them
 
 
-def shared_defect(name: str, symbol: str | None = None) -> Callable[[World, Path], None]:
+def shared_defect(name: str, symbol: str | None = None) -> Callable[[Scene, Path], None]:
     """A file of the real defects in the archive, in place of the symbol's good one."""
 
-    def place(world: World, folder: Path) -> None:
-        (world.archive / name).write_bytes((folder / name).read_bytes())
+    def place(scene: Scene, folder: Path) -> None:
+        (scene.archive / name).write_bytes((folder / name).read_bytes())
         if symbol == BTC:
-            (world.archive / PARQUET).unlink()
+            (scene.archive / PARQUET).unlink()
         if symbol is not None:
-            set_to("market.symbols", [symbol])(world)
-            world.configure(lambda tree: tree["strategies"][STRATEGY].pop("symbols", None))
+            set_to("market.symbols", [symbol])(scene)
+            scene.configure(lambda tree: tree["strategies"][STRATEGY].pop("symbols", None))
 
     return place
 

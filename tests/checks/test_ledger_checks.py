@@ -2,7 +2,7 @@
 
 import dagster as dg
 import pytest
-from dagster_world import DAY_ONE, DAY_TWO, MOMENTUM, Lived, World, failure
+from dagster_scene import DAY_ONE, DAY_TWO, MOMENTUM, Lived, Scene, failure
 
 from openclaw_pipelines.resources.examination import LEDGER_CHECKS
 
@@ -41,13 +41,13 @@ def test_every_check_has_a_result_for_every_day_and_strategy(lived: Lived) -> No
         ),
     ],
 )
-def test_each_check_fails_on_its_own_defect(new_world, statement, check, severity) -> None:
-    world: World = new_world()
-    first = world.run("autopilot_cycle_job", KEY)
+def test_each_check_fails_on_its_own_defect(new_scene, statement, check, severity) -> None:
+    scene: Scene = new_scene()
+    first = scene.run("autopilot_cycle_job", KEY)
     assert first.success, failure(first)
     if statement is not None:
-        world.sql("ledger", statement)
-    again = world.run("autopilot_cycle_job", KEY)
+        scene.sql("ledger", statement)
+    again = scene.run("autopilot_cycle_job", KEY)
     failed = {own.check_name: own for own in again.get_asset_check_evaluations() if not own.passed}
     assert again.success is (severity is not dg.AssetCheckSeverity.ERROR)
     if check is None:
@@ -58,18 +58,18 @@ def test_each_check_fails_on_its_own_defect(new_world, statement, check, severit
     assert str(failed[check].metadata["finding"].value)
 
 
-def test_a_day_that_goes_on_is_incomplete_and_says_how_far_it_is(new_world) -> None:
+def test_a_day_that_goes_on_is_incomplete_and_says_how_far_it_is(new_scene) -> None:
     from datetime import timedelta
 
     from openclaw_pipelines.contracts.time import day_start
 
-    world: World = new_world()
-    world.clock.set(day_start(DAY_ONE) + timedelta(hours=6))
-    assert world.run("autopilot_live", KEY, tags={"openclaw/live": "true"}).success
-    world.clock.set(day_start(DAY_ONE) + timedelta(hours=8))
+    scene: Scene = new_scene()
+    scene.clock.set(day_start(DAY_ONE) + timedelta(hours=6))
+    assert scene.run("autopilot_live", KEY, tags={"openclaw/live": "true"}).success
+    scene.clock.set(day_start(DAY_ONE) + timedelta(hours=8))
     from openclaw_pipelines.resources.examination import examine_ledger
 
-    complete = next(r for r in examine_ledger(world.autopilot, MOMENTUM, DAY_ONE) if r.name == "day_complete")
+    complete = next(r for r in examine_ledger(scene.world, MOMENTUM, DAY_ONE) if r.name == "day_complete")
     assert not complete.passed
     assert complete.severity == "warning"
     assert complete.facts == {"recorded": 6, "expected": 8}

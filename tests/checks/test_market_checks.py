@@ -4,7 +4,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from dagster_world import BTC, DAY_ONE, DAY_TWO, FIRST_DAY, Lived, World, failure, materialized
+from dagster_scene import BTC, DAY_ONE, DAY_TWO, FIRST_DAY, Lived, Scene, failure, materialized
 
 from openclaw_pipelines.domain.quality import CHECKS
 from openclaw_pipelines.resources.market.simulated import SimulatedMarket
@@ -18,10 +18,10 @@ def evaluations(result: dg.ExecuteInProcessResult) -> dict[tuple[str, str | None
     return {(own.check_name, own.partition): own for own in found}
 
 
-def executions(world: World, asset: str, check: str) -> list[tuple[str, str]]:
+def executions(scene: Scene, asset: str, check: str) -> list[tuple[str, str]]:
     """What the instance tells the web UI: status and run of each stored execution."""
     key = dg.AssetCheckKey(dg.AssetKey(asset), check)
-    records = world.instance.event_log_storage.get_asset_check_execution_history(key, limit=50)
+    records = scene.instance.event_log_storage.get_asset_check_execution_history(key, limit=50)
     return [(str(record.partition), record.status.value) for record in records]
 
 
@@ -32,7 +32,7 @@ def test_every_check_has_a_result_for_every_day_and_one_for_the_run(lived: Lived
 
 def test_no_execution_is_left_planned(lived: Lived) -> None:
     for check in CHECKS:
-        kept = executions(lived.world, "candles", check.name)
+        kept = executions(lived.scene, "candles", check.name)
         assert {partition for partition, _ in kept} == {*DAYS, "None"}
         assert {status for _, status in kept} <= {"SUCCEEDED", "FAILED"}
 
@@ -43,26 +43,26 @@ def test_a_result_points_at_what_it_judged(lived: Lived) -> None:
     assert own.target_materialization_data.run_id == lived.market.run_id
 
 
-def test_the_same_range_can_be_checked_again(new_world) -> None:
-    world: World = new_world()
+def test_the_same_range_can_be_checked_again(new_scene) -> None:
+    scene: Scene = new_scene()
     for _ in range(2):
-        result = world.run("market_day", DAY_ONE, last=DAY_TWO)
+        result = scene.run("market_day", DAY_ONE, last=DAY_TWO)
         assert result.success, failure(result)
-    assert len(executions(world, "candles", "gaps")) == 2 * 3
+    assert len(executions(scene, "candles", "gaps")) == 2 * 3
 
 
-def test_a_range_of_one_day_reports_the_day(new_world) -> None:
+def test_a_range_of_one_day_reports_the_day(new_scene) -> None:
     """A backfill of one day comes as a range."""
-    world: World = new_world()
-    result = world.run("market_day", DAY_ONE, last=DAY_ONE)
+    scene: Scene = new_scene()
+    result = scene.run("market_day", DAY_ONE, last=DAY_ONE)
     assert result.success, failure(result)
     assert set(evaluations(result)) == {(check.name, day) for check in CHECKS for day in (DAY_ONE, None)}
-    assert {status for _, status in executions(world, "candles", "ohlc")} == {"SUCCEEDED"}
+    assert {status for _, status in executions(scene, "candles", "ohlc")} == {"SUCCEEDED"}
 
 
-def test_one_partition_reports_its_own(new_world) -> None:
-    world: World = new_world()
-    result = world.run("market_day", DAY_ONE)
+def test_one_partition_reports_its_own(new_scene) -> None:
+    scene: Scene = new_scene()
+    result = scene.run("market_day", DAY_ONE)
     assert result.success, failure(result)
     assert set(evaluations(result)) == {(check.name, DAY_ONE) for check in CHECKS}
 
@@ -75,17 +75,17 @@ def test_one_partition_reports_its_own(new_world) -> None:
         pytest.param("volume = 0, quote_volume = 0", False, id="silent-bars-warn"),
     ],
 )
-def test_only_errors_stop_what_stands_downstream(new_world, spoilt: str | None, stops: bool) -> None:
-    world: World = new_world()
+def test_only_errors_stop_what_stands_downstream(new_scene, spoilt: str | None, stops: bool) -> None:
+    scene: Scene = new_scene()
     if spoilt:
-        columns = set(world.rows("candles").columns)
+        columns = set(scene.rows("candles").columns)
         wanted = ", ".join(part for part in spoilt.split(", ") if part.split(" ")[0] in columns)
-        world.sql(
+        scene.sql(
             "market",
             f"UPDATE candles SET {wanted} WHERE symbol = ? AND interval = '15m' AND ts::DATE = ?",
             [BTC, DAY_ONE],
         )
-    result = world.run("market_day", DAY_ONE, last=DAY_TWO)
+    result = scene.run("market_day", DAY_ONE, last=DAY_TWO)
     failed = {name for (name, day), own in evaluations(result).items() if day == DAY_ONE and not own.passed}
     assert result.success is not stops
     assert (("features", DAY_ONE) in materialized(result)) is not stops
@@ -107,16 +107,16 @@ class Holey(SimulatedMarket):
         return bars.filter(~hour) if (symbol, interval) == (BTC, "15m") else bars
 
 
-def test_a_gap_is_named_with_its_first_and_last_bar(new_world) -> None:
-    world: World = new_world()
-    world.sql(
+def test_a_gap_is_named_with_its_first_and_last_bar(new_scene) -> None:
+    scene: Scene = new_scene()
+    scene.sql(
         "market",
         "DELETE FROM candles WHERE symbol = ? AND interval = '15m' AND strftime(ts, '%Y-%m-%dT%H') = ?",
         [BTC, f"{DAY_TWO}T05"],
     )
-    market = world.autopilot.market
-    world.autopilot.market = Holey(market.seed, (BTC, "ETH/USDT:USDT"))
-    result = world.run("market_day", DAY_TWO)
+    market = scene.world.market
+    scene.world.market = Holey(market.seed, (BTC, "ETH/USDT:USDT"))
+    result = scene.run("market_day", DAY_TWO)
     assert result.success, failure(result)
     gap = evaluations(result)["gaps", DAY_TWO]
     assert not gap.passed

@@ -14,10 +14,13 @@ from click.testing import CliRunner
 
 from openclaw_pipelines.cli import main
 from openclaw_pipelines.contracts.time import DAY, day_start
-from openclaw_pipelines.resources.autopilot import Autopilot, open_autopilot
 from openclaw_pipelines.resources.clock import ReplayedClock
+from openclaw_pipelines.resources.evaluator import Evaluator
 from openclaw_pipelines.resources.features import compute_features
 from openclaw_pipelines.resources.history import history_days
+from openclaw_pipelines.resources.ingest import Ingest
+from openclaw_pipelines.resources.runner import Runner
+from openclaw_pipelines.resources.world import World, open_world
 from openclaw_pipelines.settings import load_settings
 
 DAYS = ("2025-05-10", "2025-05-11")
@@ -69,8 +72,8 @@ class Home:
         result = CliRunner().invoke(main, arguments, env={**self.environ, **environ}, catch_exceptions=False)
         return Answer(result.exit_code, result.stdout, result.stderr)
 
-    def autopilot(self) -> Autopilot:
-        return open_autopilot(ReplayedClock(AFTER), lambda: load_settings(self.environ))
+    def world(self) -> World:
+        return open_world(ReplayedClock(AFTER), lambda: load_settings(self.environ))
 
 
 def home_at(folder: Path) -> Home:
@@ -90,19 +93,19 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Home:
     """Two days of one strategy and one of another, scored."""
     home = home_at(tmp_path_factory.mktemp("lived"))
     (home.folder / "autopilot.yaml").write_text(yaml.safe_dump(CONFIG))
-    autopilot = home.autopilot()
-    settings = autopilot.settings()
+    world = home.world()
+    settings = world.settings()
     market_days = history_days(settings, settings.strategy("fast"))
-    autopilot.ingest.instruments(AFTER)
+    Ingest.of(world).instruments(AFTER)
     for day in [*market_days, *DAYS, f"{day_start(DAYS[-1]) + DAY:%Y-%m-%d}"]:
-        autopilot.ingest.candles_day(day, AFTER)
-        autopilot.ingest.funding_day(day, AFTER)
+        Ingest.of(world).candles_day(day, AFTER)
+        Ingest.of(world).funding_day(day, AFTER)
     for day in (market_days[-1], *DAYS):
-        compute_features(autopilot, day)
+        compute_features(world, day)
         for strategy in {DAYS[0]: ("asked", "fast"), DAYS[1]: ("fast",)}.get(day, ()):
-            autopilot.runner.run_day(strategy, day, live=False)
-            autopilot.evaluator.outcomes(strategy, day)
-            autopilot.evaluator.metrics(strategy, day)
+            Runner.of(world).run_day(strategy, day, live=False)
+            Evaluator.of(world).outcomes(strategy, day)
+            Evaluator.of(world).metrics(strategy, day)
     return home
 
 
@@ -124,4 +127,4 @@ def empty(tmp_path: Path) -> Home:
 @pytest.fixture
 def ledger(home: Home) -> Callable[..., Any]:
     """Query the ledger's rows as dictionaries."""
-    return lambda sql, *params: home.autopilot().store.query("ledger", sql, list(params)).to_dicts()
+    return lambda sql, *params: home.world().store.query("ledger", sql, list(params)).to_dicts()

@@ -180,8 +180,8 @@ def test_verify_passes_and_prints_the_ledgers_hashes(home):
     assert result.code == 0
     assert [day["day"] for day in own["days"]] == ["2025-05-10", "2025-05-11"]
     assert (own["ticks"], own["differences"]) == (192, [])
-    assert own["ledger_hash"] == ledger_hash(home.autopilot().store, "paper", "fast")
-    assert own["trades_hash"] == trades_hash(home.autopilot().store, "paper", "fast")
+    assert own["ledger_hash"] == ledger_hash(home.world().store, "paper", "fast")
+    assert own["trades_hash"] == trades_hash(home.world().store, "paper", "fast")
     assert home.openclaw("verify", "--from", "2025-05-11").out.count("fast") == 1
 
 
@@ -256,7 +256,7 @@ def test_approve_enters_the_next_tick_once(home, ledger: Query):
     again = home.openclaw("decline", key)
     assert (again.code, again.err.startswith("AlreadyAnsweredError")) == (1, True)
     assert len(ledger("SELECT * FROM operator_requests")) == 1
-    assert home.autopilot().runner.ledger("asked").operator_requests() == {key: "approve"}
+    assert home.world().ledger("asked").operator_requests() == {key: "approve"}
 
 
 def test_a_decided_proposal_cannot_be_approved(home, ledger: Query):
@@ -271,7 +271,7 @@ def test_inventory_lists_good_and_bad_files(empty, tmp_path):
 
     archive = tmp_path / "binance_spot"
     archive.mkdir()
-    candles = empty.autopilot().market.candles  # the embedded market writes the good file
+    candles = empty.world().market.candles  # the embedded market writes the good file
     from openclaw_pipelines.contracts.time import DAY, day_start
 
     start = day_start("2025-05-10")

@@ -11,9 +11,9 @@ from openclaw_pipelines.resources.promotion import DeploymentBook, deploy_cycle
 @pytest.fixture
 def deployed(home: Any) -> tuple[Any, str]:
     """A project in which a cycle put one strategy on paper."""
-    autopilot = home.autopilot()
-    plant(autopilot, strategy_config_id="fast")
-    (own,) = deploy_cycle(autopilot, CYCLE, TODAY, as_of=HOLDOUT_END)
+    world = home.world()
+    plant(world, strategy_config_id="fast")
+    (own,) = deploy_cycle(world, CYCLE, TODAY, as_of=HOLDOUT_END)
     return home, own.origin.strategy
 
 
@@ -70,11 +70,11 @@ def test_an_operator_moves_it_and_takes_it_back(deployed: tuple[Any, str]) -> No
 )
 def test_named_failures(deployed: tuple[Any, str], arguments: tuple[str, ...], error: str) -> None:
     home, name = deployed
-    rows = DeploymentBook(home.autopilot()).rows()
+    rows = DeploymentBook(home.world()).rows()
     answer = home.openclaw(*(word.format(name=name) for word in arguments))
     assert answer.code == 1
     assert answer.err.startswith(error.format(name=name))
-    assert DeploymentBook(home.autopilot()).rows() == rows
+    assert DeploymentBook(home.world()).rows() == rows
 
 
 def test_nothing_was_deployed(empty: Any) -> None:

@@ -15,13 +15,14 @@ import pytest
 import yaml
 
 from openclaw_pipelines.contracts.time import DAY, day_start, interval_length
-from openclaw_pipelines.resources.autopilot import Autopilot, open_market, open_store
 from openclaw_pipelines.resources.clock import ReplayedClock
 from openclaw_pipelines.resources.features import compute_features
+from openclaw_pipelines.resources.ingest import Ingest
 from openclaw_pipelines.resources.ledger import StrategyLedger
 from openclaw_pipelines.resources.ledger_store import ledger_hash
 from openclaw_pipelines.resources.paper import PaperExecutor
-from openclaw_pipelines.resources.runner import DayReport
+from openclaw_pipelines.resources.runner import DayReport, Runner
+from openclaw_pipelines.resources.world import World, open_market, open_store
 from openclaw_pipelines.settings import Settings, load_settings
 
 FIRST_DAY, DAY_ONE, DAY_TWO = "2025-05-08", "2025-05-10", "2025-05-11"
@@ -85,7 +86,7 @@ class Desk:
 
     folder: Path
     clock: ReplayedClock
-    autopilot: Autopilot
+    world: World
     tree: dict[str, Any]
 
     def configure(self, **changes: Any) -> None:
@@ -99,21 +100,21 @@ class Desk:
 
     @property
     def store(self) -> Any:
-        return self.autopilot.store
+        return self.world.store
 
     def ledger(self, strategy: str = BREAKOUT) -> StrategyLedger:
-        return self.autopilot.runner.ledger(strategy)
+        return self.world.ledger(strategy)
 
     def ask(self, day: str, until: datetime | None = None) -> None:
         """Bring in a whole day, or what had closed by a time of it."""
         as_of = until or day_start(day) + DAY
-        self.autopilot.ingest.candles_day(day, as_of)
-        self.autopilot.ingest.funding_day(day, as_of)
+        Ingest.of(self.world).candles_day(day, as_of)
+        Ingest.of(self.world).funding_day(day, as_of)
 
     def run(self, strategy: str = BREAKOUT, day: str = DAY_ONE, until: datetime | None = None) -> DayReport:
         """Take what has closed of a day as a backfill does, at `until` or long after."""
         self.clock.set(until or day_start("2025-06-01"))
-        return self.autopilot.runner.run_day(strategy, day, live=False)
+        return Runner.of(self.world).run_day(strategy, day, live=False)
 
     def live(self, strategy: str, times: Iterable[datetime]) -> list[DayReport]:
         """Live through times in order; at each the market is refreshed and what is due is taken."""
@@ -121,9 +122,9 @@ class Desk:
         for now in times:
             self.clock.set(now)
             day = f"{now - timedelta(microseconds=1):%Y-%m-%d}"
-            self.autopilot.ingest.candles_since(day, now)
-            self.autopilot.ingest.funding_day(day, now)
-            reports.append(self.autopilot.runner.run_day(strategy, day, live=True))
+            Ingest.of(self.world).candles_since(day, now)
+            Ingest.of(self.world).funding_day(day, now)
+            reports.append(Runner.of(self.world).run_day(strategy, day, live=True))
         return reports
 
     def ticks(self, strategy: str = BREAKOUT, day: str = DAY_ONE) -> list[datetime]:
@@ -158,18 +159,18 @@ def open_desk(folder: Path, environ: Mapping[str, str], **changes: Any) -> Desk:
         return load_settings(environ, path=path)
 
     clock, now = ReplayedClock(day_start(DAY_ONE)), settings()
-    autopilot = Autopilot(settings, open_store(now), open_market(now), clock, PaperExecutor())
-    return Desk(folder, clock, autopilot, tree)
+    world = World(settings, open_store(now), open_market(now), clock, PaperExecutor())
+    return Desk(folder, clock, world, tree)
 
 
 @pytest.fixture(scope="session")
 def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The days before inception: candles, funding, instruments, features."""
     desk = open_desk(tmp_path_factory.mktemp("history"), {})
-    desk.autopilot.ingest.instruments(desk.clock.now())
+    Ingest.of(desk.world).instruments(desk.clock.now())
     for day in HISTORY:
         desk.ask(day)
-        compute_features(desk.autopilot, day)
+        compute_features(desk.world, day)
     return desk.folder / "data"
 
 
@@ -181,7 +182,7 @@ def asked(history: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     desk = open_desk(folder, {})
     for day in (DAY_ONE, DAY_TWO):
         desk.ask(day)
-        compute_features(desk.autopilot, day)
+        compute_features(desk.world, day)
     return folder / "data"
 
 
@@ -193,7 +194,7 @@ def recorded(asked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     desk = open_desk(folder, {})
     desk.clock.set(day_start("2025-06-01"))
     for strategy in (BREAKOUT, MOMENTUM):
-        desk.autopilot.runner.run_day(strategy, DAY_ONE, live=False)
+        Runner.of(desk.world).run_day(strategy, DAY_ONE, live=False)
     return folder / "data"
 
 

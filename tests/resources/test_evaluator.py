@@ -8,6 +8,7 @@ import pytest
 
 from openclaw_pipelines.contracts.time import day_start
 from openclaw_pipelines.domain.audit import verify_chain
+from openclaw_pipelines.resources.evaluator import Evaluator
 
 MOMENTUM = "momentum_1h"
 DAY_ONE, DAY_TWO = "2025-05-10", "2025-05-11"
@@ -22,17 +23,17 @@ def states(trading: Any, key: str) -> list[str]:
 def test_every_decision_is_scored_at_every_horizon_once(desk: Any) -> None:
     trading = desk("recorded", **HORIZONS)
     decisions = trading.rows("autopilot_decisions", MOMENTUM)
-    outcomes = trading.autopilot.evaluator.outcomes(MOMENTUM, DAY_ONE)
+    outcomes = Evaluator.of(trading.world).outcomes(MOMENTUM, DAY_ONE)
     assert outcomes.height == 2 * decisions.height
     assert set(outcomes["decision_status"]) == set(decisions["status"]) >= {"approved", "rejected"}
     before = trading.counts()
-    assert trading.autopilot.evaluator.outcomes(MOMENTUM, DAY_ONE).equals(outcomes)
+    assert Evaluator.of(trading.world).outcomes(MOMENTUM, DAY_ONE).equals(outcomes)
     assert trading.counts() == before
 
 
 def test_a_return_against_the_stored_candles(desk: Any) -> None:
     trading = desk("recorded", **HORIZONS)
-    scored = trading.autopilot.evaluator.outcomes(MOMENTUM, DAY_ONE).filter(pl.col("win").is_not_null())
+    scored = Evaluator.of(trading.world).outcomes(MOMENTUM, DAY_ONE).filter(pl.col("win").is_not_null())
     sides = dict(trading.rows("autopilot_decisions", MOMENTUM).select("decision_key", "side").iter_rows())
     closes = {
         (symbol, ts + timedelta(minutes=15)): close
@@ -53,11 +54,11 @@ def test_what_has_not_matured_waits(desk: Any) -> None:
     trading = desk("recorded", **HORIZONS)
     now = day_start(DAY_ONE) + timedelta(hours=12, minutes=20)
     trading.clock.set(now)
-    outcomes = trading.autopilot.evaluator.outcomes(MOMENTUM, DAY_ONE)
+    outcomes = Evaluator.of(trading.world).outcomes(MOMENTUM, DAY_ONE)
     assert outcomes.height > 0
     assert outcomes["matured_at"].max() <= now
     trading.clock.set(day_start("2025-06-01"))
-    later = trading.autopilot.evaluator.outcomes(MOMENTUM, DAY_ONE)
+    later = Evaluator.of(trading.world).outcomes(MOMENTUM, DAY_ONE)
     assert later.height > outcomes.height
     kept = later.filter(pl.col("outcome_key").is_in(outcomes["outcome_key"].to_list()))
     assert kept.sort("outcome_key").equals(outcomes.sort("outcome_key"))
@@ -65,7 +66,7 @@ def test_what_has_not_matured_waits(desk: Any) -> None:
 
 def test_an_executed_proposal_ends_as_evaluated(desk: Any) -> None:
     trading = desk("recorded", **HORIZONS)
-    trading.autopilot.evaluator.outcomes(MOMENTUM, DAY_ONE)
+    Evaluator.of(trading.world).outcomes(MOMENTUM, DAY_ONE)
     fills = trading.rows("autopilot_fills", MOMENTUM).filter(pl.col("leg") == "entry")
     for key in fills["decision_key"].to_list():
         assert states(trading, key) == ["approved", "executed", "reconciled", "outcome_evaluated"]
@@ -81,18 +82,18 @@ def test_an_outcome_scored_before_its_fill_was_recorded_moves_on_later(desk: Any
     decided = entry["tick_at"] - timedelta(hours=1)
     trading.run(MOMENTUM, DAY_ONE, decided)
     trading.clock.set(day_start("2025-06-01"))
-    scored = trading.autopilot.evaluator.outcomes(MOMENTUM, DAY_ONE)
+    scored = Evaluator.of(trading.world).outcomes(MOMENTUM, DAY_ONE)
     assert entry["decision_key"] in scored["decision_key"].to_list()
     assert states(trading, entry["decision_key"]) == ["approved"]
     trading.run(MOMENTUM)
-    trading.autopilot.evaluator.outcomes(MOMENTUM, DAY_ONE)
+    Evaluator.of(trading.world).outcomes(MOMENTUM, DAY_ONE)
     assert states(trading, entry["decision_key"])[-2:] == ["reconciled", "outcome_evaluated"]
 
 
 def test_metrics_are_replaced_not_doubled(desk: Any) -> None:
     trading = desk("recorded")
-    first = trading.autopilot.evaluator.metrics(MOMENTUM, DAY_ONE)
-    again = trading.autopilot.evaluator.metrics(MOMENTUM, DAY_ONE)
+    first = Evaluator.of(trading.world).metrics(MOMENTUM, DAY_ONE)
+    again = Evaluator.of(trading.world).metrics(MOMENTUM, DAY_ONE)
     stored = trading.store.table("autopilot_metrics")
     assert first.height == again.height == stored.height > 20
     assert first.equals(again)
@@ -102,8 +103,8 @@ def test_metrics_are_replaced_not_doubled(desk: Any) -> None:
 
 def test_the_report_is_one_file(desk: Any) -> None:
     trading = desk("recorded")
-    trading.autopilot.evaluator.metrics(MOMENTUM, DAY_ONE)
-    path, html = trading.autopilot.evaluator.report(DAY_ONE)
+    Evaluator.of(trading.world).metrics(MOMENTUM, DAY_ONE)
+    path, html = Evaluator.of(trading.world).report(DAY_ONE)
     assert path.read_text(encoding="utf-8") == html
     assert [file.name for file in path.parent.iterdir()] == [f"{DAY_ONE}.html"]
     assert MOMENTUM in html

@@ -11,7 +11,7 @@ DAYS = ["2025-05-08", "2025-05-09"]
 
 
 def test_history_ends_before_inception_and_starts_with_the_market(desk) -> None:
-    settings = desk().autopilot.settings()
+    settings = desk().world.settings()
     for name in settings.strategies:
         assert history_days(settings, settings.strategy(name)) == DAYS
 
@@ -27,13 +27,13 @@ def test_history_ends_before_inception_and_starts_with_the_market(desk) -> None:
     ],
 )
 def test_days_between(desk, start: str, hours: int, days: list[str]) -> None:
-    settings = desk().autopilot.settings()
+    settings = desk().world.settings()
     assert days_between(settings, day_start(start), day_start(start) + timedelta(hours=hours)) == days
 
 
 def test_a_day_counts_as_asked_for_only_to_its_end_and_for_every_series(desk) -> None:
     own = desk("history")
-    args = (own.store, own.autopilot.source, own.autopilot.settings())
+    args = (own.store, own.world.source, own.world.settings())
     assert uncovered_days(*args, DAYS) == []
     own.ask("2025-05-10", day_start("2025-05-10") + timedelta(hours=23))
     assert uncovered_days(*args, [*DAYS, "2025-05-10"]) == ["2025-05-10"]

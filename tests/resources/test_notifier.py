@@ -13,8 +13,8 @@ def alert(n: int, severity: str = "warning") -> Alert:
 def test_each_key_is_raised_once(desk, caplog) -> None:
     own = desk()
     with caplog.at_level(logging.INFO, logger="openclaw.alerts"):
-        assert notify(own.autopilot, [alert(1), alert(2, "error")]) == [alert(1), alert(2, "error")]
-        assert notify(own.autopilot, [alert(2, "error"), alert(3)]) == [alert(3)]
+        assert notify(own.world, [alert(1), alert(2, "error")]) == [alert(1), alert(2, "error")]
+        assert notify(own.world, [alert(2, "error"), alert(3)]) == [alert(3)]
     assert [(record.levelname, record.message) for record in caplog.records] == [
         ("WARNING", "message 1"),
         ("ERROR", "message 2"),
@@ -27,5 +27,5 @@ def test_each_key_is_raised_once(desk, caplog) -> None:
 
 def test_nothing_to_raise_writes_nothing(desk) -> None:
     own = desk()
-    assert notify(own.autopilot, []) == []
+    assert notify(own.world, []) == []
     assert own.store.table("notifications_outbox").is_empty()

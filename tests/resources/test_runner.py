@@ -18,6 +18,7 @@ from openclaw_pipelines.domain.inputs import TickInput
 from openclaw_pipelines.domain.records import Scale, event_rows
 from openclaw_pipelines.kernel import layout, step
 from openclaw_pipelines.kernel.replay import tick_buffers
+from openclaw_pipelines.resources.ingest import Ingest
 from openclaw_pipelines.resources.ledger_store import HASHED_TABLES, ledger_hash
 from openclaw_pipelines.resources.paper import PaperExecutor
 from openclaw_pipelines.resources.runner import (
@@ -25,6 +26,7 @@ from openclaw_pipelines.resources.runner import (
     FeaturesNotReadyError,
     HoleError,
     MarketNotReadyError,
+    Runner,
     WarmUpError,
 )
 from openclaw_pipelines.resources.store import insert
@@ -295,14 +297,14 @@ def test_a_late_bar_is_waited_for_and_then_missing_forever(desk: Any) -> None:
     first, second = trading.ticks(MOMENTUM)[:2]
     trading.live(MOMENTUM, [first])
     trading.clock.set(second + timedelta(seconds=30))
-    waiting = trading.autopilot.runner.run_day(MOMENTUM, DAY_ONE, live=True)
+    waiting = Runner.of(trading.world).run_day(MOMENTUM, DAY_ONE, live=True)
     assert (waiting.taken, waiting.waiting_for) == (0, f"BTC/USDT:USDT bar of the tick at {second.isoformat()}")
     trading.clock.set(second + timedelta(seconds=60))
-    assert trading.autopilot.runner.run_day(MOMENTUM, DAY_ONE, live=True).taken == 1
+    assert Runner.of(trading.world).run_day(MOMENTUM, DAY_ONE, live=True).taken == 1
     recorded = trading.rows("tick_inputs", MOMENTUM).filter(tick_at=second)["bars"][0]
     assert recorded == "{}"
     trading.ask(DAY_ONE, second + timedelta(minutes=5))
-    assert trading.autopilot.runner.run_day(MOMENTUM, DAY_ONE, live=True).taken == 0
+    assert Runner.of(trading.world).run_day(MOMENTUM, DAY_ONE, live=True).taken == 0
     assert trading.rows("tick_inputs", MOMENTUM).filter(tick_at=second)["bars"][0] == recorded
     assert verify_day(trading.ledger(MOMENTUM), PaperExecutor(), DAY_ONE).passed
 
@@ -312,8 +314,8 @@ def test_funding_is_waited_for_as_a_bar_is(desk: Any) -> None:
     trading = desk("history")
     first, second = trading.ticks(BREAKOUT)[:2]
     trading.clock.set(first)
-    trading.autopilot.ingest.candles_since(DAY_ONE, first)
-    waiting = trading.autopilot.runner.run_day(BREAKOUT, DAY_ONE, live=True)
+    Ingest.of(trading.world).candles_since(DAY_ONE, first)
+    waiting = Runner.of(trading.world).run_day(BREAKOUT, DAY_ONE, live=True)
     assert (waiting.taken, waiting.waiting_for) == (0, f"BTC/USDT:USDT funding of the tick at {first.isoformat()}")
     assert [report.taken for report in trading.live(BREAKOUT, [first, second])] == [1, 1]
     charged = json.loads(trading.rows("tick_inputs", BREAKOUT).filter(tick_at=first)["bars"][0])
@@ -322,17 +324,17 @@ def test_funding_is_waited_for_as_a_bar_is(desk: Any) -> None:
     assert rates["SOL/USDT"] == 0
     third = trading.ticks(BREAKOUT)[4]  # the bar from 01:00 on
     trading.live(BREAKOUT, trading.ticks(BREAKOUT)[2:4])
-    trading.autopilot.ingest.candles_since(DAY_ONE, third)
+    Ingest.of(trading.world).candles_since(DAY_ONE, third)
     trading.clock.set(third + timedelta(seconds=59))
-    assert trading.autopilot.runner.run_day(BREAKOUT, DAY_ONE, live=True).taken == 0
+    assert Runner.of(trading.world).run_day(BREAKOUT, DAY_ONE, live=True).taken == 0
     trading.clock.set(third + timedelta(seconds=60))
-    assert trading.autopilot.runner.run_day(BREAKOUT, DAY_ONE, live=True).taken == 1
+    assert Runner.of(trading.world).run_day(BREAKOUT, DAY_ONE, live=True).taken == 1
 
 
 def test_ticks_too_old_settle_without_entries(desk: Any) -> None:
     trading = desk("asked", strategies={MOMENTUM: {"max_catch_up_ticks": 10}})
     trading.clock.set(day_start(DAY_TWO))
-    report = trading.autopilot.runner.run_day(MOMENTUM, DAY_ONE, live=True)
+    report = Runner.of(trading.world).run_day(MOMENTUM, DAY_ONE, live=True)
     assert (report.taken, report.settled_only) == (24, 13)
     ticks = trading.rows("autopilot_ticks", MOMENTUM).sort("tick_at")[1:]
     old, acted_on = ticks[:13], ticks[13:]
@@ -464,7 +466,7 @@ class Pulled(PaperExecutor):
 @pytest.mark.parametrize("how", [by_configuration, by_file])
 def test_a_switch_pulled_between_decision_and_order_counts(desk: Any, how: Any) -> None:
     trading = desk("asked")
-    executor = trading.autopilot.runner.executor = Pulled(lambda: how(trading, {}))
+    executor = trading.world.executor = Pulled(lambda: how(trading, {}))
     trading.run(MOMENTUM, DAY_ONE, NOON)
     at = datetime.fromtimestamp(executor.sent_at, tz=day_start(DAY_ONE).tzinfo)
     tick = trading.rows("autopilot_ticks", MOMENTUM).filter(tick_at=at).row(0, named=True)

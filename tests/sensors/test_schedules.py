@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 import pytest
-from dagster_world import BREAKOUT, MOMENTUM, environment, write_config
+from dagster_scene import BREAKOUT, MOMENTUM, environment, write_config
 
 from openclaw_pipelines.sensors import schedules
 

@@ -23,10 +23,10 @@ from openclaw_pipelines.domain.selection.gates import GateLimits
 from openclaw_pipelines.domain.selection.windows import Split, Window, gap_days, train_and_holdout
 from openclaw_pipelines.kernel.bars import Bars
 from openclaw_pipelines.kernel.params import ParameterConflictError, params_hash, params_record, warmup_bars
-from openclaw_pipelines.resources.autopilot import Autopilot
 from openclaw_pipelines.resources.factory.data import MarketData, MarketDaysMissingError
 from openclaw_pipelines.resources.promotion import DeploymentBook
 from openclaw_pipelines.resources.store import insert_new
+from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.settings import Settings, StrategySettings
 from openclaw_pipelines.settings.errors import nearest
 
@@ -60,15 +60,15 @@ class Cycle:
     stored_id: identifier of the stored cycle that it was opened for, whose contract may have been another.
     """
 
-    def __init__(self, autopilot: Autopilot, name: str, stored_id: str | None = None) -> None:
-        self.autopilot, self.name, self.stored_id = autopilot, name, stored_id
-        self.store, self.clock = autopilot.store, autopilot.clock
-        self.settings: Settings = autopilot.settings()
+    def __init__(self, world: World, name: str, stored_id: str | None = None) -> None:
+        self.world, self.name, self.stored_id = world, name, stored_id
+        self.store, self.clock = world.store, world.clock
+        self.settings: Settings = world.settings()
         self.recipe: Recipe = recipe_of(self.settings, name)
         self.strategy: StrategySettings = self.settings.strategy(self.recipe.strategy)
         self.interval: str = self.strategy.own.interval
         self.interval_seconds = int(self.strategy.interval.total_seconds())
-        self.data = MarketData(autopilot, self.strategy, self.whole, self.recipe.profile)
+        self.data = MarketData(world, self.strategy, self.whole, self.recipe.profile)
 
     @cached_property
     def whole(self) -> Window:
@@ -78,7 +78,7 @@ class Cycle:
     @cached_property
     def incumbent(self) -> Incumbent:
         """Parameters of the promoted champion of the strategy's slot; the strategy's own where there is none."""
-        champion = DeploymentBook(self.autopilot).incumbent(self.strategy.name)
+        champion = DeploymentBook(self.world).incumbent(self.strategy.name)
         family, values = self.strategy.own.family, dict(self.strategy.params)
         if champion is not None and champion.origin.interval == self.interval:
             family, values = champion.origin.family, json.loads(champion.origin.params)
@@ -164,32 +164,32 @@ class Cycle:
 
     def note(self, state: CycleState, blocked_by: str | None = None, reason: str | None = None) -> None:
         """Write how far the cycle came."""
-        set_state(self.autopilot, self.cycle_id, state, blocked_by, reason)
+        set_state(self.world, self.cycle_id, state, blocked_by, reason)
 
 
-def open_cycle(autopilot: Autopilot, cycle_id: str) -> Cycle:
+def open_cycle(world: World, cycle_id: str) -> Cycle:
     """A stored cycle under the same contract as when it was begun.
 
     Raises:
         UnknownCycleError: it is not stored.
         CycleContractError: code, bars or configuration are others now.
     """
-    cycle, changed = reopen_cycle(autopilot, cycle_id)
+    cycle, changed = reopen_cycle(world, cycle_id)
     if changed:
         raise CycleContractError(cycle_id, ", ".join(changed))
     return cycle
 
 
-def reopen_cycle(autopilot: Autopilot, cycle_id: str) -> tuple[Cycle, tuple[str, ...]]:
+def reopen_cycle(world: World, cycle_id: str) -> tuple[Cycle, tuple[str, ...]]:
     """A stored cycle's recipe as it is now, and the fields of the contract that are others than when it was begun."""
-    row = cycle_row(autopilot, cycle_id)
-    cycle = Cycle(autopilot, row["recipe"], cycle_id)
+    row = cycle_row(world, cycle_id)
+    cycle = Cycle(world, row["recipe"], cycle_id)
     return cycle, differing(row["contract"], cycle.contract.json)
 
 
-def cycle_row(autopilot: Autopilot, cycle_id: str) -> dict[str, Any]:
+def cycle_row(world: World, cycle_id: str) -> dict[str, Any]:
     """The row of `factory_cycles`. Raises UnknownCycleError."""
-    rows = autopilot.store.query("research", "SELECT * FROM factory_cycles ORDER BY recorded_at, cycle_id").to_dicts()
+    rows = world.store.query("research", "SELECT * FROM factory_cycles ORDER BY recorded_at, cycle_id").to_dicts()
     found = [row for row in rows if row["cycle_id"] == cycle_id]
     if not found:
         known = [row["cycle_id"] for row in rows]
@@ -198,13 +198,13 @@ def cycle_row(autopilot: Autopilot, cycle_id: str) -> dict[str, Any]:
 
 
 def set_state(
-    autopilot: Autopilot, cycle_id: str, state: CycleState, blocked_by: str | None = None, reason: str | None = None
+    world: World, cycle_id: str, state: CycleState, blocked_by: str | None = None, reason: str | None = None
 ) -> None:
     """Write how far a cycle came; only a blocked one has `blocked_by`."""
-    with autopilot.store.write("research") as con:
+    with world.store.write("research") as con:
         con.execute(
             "UPDATE factory_cycles SET state = ?, blocked_by = ?, reason = ?, updated_at = ? WHERE cycle_id = ?",
-            [state.value, blocked_by, reason, autopilot.clock.now(), cycle_id],
+            [state.value, blocked_by, reason, world.clock.now(), cycle_id],
         )
 
 

@@ -21,9 +21,9 @@ from openclaw_pipelines.kernel.compile_cache import sources_hash
 from openclaw_pipelines.kernel.layout import Records
 from openclaw_pipelines.kernel.replay import Costs
 from openclaw_pipelines.resources import candle_store
-from openclaw_pipelines.resources.autopilot import Autopilot
 from openclaw_pipelines.resources.history import days_between, uncovered_days
 from openclaw_pipelines.resources.runner import policy_of
+from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.settings import Settings, StrategySettings
 
 UNIVERSE = "every symbol, every day"
@@ -71,19 +71,19 @@ class MarketData:
     whole: train to holdout; `warmup_bars` before it are read too, as far as they are stored.
     """
 
-    def __init__(self, autopilot: Autopilot, strategy: StrategySettings, whole: Window, profile: str) -> None:
-        self.autopilot, self.strategy, self.whole, self.profile = autopilot, strategy, whole, profile
-        self.source = autopilot.source
+    def __init__(self, world: World, strategy: StrategySettings, whole: Window, profile: str) -> None:
+        self.world, self.strategy, self.whole, self.profile = world, strategy, whole, profile
+        self.source = world.source
 
     @cached_property
     def settings(self) -> Settings:
         """The configuration."""
-        return self.autopilot.settings()
+        return self.world.settings()
 
     @cached_property
     def deployment(self) -> Deployment:
         """The strategy as it would be deployed at the start of the range, for its instruments and limits."""
-        rows = candle_store.instruments(self.autopilot.store, self.source).to_dicts()
+        rows = candle_store.instruments(self.world.store, self.source).to_dicts()
         own = self.strategy
         return Deployment(
             self.settings.config.account, own.name, own.own.family, dict(own.params), own.own.interval,
@@ -110,7 +110,7 @@ class MarketData:
         """Bars of the range and up to `warmup_bars` of the strategy's interval before it."""
         wanted = interval or self.strategy.own.interval
         start = self._first(warmup_bars)
-        symbols, store = list(self.strategy.symbols), self.autopilot.store
+        symbols, store = list(self.strategy.symbols), self.world.store
         frame = candle_store.candles(store, self.source, symbols, wanted, start, self.whole.end)
         funding = candle_store.funding_rates(store, self.source, symbols, start, self.whole.end)
         costs = self.strategy.costs
@@ -138,7 +138,7 @@ class MarketData:
     def missing_days(self, warmup_bars: int) -> list[str]:
         """Those that the market source was not asked for."""
         charged = self.strategy.symbols if self.strategy.costs.funding else ()
-        return uncovered_days(self.autopilot.store, self.source, self.settings, self.days(warmup_bars), funded=charged)
+        return uncovered_days(self.world.store, self.source, self.settings, self.days(warmup_bars), funded=charged)
 
     def _first(self, warmup_bars: int) -> datetime:
         """Whole days, so that finer bars begin where these do."""

@@ -10,10 +10,10 @@ import polars as pl
 from openclaw_pipelines.contracts.factory import CycleState
 from openclaw_pipelines.domain.lifecycle.hand_over import Today
 from openclaw_pipelines.domain.selection.gates import Evidence, GateLimits, evaluate
-from openclaw_pipelines.resources.autopilot import Autopilot
 from openclaw_pipelines.resources.factory.cycle import cycle_row, gate_limits, open_cycle, set_state
 from openclaw_pipelines.resources.factory.listing import shortlisted
 from openclaw_pipelines.resources.factory.reports import REQUIRED
+from openclaw_pipelines.resources.world import World
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Deployed:
     rows: list[dict[str, Any]]
 
 
-def deploy(autopilot: Autopilot, cycle_id: str) -> Deployed:
+def deploy(world: World, cycle_id: str) -> Deployed:
     """Put a validated cycle's candidates on paper; doing it twice is doing it once.
 
     Raises:
@@ -34,19 +34,19 @@ def deploy(autopilot: Autopilot, cycle_id: str) -> Deployed:
     """
     from openclaw_pipelines.resources.promotion import deploy_cycle
 
-    row = cycle_row(autopilot, cycle_id)
+    row = cycle_row(world, cycle_id)
     if row["state"] == CycleState.INCUMBENT_HOLDS:
         return Deployed(row["state"], row["reason"], [])
-    placed = deploy_cycle(autopilot, cycle_id, today_of(autopilot, cycle_id), as_of=autopilot.clock.now())
+    placed = deploy_cycle(world, cycle_id, today_of(world, cycle_id), as_of=world.clock.now())
     if row["state"] != CycleState.DEPLOYED:
-        set_state(autopilot, cycle_id, CycleState.DEPLOYED, None, row["reason"])
-    after = cycle_row(autopilot, cycle_id)
+        set_state(world, cycle_id, CycleState.DEPLOYED, None, row["reason"])
+    after = cycle_row(world, cycle_id)
     return Deployed(after["state"], after["reason"], [_shown(position) for position in placed])
 
 
-def today_of(autopilot: Autopilot, cycle_id: str) -> Today:
+def today_of(world: World, cycle_id: str) -> Today:
     """Code, bars and requirements of now, which the evidence of a cycle is held against."""
-    cycle = open_cycle(autopilot, cycle_id)
+    cycle = open_cycle(world, cycle_id)
     run = cycle.contract.run
     limits = gate_limits(cycle.settings.config.gates, cycle.recipe.seed, len(shortlisted(cycle)))
     comparisons = tuple(kind.value for kind in REQUIRED)

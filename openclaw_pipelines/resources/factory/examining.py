@@ -9,18 +9,18 @@ from openclaw_pipelines.contracts.factory import CycleState
 from openclaw_pipelines.domain.factory.contract import ParamsChangedError
 from openclaw_pipelines.domain.quality import CheckResult
 from openclaw_pipelines.domain.selection.gates import Gate, verdict
-from openclaw_pipelines.resources.autopilot import Autopilot
 from openclaw_pipelines.resources.factory.cycle import cycle_row, reopen_cycle
 from openclaw_pipelines.resources.factory.judging import gate_rows
 from openclaw_pipelines.resources.factory.listing import NO_CANDIDATE, shortlisted
 from openclaw_pipelines.resources.factory.reports import parity_rows, stale_reports
+from openclaw_pipelines.resources.world import World
 
 _SHOWN = ("comparison", "sample", "verdict", "params_hash", "differing", "first_difference", "symbols")
 
 
-def parameters_unchanged(autopilot: Autopilot, cycle_id: str) -> CheckResult:
+def parameters_unchanged(world: World, cycle_id: str) -> CheckResult:
     """Whether every candidate's parameters still have the hash that was swept."""
-    cycle, _ = reopen_cycle(autopilot, cycle_id)
+    cycle, _ = reopen_cycle(world, cycle_id)
     try:
         chosen = shortlisted(cycle)
     except ParamsChangedError as error:
@@ -28,16 +28,16 @@ def parameters_unchanged(autopilot: Autopilot, cycle_id: str) -> CheckResult:
     return _result("parameters_unchanged", f"{len(chosen)} candidates have the hashes of their rows", passed=True)
 
 
-def candidates_found(autopilot: Autopilot, cycle_id: str) -> CheckResult:
+def candidates_found(world: World, cycle_id: str) -> CheckResult:
     """Whether the sweep had a row that can be a candidate, or an incumbent that holds."""
-    row = cycle_row(autopilot, cycle_id)
+    row = cycle_row(world, cycle_id)
     blocked = row["state"] == CycleState.BLOCKED and row["blocked_by"] == NO_CANDIDATE
     return _result("candidates_found", row["reason"] or "there are candidates", passed=not blocked)
 
 
-def parity_equal(autopilot: Autopilot, cycle_id: str) -> CheckResult:
+def parity_equal(world: World, cycle_id: str) -> CheckResult:
     """Whether every stored report is a valid comparison in which nothing differed."""
-    cycle, _ = reopen_cycle(autopilot, cycle_id)
+    cycle, _ = reopen_cycle(world, cycle_id)
     rows = parity_rows(cycle)
     bad = [row for row in rows if row["verdict"] != "EQUAL" or row["left_contract"] != row["right_contract"]]
     cases = pl.DataFrame([{name: row[name] for name in _SHOWN} for row in bad], infer_schema_length=None)
@@ -45,18 +45,18 @@ def parity_equal(autopilot: Autopilot, cycle_id: str) -> CheckResult:
     return _result("parity_equal", text, passed=not bad, cases=cases, compared=len(rows))
 
 
-def parity_fresh(autopilot: Autopilot, cycle_id: str) -> CheckResult:
+def parity_fresh(world: World, cycle_id: str) -> CheckResult:
     """Whether code, bars, configuration and candidates are those that the reports are about."""
-    cycle, changed = reopen_cycle(autopilot, cycle_id)
+    cycle, changed = reopen_cycle(world, cycle_id)
     stale = [f"{name} changed since the cycle was begun" for name in changed] + stale_reports(cycle)
     return _result("parity_fresh", "; ".join(stale) or "the reports are about today's code and bars", passed=not stale)
 
 
-def gates_passed(autopilot: Autopilot, cycle_id: str) -> CheckResult:
+def gates_passed(world: World, cycle_id: str) -> CheckResult:
     """Whether a candidate passed every gate; a cycle whose incumbent holds has none to judge."""
-    cycle, _ = reopen_cycle(autopilot, cycle_id)
+    cycle, _ = reopen_cycle(world, cycle_id)
     rows = gate_rows(cycle)
-    if not rows and cycle_row(autopilot, cycle_id)["state"] == CycleState.INCUMBENT_HOLDS:
+    if not rows and cycle_row(world, cycle_id)["state"] == CycleState.INCUMBENT_HOLDS:
         return _result("gates_passed", "the incumbent holds; there is no candidate to judge", passed=True)
     verdicts = {
         params: verdict(tuple(_gate(row) for row in rows if row["params_hash"] == params))
@@ -69,7 +69,7 @@ def gates_passed(autopilot: Autopilot, cycle_id: str) -> CheckResult:
     return _result("gates_passed", text, passed=bool(passed), cases=cases, candidates=len(verdicts))
 
 
-CHECKS: dict[str, tuple[str, str, Callable[[Autopilot, str], CheckResult]]] = {
+CHECKS: dict[str, tuple[str, str, Callable[[World, str], CheckResult]]] = {
     "parameters_unchanged": (
         "shortlist", "Every candidate's parameters have the hash that was swept.", parameters_unchanged,
     ),

@@ -18,10 +18,10 @@ from openclaw_pipelines.domain.lifecycle.trust import Compared, GpuTrust, passin
 from openclaw_pipelines.kernel import cuda
 from openclaw_pipelines.kernel.compile_cache import sources_hash
 from openclaw_pipelines.kernel.sweep_result import Sweep
-from openclaw_pipelines.resources.autopilot import Autopilot
 from openclaw_pipelines.resources.engine import Connection
 from openclaw_pipelines.resources.factory.cycle import Cycle, cycle_row
 from openclaw_pipelines.resources.store import insert
+from openclaw_pipelines.resources.world import World
 
 
 class GpuDiffersError(DataError):
@@ -50,11 +50,11 @@ def sweeping_gpu(cycle: Cycle) -> tuple[str | None, str]:
     device, why = usable_gpu()
     if device is None:
         return None, f"the CPU sweeps: {why}"
-    trust = gpu_trust(cycle.autopilot, cycle.name, device)
+    trust = gpu_trust(cycle.world, cycle.name, device)
     return (device, trust.sentence) if trust.trusted else (None, f"the CPU sweeps: {trust.sentence}")
 
 
-def gpu_trust(autopilot: Autopilot, recipe: str, device: str) -> GpuTrust:
+def gpu_trust(world: World, recipe: str, device: str) -> GpuTrust:
     """How often a GPU agreed with the CPU in the cycles of a recipe that were compared last.
 
     A difference counts in whichever recipe it was found.
@@ -64,8 +64,8 @@ def gpu_trust(autopilot: Autopilot, recipe: str, device: str) -> GpuTrust:
         "JOIN factory_cycles c USING (cycle_id) WHERE c.recipe = ? OR (g.device = ? AND g.differing > 0) "
         "ORDER BY g.number DESC"
     )
-    log = [Compared(**row) for row in autopilot.store.query("research", sql, [recipe, device]).to_dicts()]
-    required = autopilot.settings().config.lifecycle.gpu_trust_cycles
+    log = [Compared(**row) for row in world.store.query("research", sql, [recipe, device]).to_dicts()]
+    required = world.settings().config.lifecycle.gpu_trust_cycles
     return GpuTrust(device, passing_in_a_row(log, device, sources_hash()), required)
 
 
@@ -122,9 +122,9 @@ def _drop_swept(con: Connection, cycle: Cycle, device: str | None) -> None:
         con.execute(f"DELETE FROM {table} WHERE cycle_id = ? AND list_contains(?, shard)", [cycle.cycle_id, shards])
 
 
-def gpu_sentence(autopilot: Autopilot, cycle_id: str) -> str:
+def gpu_sentence(world: World, cycle_id: str) -> str:
     """For people: which part a GPU had in a cycle, and how far it is trusted now."""
-    query = autopilot.store.query
+    query = world.store.query
     shards = "SELECT device, count(*) AS n FROM sweep_shards WHERE cycle_id = ? AND device IS NOT NULL GROUP BY device"
     swept = {row["device"]: row["n"] for row in query("research", shards, [cycle_id]).to_dicts()}
     sql = "SELECT * FROM gpu_comparisons WHERE cycle_id = ? AND device IS NOT NULL ORDER BY number"
@@ -133,7 +133,7 @@ def gpu_sentence(autopilot: Autopilot, cycle_id: str) -> str:
     for device in sorted({*swept, *(row["device"] for row in compared)}):
         said += [f"{device} swept {swept[device]} shards"] if device in swept else []
         said += dict.fromkeys(_found(row) for row in compared if row["device"] == device)
-        said.append(gpu_trust(autopilot, cycle_row(autopilot, cycle_id)["recipe"], device).sentence)
+        said.append(gpu_trust(world, cycle_row(world, cycle_id)["recipe"], device).sentence)
     return "; ".join(said) or "none took part"
 
 

@@ -12,10 +12,10 @@ from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.domain.factory.contract import unchanged
 from openclaw_pipelines.domain.factory.search import SHARD_KEYS
 from openclaw_pipelines.domain.factory.shortlist import SCORES, Entry, Row, candidates, shortlist
-from openclaw_pipelines.resources.autopilot import Autopilot
 from openclaw_pipelines.resources.factory.cycle import Cycle
 from openclaw_pipelines.resources.factory.sweeping import INCUMBENT_ROW, done_shards
 from openclaw_pipelines.resources.store import insert
+from openclaw_pipelines.resources.world import World
 
 NO_CANDIDATE = "shortlist"
 
@@ -108,9 +108,9 @@ def sweep_rows(cycle: Cycle) -> list[dict[str, Any]]:
     return cycle.store.query("research", sql, [cycle.cycle_id]).to_dicts()
 
 
-def shortlist_frame(autopilot: Autopilot, cycle_id: str) -> pl.DataFrame:
+def shortlist_frame(world: World, cycle_id: str) -> pl.DataFrame:
     """The shortlist for people."""
-    return autopilot.store.query(
+    return world.store.query(
         "research",
         "SELECT channel, rank, status, family, round(score, 5) AS score, reason, left(params_hash, 12) AS params, "
         "measures FROM shortlist WHERE cycle_id = ? ORDER BY channel, rank",

@@ -255,7 +255,7 @@ def _store(
         both = (before, (own["content_hash"], own["device"]))
         sides = [f"{content[:12]} by {device or 'the CPU'}" for content, device in both]
         raise ShardDiffersError(cycle.cycle_id, shard, *sides)
-    if len(done_shards(cycle)) == len(SHARD_KEYS) and cycle_row(cycle.autopilot, cycle.cycle_id)["state"] == "planned":
+    if len(done_shards(cycle)) == len(SHARD_KEYS) and cycle_row(cycle.world, cycle.cycle_id)["state"] == "planned":
         cycle.note(CycleState.SWEPT)
 
 

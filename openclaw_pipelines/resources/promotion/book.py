@@ -15,9 +15,9 @@ from openclaw_pipelines.contracts.lifecycle import Stage, Trigger
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.domain.lifecycle.document import document
 from openclaw_pipelines.domain.lifecycle.log import Position, Step, append, position_of, positions, verify_log
-from openclaw_pipelines.resources.autopilot import Autopilot
 from openclaw_pipelines.resources.locks import file_lock
 from openclaw_pipelines.resources.store import insert
+from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.settings.deployments import DEPLOYMENTS_FILE
 
 LOCK_SECONDS = 600.0
@@ -27,9 +27,9 @@ LOCK_SECONDS = 600.0
 class DeploymentBook:
     """The log of one account."""
 
-    def __init__(self, autopilot: Autopilot) -> None:
-        self.store, self.clock = autopilot.store, autopilot.clock
-        settings = autopilot.settings()
+    def __init__(self, world: World) -> None:
+        self.store, self.clock = world.store, world.clock
+        settings = world.settings()
         self.account, self.data_dir = settings.config.account, settings.data_dir
 
     @property

@@ -24,8 +24,8 @@ from openclaw_pipelines.domain.lifecycle.hand_over import (
 from openclaw_pipelines.domain.lifecycle.log import Origin, Position, Step, strategy_name
 from openclaw_pipelines.domain.lifecycle.states import TRADING
 from openclaw_pipelines.kernel.params import params_hash, params_record, params_values
-from openclaw_pipelines.resources.autopilot import Autopilot
 from openclaw_pipelines.resources.promotion.book import DeploymentBook
+from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.settings import StrategySettings
 
 Row = dict[str, Any]
@@ -53,7 +53,7 @@ class CycleEvidence:
         return [row for row in rows if row["params_hash"] == params]
 
 
-def deploy_cycle(autopilot: Autopilot, cycle_id: str, today: Today, *, as_of: datetime) -> list[Position]:
+def deploy_cycle(world: World, cycle_id: str, today: Today, *, as_of: datetime) -> list[Position]:
     """Put the first candidate of each channel that holds on paper; returns what this call deployed.
 
     A candidate whose gates fail makes room for the next of its channel; everything else that is wrong stops the cycle.
@@ -62,9 +62,9 @@ def deploy_cycle(autopilot: Autopilot, cycle_id: str, today: Today, *, as_of: da
     Raises:
         HandOverError: evidence is absent, stale, invalid or failed, or the parameters changed; nothing is deployed.
     """
-    book, evidence = DeploymentBook(autopilot), read_evidence(autopilot, cycle_id)
+    book, evidence = DeploymentBook(world), read_evidence(world, cycle_id)
     with book.changing():
-        settings = autopilot.settings()
+        settings = world.settings()
         slot = settings.strategy(str(evidence.cycle["strategy_config_id"]))
         origins = list(_chosen(evidence, today, slot))
         known = book.positions()
@@ -73,11 +73,11 @@ def deploy_cycle(autopilot: Autopilot, cycle_id: str, today: Today, *, as_of: da
         first_ramp = min(settings.config.lifecycle.ramps_bps)
         steps = [step for own in fresh for step in _steps(own, known, first_ramp)]
         book.commit(steps, trigger=Trigger.CYCLE, actor="factory", at=_known_at(evidence, fresh, known, as_of))
-    _refuse_another_deployment(autopilot, fresh)
+    _refuse_another_deployment(world, fresh)
     return [book.position(own.strategy) for own in fresh]
 
 
-def read_evidence(autopilot: Autopilot, cycle_id: str) -> CycleEvidence:
+def read_evidence(world: World, cycle_id: str) -> CycleEvidence:
     """Everything a cycle left about its candidates.
 
     Raises:
@@ -87,7 +87,7 @@ def read_evidence(autopilot: Autopilot, cycle_id: str) -> CycleEvidence:
 
     def rows(table: str, order: str = "params_hash") -> list[Row]:
         sql = f"SELECT * FROM {table} WHERE cycle_id = ? ORDER BY {order}"
-        return autopilot.store.query("research", sql, [cycle_id]).to_dicts()
+        return world.store.query("research", sql, [cycle_id]).to_dicts()
 
     cycles = rows("factory_cycles", "cycle_id")
     if not cycles:
@@ -192,9 +192,9 @@ def _steps(origin: Origin, known: dict[str, Position], ramp_bps: int) -> list[St
     return {Stage.CANDIDATE: [validated, paper], Stage.VALIDATED: [paper]}.get(at, [])
 
 
-def _refuse_another_deployment(autopilot: Autopilot, origins: Sequence[Origin]) -> None:
+def _refuse_another_deployment(world: World, origins: Sequence[Origin]) -> None:
     """Read the configuration back: what will run must have the parameters that were judged."""
-    settings = autopilot.settings()
+    settings = world.settings()
     for origin in origins:
         if origin.strategy not in settings.strategies:
             continue  # paused or rolled back meanwhile

@@ -5,9 +5,9 @@ import polars as pl
 from openclaw_pipelines.contracts.factory import ParityClass
 from openclaw_pipelines.domain.lifecycle.log import BrokenDeploymentLogError
 from openclaw_pipelines.domain.quality import CheckResult
-from openclaw_pipelines.resources.autopilot import Autopilot
 from openclaw_pipelines.resources.promotion.book import DeploymentBook
 from openclaw_pipelines.resources.promotion.parity import record_paper_parity
+from openclaw_pipelines.resources.world import World
 
 PAPER_REPLAY_PARITY = "What paper recorded, replayed from its recorded inputs, has equal trades and equal totals."
 LOG_CHECKS = {
@@ -16,9 +16,9 @@ LOG_CHECKS = {
 }
 
 
-def examine_paper(autopilot: Autopilot, strategy: str, day: str) -> CheckResult:
+def examine_paper(world: World, strategy: str, day: str) -> CheckResult:
     """Replay a recorded day, store its parity report, and say what it found. An invalid comparison is no pass."""
-    report = record_paper_parity(autopilot, strategy, day)
+    report = record_paper_parity(world, strategy, day)
     if report is None:
         return _result("paper_replay_parity", PAPER_REPLAY_PARITY, "nothing is recorded", passed=True)
     passed = report["verdict"] == ParityClass.EQUAL.value
@@ -34,9 +34,9 @@ def examine_paper(autopilot: Autopilot, strategy: str, day: str) -> CheckResult:
     )
 
 
-def examine_log(autopilot: Autopilot) -> list[CheckResult]:
+def examine_log(world: World) -> list[CheckResult]:
     """Both checks of `LOG_CHECKS`."""
-    book, whole, configured = DeploymentBook(autopilot), LOG_CHECKS["deployment_log_whole"], "deployments_configured"
+    book, whole, configured = DeploymentBook(world), LOG_CHECKS["deployment_log_whole"], "deployments_configured"
     try:
         rows = book.rows()
     except BrokenDeploymentLogError as error:

@@ -22,9 +22,9 @@ from openclaw_pipelines.domain.lifecycle.review import (
     review,
 )
 from openclaw_pipelines.domain.lifecycle.rules import first_blocking
-from openclaw_pipelines.resources.autopilot import Autopilot
 from openclaw_pipelines.resources.promotion.book import DeploymentBook
 from openclaw_pipelines.resources.promotion.standing import standings
+from openclaw_pipelines.resources.world import World
 
 
 class PaperGateError(LedgerError):
@@ -57,45 +57,45 @@ class Reviewed:
     judged: Sequence[Judged]
 
 
-def review_day(autopilot: Autopilot, day: str) -> Reviewed:
+def review_day(world: World, day: str) -> Reviewed:
     """The review at the end of a UTC day, as of the next 00:00Z or of now where that is earlier.
 
     A strategy that moved later than that was reviewed already: it is judged for the record and left where it is.
     """
-    as_of = min(day_start(day) + DAY, autopilot.clock.now())
-    book = DeploymentBook(autopilot)
+    as_of = min(day_start(day) + DAY, world.clock.now())
+    book = DeploymentBook(world)
     with book.changing():
-        found = [own for own in standings(autopilot, as_of) if own.position.since <= as_of]
-        moves, judged = review(found, autopilot.settings().config.lifecycle)
+        found = [own for own in standings(world, as_of) if own.position.since <= as_of]
+        moves, judged = review(found, world.settings().config.lifecycle)
         rows: list[dict[str, Any]] = []
         for move in moves:
             rows += book.commit(move.steps, trigger=move.trigger, actor="lifecycle", at=as_of)
     return Reviewed(as_of, rows, judged)
 
 
-def promote(autopilot: Autopilot, strategy: str, *, as_of: datetime, reason: str = "") -> Position:
+def promote(world: World, strategy: str, *, as_of: datetime, reason: str = "") -> Position:
     """Give a strategy the next size, where its gates hold; a paused one goes back to paper, at the first ramp.
 
     Raises:
         UnknownDeploymentError, IllegalTransitionError, PaperGateError, FullSizeError: nothing is written.
     """
-    book = DeploymentBook(autopilot)
+    book = DeploymentBook(world)
     with book.changing():
-        steps = _promotion(autopilot, book.position(strategy), as_of, reason)
+        steps = _promotion(world, book.position(strategy), as_of, reason)
         book.commit(steps, trigger=Trigger.OPERATOR, actor="operator", at=as_of)
     return book.position(strategy)
 
 
-def demote(autopilot: Autopilot, strategy: str, *, as_of: datetime, reason: str, retire: bool = False) -> Position:
+def demote(world: World, strategy: str, *, as_of: datetime, reason: str, retire: bool = False) -> Position:
     """Pause a strategy; with `retire`, retire one that is paused and flat, or that never traded.
 
     Raises:
         UnknownDeploymentError, IllegalTransitionError, NotFlatError: nothing is written.
     """
-    book = DeploymentBook(autopilot)
+    book = DeploymentBook(world)
     with book.changing():
         position = book.position(strategy)
-        if retire and position.stage is Stage.PAUSED and not _standing(autopilot, strategy, as_of).evidence.flat:
+        if retire and position.stage is Stage.PAUSED and not _standing(world, strategy, as_of).evidence.flat:
             raise NotFlatError(strategy)
         to_stage = Stage.RETIRED if retire else Stage.PAUSED
         step = step_to(position, to_stage, 0 if retire else position.ramp_bps, reason)
@@ -103,13 +103,13 @@ def demote(autopilot: Autopilot, strategy: str, *, as_of: datetime, reason: str,
     return book.position(strategy)
 
 
-def rollback(autopilot: Autopilot, strategy: str, *, as_of: datetime, reason: str) -> list[Position]:
+def rollback(world: World, strategy: str, *, as_of: datetime, reason: str) -> list[Position]:
     """Undo the newest transition of a strategy, and of all that moved with it; returns where they stand now.
 
     Raises:
         UnknownDeploymentError, NothingToUndoError: nothing is written.
     """
-    book = DeploymentBook(autopilot)
+    book = DeploymentBook(world)
     with book.changing():
         transition, steps = undoing(book.rows(), strategy, reason)
         book.commit(steps, trigger=Trigger.ROLLBACK, actor="operator", at=as_of, undoes=transition)
@@ -117,13 +117,13 @@ def rollback(autopilot: Autopilot, strategy: str, *, as_of: datetime, reason: st
     return [found[step.origin.strategy] for step in steps]
 
 
-def _promotion(autopilot: Autopilot, position: Position, as_of: datetime, reason: str) -> Sequence[Step]:
-    strategy, limits = position.origin.strategy, autopilot.settings().config.lifecycle
+def _promotion(world: World, position: Position, as_of: datetime, reason: str) -> Sequence[Step]:
+    strategy, limits = position.origin.strategy, world.settings().config.lifecycle
     if position.stage not in (Stage.PAPER, Stage.PROMOTED):
         # of the other stages only `paused` leads to paper by an operator's word; deploying takes a cycle's evidence
         to_stage = Stage.PAPER if position.stage is Stage.PAUSED else Stage.PROMOTED
         return [step_to(position, to_stage, min(limits.ramps_bps), reason or "resumed by the operator")]
-    found = standings(autopilot, as_of)
+    found = standings(world, as_of)
     own = next(one for one in found if one.name == strategy)
     judged = judge(own, found, limits)
     blocking = first_blocking(judged.gates)
@@ -138,5 +138,5 @@ def _promotion(autopilot: Autopilot, position: Position, as_of: datetime, reason
     return steps
 
 
-def _standing(autopilot: Autopilot, strategy: str, as_of: datetime) -> Standing:
-    return next(own for own in standings(autopilot, as_of) if own.name == strategy)
+def _standing(world: World, strategy: str, as_of: datetime) -> Standing:
+    return next(own for own in standings(world, as_of) if own.name == strategy)

@@ -13,10 +13,10 @@ from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.contracts.time import DAY, day_start
 from openclaw_pipelines.domain.lifecycle.evidence import ParityState
 from openclaw_pipelines.kernel.compile_cache import sources_hash
-from openclaw_pipelines.resources.autopilot import Autopilot
 from openclaw_pipelines.resources.ledger_store import Difference, ledger_hash
 from openclaw_pipelines.resources.store import insert
 from openclaw_pipelines.resources.verification import Verification, verify_day
+from openclaw_pipelines.resources.world import World
 
 CONTRACT_TABLES = frozenset({"tick_inputs"})
 """Tables of what the two sides were given; a difference there makes the comparison invalid."""
@@ -39,19 +39,19 @@ def classify(verification: Verification) -> ParityClass:
     return ParityClass.REDUCTION_ORDER if tables else ParityClass.EQUAL
 
 
-def record_paper_parity(autopilot: Autopilot, strategy: str, day: str) -> dict[str, Any] | None:
+def record_paper_parity(world: World, strategy: str, day: str) -> dict[str, Any] | None:
     """Replay a recorded day and store its report in place of an earlier one; None where nothing is recorded.
 
     Raises:
         MissingStateError: the state from which the day starts is not recorded.
     """
-    ledger = autopilot.runner.ledger(strategy)
-    verification = verify_day(ledger, autopilot.executor, day)
+    ledger = world.ledger(strategy)
+    verification = verify_day(ledger, world.executor, day)
     if verification.ticks == 0:
         return None
-    row = _report(autopilot, strategy, day, verification)
-    frame = TABLES["parity_reports"].frame([{**row, "recorded_at": autopilot.clock.now()}])
-    with autopilot.store.write("research") as con:
+    row = _report(world, strategy, day, verification)
+    frame = TABLES["parity_reports"].frame([{**row, "recorded_at": world.clock.now()}])
+    with world.store.write("research") as con:
         con.execute(
             "DELETE FROM parity_reports WHERE cycle_id = ? AND comparison = ?", [row["cycle_id"], row["comparison"]]
         )
@@ -59,13 +59,13 @@ def record_paper_parity(autopilot: Autopilot, strategy: str, day: str) -> dict[s
     return row
 
 
-def paper_parity(autopilot: Autopilot, strategy: str, days: Sequence[str]) -> list[ParityState]:
+def paper_parity(world: World, strategy: str, days: Sequence[str]) -> list[ParityState]:
     """The stored report of each day, and whether it is about today's program and the rows as they stand."""
-    account = autopilot.settings().config.account
+    account = world.settings().config.account
     sql = "SELECT * FROM parity_reports WHERE comparison = ?"
-    stored = autopilot.store.query("research", sql, [Comparison.PAPER_REPLAY.value]).to_dicts()
+    stored = world.store.query("research", sql, [Comparison.PAPER_REPLAY.value]).to_dicts()
     by_key = {row["cycle_id"]: row for row in stored}
-    return [_state(autopilot, account, strategy, day, by_key.get(report_key(account, strategy, day))) for day in days]
+    return [_state(world, account, strategy, day, by_key.get(report_key(account, strategy, day))) for day in days]
 
 
 def report_key(account: str, strategy: str, day: str) -> str:
@@ -77,29 +77,29 @@ def report_key(account: str, strategy: str, day: str) -> str:
     return f"paper:{account}:{strategy}:{day}"
 
 
-def _state(autopilot: Autopilot, account: str, strategy: str, day: str, row: dict[str, Any] | None) -> ParityState:
+def _state(world: World, account: str, strategy: str, day: str, row: dict[str, Any] | None) -> ParityState:
     if row is None:
         return ParityState(day, None, fresh=False, reason="no report is stored; materialize the day's checks")
     kind = ParityClass(row["verdict"])
     if row["code_version"] != sources_hash():
         return ParityState(day, kind, fresh=False, reason="the report is about other sources of the kernel")
-    if row["left_hash"] != day_hash(autopilot, account, strategy, day):
+    if row["left_hash"] != day_hash(world, account, strategy, day):
         return ParityState(day, kind, fresh=False, reason="rows of the day changed since the report")
     reason = kind.value if row["first_difference"] is None else f"{kind.value}: {row['first_difference']}"
     return ParityState(day, kind, fresh=True, reason=reason)
 
 
-def day_hash(autopilot: Autopilot, account: str, strategy: str, day: str) -> str:
+def day_hash(world: World, account: str, strategy: str, day: str) -> str:
     """Ledger hash of a day of a strategy."""
-    return ledger_hash(autopilot.store, account, strategy, day_start(day), day_start(day) + DAY)
+    return ledger_hash(world.store, account, strategy, day_start(day), day_start(day) + DAY)
 
 
-def _report(autopilot: Autopilot, strategy: str, day: str, verification: Verification) -> dict[str, Any]:
-    account, ledger = autopilot.settings().config.account, autopilot.runner.ledger(strategy)
+def _report(world: World, strategy: str, day: str, verification: Verification) -> dict[str, Any]:
+    account, ledger = world.settings().config.account, world.ledger(strategy)
     last = ledger.recorded_ticks(day_start(day), day_start(day) + DAY)[-1]
     inputs = ledger.query("SELECT bars_hash, context_hash FROM tick_inputs", "tick_at = ?", [last]).row(0, named=True)
     deployment = ledger.context_at(last)["deployment"]
-    found, left = classify(verification), day_hash(autopilot, account, strategy, day)
+    found, left = classify(verification), day_hash(world, account, strategy, day)
     shared = {"day": day, "ticks": verification.ticks, "context": inputs["context_hash"]}
     invalid = [one for one in verification.differences if one.table in CONTRACT_TABLES]
     right_contract = {**shared, "versions": [verification.program_version], "inputs": [vars(one) for one in invalid]}

@@ -15,33 +15,33 @@ from openclaw_pipelines.domain.lifecycle.log import Position
 from openclaw_pipelines.domain.lifecycle.review import Standing
 from openclaw_pipelines.domain.lifecycle.states import CONFIGURED
 from openclaw_pipelines.domain.trades import closed_trades
-from openclaw_pipelines.resources.autopilot import Autopilot
 from openclaw_pipelines.resources.ledger import StrategyLedger
 from openclaw_pipelines.resources.promotion.book import DeploymentBook
 from openclaw_pipelines.resources.promotion.parity import paper_parity
 from openclaw_pipelines.resources.verification import replayed
+from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.settings import effective_kill_switch
 
 Curve = list[tuple[datetime, Decimal]]
 
 
-def standings(autopilot: Autopilot, as_of: datetime) -> list[Standing]:
+def standings(world: World, as_of: datetime) -> list[Standing]:
     """Every strategy that is deployed and not retired, with its evidence as of a time."""
-    found = DeploymentBook(autopilot).positions().values()
+    found = DeploymentBook(world).positions().values()
     wanted = CONFIGURED - {Stage.RETIRED}
-    return [Standing(own, evidence_of(autopilot, own, as_of)) for own in found if own.stage in wanted]
+    return [Standing(own, evidence_of(world, own, as_of)) for own in found if own.stage in wanted]
 
 
-def evidence_of(autopilot: Autopilot, position: Position, as_of: datetime) -> PaperEvidence:
+def evidence_of(world: World, position: Position, as_of: datetime) -> PaperEvidence:
     """Evidence on one strategy; nothing after `as_of` is looked at."""
-    ledger = autopilot.runner.ledger(position.origin.strategy)
+    ledger = world.ledger(position.origin.strategy)
     inception = day_start(position.origin.start_day.isoformat())
     rows = _rows(ledger, inception, as_of)
     curve = [(inception, position.origin.capital), *((row["tick_at"], row["equity"]) for row in rows["equity"])]
     since = max(inception, position.since)
-    parity = paper_parity(autopilot, ledger.strategy, ended_days(rows["equity"], since, as_of))
+    parity = paper_parity(world, ledger.strategy, ended_days(rows["equity"], since, as_of))
     since = comparable_since(since, parity)
-    switch, reason = effective_kill_switch(autopilot.settings())
+    switch, reason = effective_kill_switch(world.settings())
     last = rows["equity"][-1] if rows["equity"] else None
     return PaperEvidence(
         strategy=ledger.strategy,
@@ -50,7 +50,7 @@ def evidence_of(autopilot: Autopilot, position: Position, as_of: datetime) -> Pa
         as_of=as_of,
         trades=_trades(rows),
         equity=curve,
-        stressed_net=stressed_net(autopilot, ledger, inception, since, as_of),
+        stressed_net=stressed_net(world, ledger, inception, since, as_of),
         flat=last is None or (last["open_positions"] == 0 and last["reserved"] == 0),
         kill_switch=switch,
         kill_switch_reason=reason,
@@ -71,13 +71,13 @@ def comparable_since(since: datetime, parity: Sequence[ParityState]) -> datetime
 
 
 def stressed_net(
-    autopilot: Autopilot, ledger: StrategyLedger, inception: datetime, since: datetime, as_of: datetime
+    world: World, ledger: StrategyLedger, inception: datetime, since: datetime, as_of: datetime
 ) -> Decimal | None:
     """Result of the recorded ticks in `since..as_of`, replayed with the stressed slippage, after closing what is open.
 
     The replay starts from the recorded state at the last day's end before `since`, since only those are kept.
     """
-    slippage_bps = autopilot.settings().config.lifecycle.stressed_slippage_bps
+    slippage_bps = world.settings().config.lifecycle.stressed_slippage_bps
     start = max(inception, floor_to(since, DAY))
     with ledger.reading():
         inputs = [row for row in ledger.inputs(start, as_of) if row["inception"] == inception]
@@ -85,12 +85,12 @@ def stressed_net(
             return None
         deployment = ledger.context_at(inputs[-1]["tick_at"])["deployment"]
         opened = ledger.query("SELECT equity FROM autopilot_equity", "tick_at = ?", [start])["equity"].to_list()
-        rows = replayed(ledger, autopilot.executor, inputs, start, lambda own: _stressed(own, slippage_bps))
+        rows = replayed(ledger, world.executor, inputs, start, lambda own: _stressed(own, slippage_bps))
     curve = rows["autopilot_equity"]
     before = [row["equity"] for row in curve if row["tick_at"] <= since]
     first: Decimal = before[-1] if before else (opened[0] if opened else Decimal(deployment["capital"]))
     fees = [Decimal(item["taker_fee_rate"]) for item in deployment["instruments"]]
-    own_fee = autopilot.settings().strategy(ledger.strategy).costs.taker_fee_bps
+    own_fee = world.settings().strategy(ledger.strategy).costs.taker_fee_bps
     fee = max(fees) if own_fee is None else own_fee / 10_000
     closing = curve[-1]["gross_exposure"] * (slippage_bps / 10_000 + fee)
     net: Decimal = curve[-1]["equity"] - first - closing

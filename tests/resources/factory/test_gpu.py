@@ -11,7 +11,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from factory_world import RECIPE, STRATEGY, SYMBOLS, copied, factory_world
+from factory_scene import RECIPE, STRATEGY, SYMBOLS, copied, factory_scene
 from planted_cycle import cycle_row, plant
 
 from openclaw_pipelines.contracts.tables import TABLES
@@ -40,7 +40,7 @@ import json, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from dataclasses import replace
-from factory_world import RECIPE, open_world
+from factory_scene import RECIPE, open_scene
 from openclaw_pipelines.kernel import cuda
 from openclaw_pipelines.resources.factory.comparing import compare_cycle
 from openclaw_pipelines.resources.factory.cycle import Cycle, reopen_cycle
@@ -54,15 +54,15 @@ def one_atom_more(*given, **named):
     found = real(*given, **named)
     found.day_equity[0, -1] += 1
     return found
-world, (task, sweep) = open_world(Path(sys.argv[2])), sys.argv[3:5]
+scene, (task, sweep) = open_scene(Path(sys.argv[2])), sys.argv[3:5]
 cuda.sweep = {"real": real, "dearer": dearer, "one_atom_more": one_atom_more}[sweep]
 if task == "compare":
-    cycle_id, = world.rows("factory_cycles").filter(recipe=RECIPE).sort("recorded_at")["cycle_id"].to_list()[-1:]
-    compare_cycle(*reopen_cycle(world.autopilot, cycle_id), said.append)
+    cycle_id, = scene.rows("factory_cycles").filter(recipe=RECIPE).sort("recorded_at")["cycle_id"].to_list()[-1:]
+    compare_cycle(*reopen_cycle(scene.world, cycle_id), said.append)
 elif task == "ask":
-    said += sweeping_gpu(world.begun())
+    said += sweeping_gpu(scene.begun())
 else:
-    cycle = world.begun()
+    cycle = scene.begun()
     for shard in task.split(","):
         try:
             run_shard(cycle, shard, said.append)
@@ -72,11 +72,11 @@ print(json.dumps(said))
 """
 
 
-def on_gpu(world, task: str = "compare", sweep: str = "real", **environment: str) -> list[str]:
+def on_gpu(scene, task: str = "compare", sweep: str = "real", **environment: str) -> list[str]:
     """Compare the newest cycle, or run shards, in the simulator or another environment; what was said."""
     environment = environment or {"NUMBA_ENABLE_CUDASIM": "1", "NUMBA_DISABLE_JIT": "1"}
     done = subprocess.run(
-        [sys.executable, "-c", OTHERWISE, str(TESTS), str(world.folder), task, sweep],
+        [sys.executable, "-c", OTHERWISE, str(TESTS), str(scene.folder), task, sweep],
         env=os.environ | environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -92,70 +92,70 @@ def small_strategy(tree) -> None:
 @pytest.fixture(scope="session")
 def small_market(tmp_path_factory):
     """A market with an edge, five days of it to search. Nobody may write to it."""
-    world = factory_world(tmp_path_factory.mktemp("gpu") / "market", drift=0.2, **SMALL)
-    world.configure(small_strategy)
-    return world
+    scene = factory_scene(tmp_path_factory.mktemp("gpu") / "market", drift=0.2, **SMALL)
+    scene.configure(small_strategy)
+    return scene
 
 
 @pytest.fixture(scope="session")
 def small_compared(small_market, tmp_path_factory):
     """The same after sweep, replays and parity, on the CPU. Nobody may write to it."""
-    world = copied(small_market, tmp_path_factory.mktemp("gpu") / "compared")
-    world.compared()
-    return world
+    scene = copied(small_market, tmp_path_factory.mktemp("gpu") / "compared")
+    scene.compared()
+    return scene
 
 
 @pytest.fixture
-def world(small_compared, copy):
+def scene(small_compared, copy):
     return copy(small_compared)
 
 
-def gpu_rows(world) -> list[dict]:
+def gpu_rows(scene) -> list[dict]:
     """Reports of what was run, without planted ones."""
-    rows = world.rows("parity_reports").filter(pl.col("cycle_id").str.starts_with(f"{RECIPE}-"), comparison="cpu_gpu")
+    rows = scene.rows("parity_reports").filter(pl.col("cycle_id").str.starts_with(f"{RECIPE}-"), comparison="cpu_gpu")
     return rows.sort("sample", descending=True).to_dicts()
 
 
-def state(world) -> tuple[str, str | None, str | None]:
-    row = world.rows("factory_cycles").filter(recipe=RECIPE).sort("recorded_at").to_dicts()[-1]
+def state(scene) -> tuple[str, str | None, str | None]:
+    row = scene.rows("factory_cycles").filter(recipe=RECIPE).sort("recorded_at").to_dicts()[-1]
     return row["state"], row["blocked_by"], row["reason"]
 
 
-def logged(world, *cycle_ids: str, **changes) -> None:
+def logged(scene, *cycle_ids: str, **changes) -> None:
     """Compared cycles of earlier days, in which the GPU agreed unless changed."""
     for cycle_id in cycle_ids:
-        plant(world, cycle_id=cycle_id)
+        plant(scene, cycle_id=cycle_id)
         row = {
             "cycle_id": cycle_id, "recorded_at": cycle_row()["updated_at"], "code_version": sources_hash(),
-            "number": world.rows("gpu_comparisons").height + 1, "shard": None, "device": GPU, "compared": 22,
+            "number": scene.rows("gpu_comparisons").height + 1, "shard": None, "device": GPU, "compared": 22,
             "differing": 0, **changes,
         }  # fmt: skip
-        with world.store.write("research") as con:
+        with scene.store.write("research") as con:
             insert(con, "gpu_comparisons", TABLES["gpu_comparisons"].frame([row]))
 
 
 class TestComparison:
     @pytest.mark.slow
-    def test_without_a_device_nothing_is_compared_and_that_is_said(self, world) -> None:
-        said = on_gpu(world, CUDA_VISIBLE_DEVICES="-1")
+    def test_without_a_device_nothing_is_compared_and_that_is_said(self, scene) -> None:
+        said = on_gpu(scene, CUDA_VISIBLE_DEVICES="-1")
         assert any(line.startswith("CPU and GPU are not compared: ") for line in said)
-        assert gpu_rows(world) == []
-        assert state(world)[0] == "compared"
-        assert gpu_sentence(world.autopilot, world.begun().cycle_id) == "none took part"
+        assert gpu_rows(scene) == []
+        assert state(scene)[0] == "compared"
+        assert gpu_sentence(scene.world, scene.begun().cycle_id) == "none took part"
 
-    def test_shortlist_and_sample_are_equal_to_the_last_bit(self, world) -> None:
-        swept = {row["params_hash"]: row["bits_hash"] for row in world.rows("sweep_results").to_dicts()}
-        assert "sweeping 2 compared rows on simulator too" in on_gpu(world)
-        rows = gpu_rows(world)
+    def test_shortlist_and_sample_are_equal_to_the_last_bit(self, scene) -> None:
+        swept = {row["params_hash"]: row["bits_hash"] for row in scene.rows("sweep_results").to_dicts()}
+        assert "sweeping 2 compared rows on simulator too" in on_gpu(scene)
+        rows = gpu_rows(scene)
         assert [(row["sample"], row["verdict"], row["device"]) for row in rows] == [
             ("shortlist", "EQUAL", GPU), ("random", "EQUAL", GPU),
         ]  # fmt: skip
         assert all(row["left_hash"] == row["right_hash"] == swept[row["params_hash"]] for row in rows)
         assert all(row["left_contract"] == row["right_contract"] for row in rows)
-        assert state(world)[0] == "compared"
-        cycle = world.begun()
-        assert examining.parity_equal(world.autopilot, cycle.cycle_id).passed
-        assert gpu_sentence(world.autopilot, cycle.cycle_id) == (
+        assert state(scene)[0] == "compared"
+        cycle = scene.begun()
+        assert examining.parity_equal(scene.world, cycle.cycle_id).passed
+        assert gpu_sentence(scene.world, cycle.cycle_id) == (
             "simulator agreed with the CPU in 2 rows; "
             "simulator is not trusted: it agreed in 1 of the 3 cycles in a row that are required"
         )
@@ -168,87 +168,87 @@ class TestComparison:
             pytest.param("dearer", "STATE_MACHINE", ["events_digest"], 2, id="another slippage"),
         ],
     )
-    def test_a_gpu_that_finds_otherwise_blocks(self, world, sweep, verdict, differing, bad) -> None:
-        on_gpu(world, sweep=sweep)
-        failed = [row for row in gpu_rows(world) if row["verdict"] != "EQUAL"]
+    def test_a_gpu_that_finds_otherwise_blocks(self, scene, sweep, verdict, differing, bad) -> None:
+        on_gpu(scene, sweep=sweep)
+        failed = [row for row in gpu_rows(scene) if row["verdict"] != "EQUAL"]
         assert [row["verdict"] for row in failed] == [verdict] * bad
         assert json.loads(failed[0]["differing"]) == differing
         first = json.loads(failed[0]["first_difference"])
         assert first["symbol"] in SYMBOLS[:2]
         gained = int(first["right"]) - int(first["left"])
         assert gained == 1 if sweep == "one_atom_more" else gained < 0
-        others = world.rows("parity_reports").filter(pl.col("comparison") != "cpu_gpu")
+        others = scene.rows("parity_reports").filter(pl.col("comparison") != "cpu_gpu")
         assert set(others["verdict"]) == {"EQUAL"}
-        self.refused(world, verdict)
-        assert state(world)[2].startswith(f"cpu_gpu of {failed[0]['params_hash'][:12]}: {verdict}, {first['symbol']}")
+        self.refused(scene, verdict)
+        assert state(scene)[2].startswith(f"cpu_gpu of {failed[0]['params_hash'][:12]}: {verdict}, {first['symbol']}")
         # a machine without a GPU cannot make it good
-        compare_cycle(*reopen_cycle(world.autopilot, world.begun().cycle_id))
-        self.refused(world, verdict)
-        assert "on simulator did not hold and was not made again; compare it where the GPU" in state(world)[2]
-        assert gpu_trust(world.autopilot, RECIPE, GPU).passed == 0
+        compare_cycle(*reopen_cycle(scene.world, scene.begun().cycle_id))
+        self.refused(scene, verdict)
+        assert "on simulator did not hold and was not made again; compare it where the GPU" in state(scene)[2]
+        assert gpu_trust(scene.world, RECIPE, GPU).passed == 0
         # one that agrees can
-        on_gpu(world)
-        assert state(world)[0] == "compared"
+        on_gpu(scene)
+        assert state(scene)[0] == "compared"
 
-    def refused(self, world, verdict: str) -> None:
-        cycle = world.begun()
-        assert state(world)[:2] == ("blocked", f"parity: {verdict}")
-        assert not examining.parity_equal(world.autopilot, cycle.cycle_id).passed
+    def refused(self, scene, verdict: str) -> None:
+        cycle = scene.begun()
+        assert state(scene)[:2] == ("blocked", f"parity: {verdict}")
+        assert not examining.parity_equal(scene.world, cycle.cycle_id).passed
         with pytest.raises(ParityNotProvenError, match="cpu_gpu"):
             judge_cycle(cycle)
         with pytest.raises(HandOverError):
-            deploy(world.autopilot, cycle.cycle_id)
+            deploy(scene.world, cycle.cycle_id)
 
     @pytest.mark.slow
     def test_what_another_machines_gpu_found_stays(self, small_compared, small_market, copy) -> None:
         """The candidate's shard by a trusted GPU, the others by the CPU, whose rows only a machine with it compares."""
         listed = small_compared.rows("shortlist").filter(status="candidate")["params_hash"][0]
         (by_gpu,) = small_compared.rows("sweep_results").filter(params_hash=listed)["shard"].unique()
-        world = asked(small_market, copy)
-        logged(world, "cycle1", "cycle2", "cycle3")
-        on_gpu(world, by_gpu)
-        world.compared()
-        swept = world.rows("parity_reports").filter(
+        scene = asked(small_market, copy)
+        logged(scene, "cycle1", "cycle2", "cycle3")
+        on_gpu(scene, by_gpu)
+        scene.compared()
+        swept = scene.rows("parity_reports").filter(
             pl.col("cycle_id").str.starts_with(RECIPE), comparison="sweep_replay"
         )
         assert set(swept["device"]) == {GPU, None}
-        assert gpu_rows(world) == [], "what the GPU swept is compared with replays"
-        on_gpu(world, sweep="dearer")
-        failed = gpu_rows(world)
+        assert gpu_rows(scene) == [], "what the GPU swept is compared with replays"
+        on_gpu(scene, sweep="dearer")
+        failed = gpu_rows(scene)
         assert [row["verdict"] for row in failed] == ["STATE_MACHINE"]
-        assert by_gpu not in world.rows("sweep_shards")["shard"].to_list(), "what it swept itself is dropped"
-        world.compared(world.replayed(world.listed()))
-        assert gpu_rows(world) == failed
-        self.refused(world, "STATE_MACHINE")
+        assert by_gpu not in scene.rows("sweep_shards")["shard"].to_list(), "what it swept itself is dropped"
+        scene.compared(scene.replayed(scene.listed()))
+        assert gpu_rows(scene) == failed
+        self.refused(scene, "STATE_MACHINE")
 
-    def test_where_the_cpu_disagrees_with_itself_no_gpu_is_asked(self, world) -> None:
-        world.configure(lambda tree: tree.update(costs={"slippage_bps": 3}))
-        said = on_gpu(world)
+    def test_where_the_cpu_disagrees_with_itself_no_gpu_is_asked(self, scene) -> None:
+        scene.configure(lambda tree: tree.update(costs={"slippage_bps": 3}))
+        said = on_gpu(scene)
         assert not any("sweeping" in line for line in said)
-        assert gpu_rows(world) == []
-        assert state(world)[1] == "parity: INVALID_COMPARISON"
-        assert world.rows("gpu_comparisons")["device"].to_list() == [None], "the one of the first comparison"
+        assert gpu_rows(scene) == []
+        assert state(scene)[1] == "parity: INVALID_COMPARISON"
+        assert scene.rows("gpu_comparisons")["device"].to_list() == [None], "the one of the first comparison"
 
 
 class TestTrust:
     def test_three_cycles_in_a_row_earn_it_and_one_difference_takes_it(self, small_market, copy) -> None:
-        world = copy(small_market)
+        scene = copy(small_market)
         for n in range(1, 4):
-            logged(world, f"cycle{n}")
-            trust = gpu_trust(world.autopilot, RECIPE, GPU)
+            logged(scene, f"cycle{n}")
+            trust = gpu_trust(scene.world, RECIPE, GPU)
             assert (trust.passed, trust.trusted) == (n, n == 3)
-        assert gpu_trust(world.autopilot, "another recipe", GPU).passed == 0
-        logged(world, "cycle4", differing=1)
-        assert gpu_trust(world.autopilot, RECIPE, GPU).passed == 0
+        assert gpu_trust(scene.world, "another recipe", GPU).passed == 0
+        logged(scene, "cycle4", differing=1)
+        assert gpu_trust(scene.world, RECIPE, GPU).passed == 0
 
     def test_a_difference_counts_when_it_was_found_though_the_days_are_older(self, small_market, copy) -> None:
-        world = copy(small_market)
-        logged(world, "cycle1", "cycle2", "cycle3")
-        plant(world, cycle_id="old", holdout_end=cycle_row()["holdout_start"])
-        log_comparison(Cycle(world.autopilot, RECIPE, "old"), GPU, 22, 1)
-        assert gpu_trust(world.autopilot, RECIPE, GPU).passed == 0
-        log_comparison(Cycle(world.autopilot, RECIPE, "old"), GPU, 22, 0)
-        assert gpu_trust(world.autopilot, RECIPE, GPU).passed == 1, "comparing again does not undo what was found"
+        scene = copy(small_market)
+        logged(scene, "cycle1", "cycle2", "cycle3")
+        plant(scene, cycle_id="old", holdout_end=cycle_row()["holdout_start"])
+        log_comparison(Cycle(scene.world, RECIPE, "old"), GPU, 22, 1)
+        assert gpu_trust(scene.world, RECIPE, GPU).passed == 0
+        log_comparison(Cycle(scene.world, RECIPE, "old"), GPU, 22, 0)
+        assert gpu_trust(scene.world, RECIPE, GPU).passed == 1, "comparing again does not undo what was found"
 
     @pytest.mark.parametrize(
         "changes",
@@ -259,138 +259,138 @@ class TestTrust:
         ],
     )
     def test_what_is_about_something_else_starts_the_count_again(self, small_market, copy, changes) -> None:
-        world = copy(small_market)
-        logged(world, "cycle1", "cycle2")
-        logged(world, "cycle3", **changes)
-        assert gpu_trust(world.autopilot, RECIPE, GPU).passed == 0
+        scene = copy(small_market)
+        logged(scene, "cycle1", "cycle2")
+        logged(scene, "cycle3", **changes)
+        assert gpu_trust(scene.world, RECIPE, GPU).passed == 0
 
     def test_a_cycle_compared_again_without_a_gpu_keeps_what_was_found(self, small_market, copy) -> None:
-        world = copy(small_market)
-        logged(world, "cycle1", "cycle2", "cycle3")
-        log_comparison(Cycle(world.autopilot, RECIPE, "cycle3"), None, 0, 0)
-        assert gpu_trust(world.autopilot, RECIPE, GPU).passed == 3
-        plant(world, cycle_id="cycle4")
-        log_comparison(Cycle(world.autopilot, RECIPE, "cycle4"), None, 0, 0)
-        assert gpu_trust(world.autopilot, RECIPE, GPU).passed == 0
+        scene = copy(small_market)
+        logged(scene, "cycle1", "cycle2", "cycle3")
+        log_comparison(Cycle(scene.world, RECIPE, "cycle3"), None, 0, 0)
+        assert gpu_trust(scene.world, RECIPE, GPU).passed == 3
+        plant(scene, cycle_id="cycle4")
+        log_comparison(Cycle(scene.world, RECIPE, "cycle4"), None, 0, 0)
+        assert gpu_trust(scene.world, RECIPE, GPU).passed == 0
 
 
 def asked(small_market, copy):
-    """A world whose recipe asks for the GPU."""
-    world = copy(small_market)
-    world.configure(lambda tree: tree["factory"][RECIPE].update(device="gpu"))
-    return world
+    """A scene whose recipe asks for the GPU."""
+    scene = copy(small_market)
+    scene.configure(lambda tree: tree["factory"][RECIPE].update(device="gpu"))
+    return scene
 
 
 class TestSweep:
     def test_it_is_the_same_cycle_on_either_device(self, small_market, copy) -> None:
-        assert asked(small_market, copy).begun().cycle_id == Cycle(small_market.autopilot, RECIPE).cycle_id
+        assert asked(small_market, copy).begun().cycle_id == Cycle(small_market.world, RECIPE).cycle_id
 
     @pytest.mark.slow
     def test_the_cpu_sweeps_until_it_is_trusted_and_where_there_is_none(self, small_market, copy) -> None:
-        world = asked(small_market, copy)
-        logged(world, "cycle1", "cycle2")
+        scene = asked(small_market, copy)
+        logged(scene, "cycle1", "cycle2")
         why = "simulator is not trusted: it agreed in 2 of the 3 cycles in a row that are required"
-        assert on_gpu(world, "ask") == [None, f"the CPU sweeps: {why}"]
-        logged(world, "cycle3")
-        assert on_gpu(world, "ask") == [
+        assert on_gpu(scene, "ask") == [None, f"the CPU sweeps: {why}"]
+        logged(scene, "cycle3")
+        assert on_gpu(scene, "ask") == [
             GPU, "simulator is trusted: it agreed in 3 cycles in a row, 3 are required",
         ]  # fmt: skip
-        said = on_gpu(world, "2-of-8", CUDA_VISIBLE_DEVICES="-1")
+        said = on_gpu(scene, "2-of-8", CUDA_VISIBLE_DEVICES="-1")
         assert said[0].startswith("shard 2-of-8: the CPU sweeps: ")
         assert "not trusted" not in said[0]
-        assert world.rows("sweep_shards")["device"].to_list() == [None]
+        assert scene.rows("sweep_shards")["device"].to_list() == [None]
 
     @pytest.mark.slow
     def test_a_trusted_one_sweeps_and_the_cpu_compares(self, small_compared, small_market, copy) -> None:
-        world = asked(small_market, copy)
-        logged(world, "cycle1", "cycle2", "cycle3")
-        said = on_gpu(world, ",".join(SHARD_KEYS))
+        scene = asked(small_market, copy)
+        logged(scene, "cycle1", "cycle2", "cycle3")
+        said = on_gpu(scene, ",".join(SHARD_KEYS))
         assert said[0].startswith("shard 1-of-8: simulator is trusted")
         assert "shard 2-of-8: replays of 1 of its 1 rows found the same" in said
-        assert world.rows("sweep_shards")["device"].to_list() == [GPU] * 8
+        assert scene.rows("sweep_shards")["device"].to_list() == [GPU] * 8
         for table in ("sweep_shards", "sweep_results"):
             own, other = (
-                each.rows(table).drop("recorded_at", "rate", "device", strict=False) for each in (world, small_compared)
+                each.rows(table).drop("recorded_at", "rate", "device", strict=False) for each in (scene, small_compared)
             )
             assert own.equals(other), "the CPU found the same bytes"
-        cycle = world.compared(world.replayed(world.listed()))
-        swept = world.rows("parity_reports").filter(pl.col("cycle_id") == cycle.cycle_id, comparison="sweep_replay")
+        cycle = scene.compared(scene.replayed(scene.listed()))
+        swept = scene.rows("parity_reports").filter(pl.col("cycle_id") == cycle.cycle_id, comparison="sweep_replay")
         assert [(row["verdict"], row["device"]) for row in swept.to_dicts()] == [("EQUAL", GPU)] * 2
-        assert gpu_rows(world) == []
-        assert gpu_sentence(world.autopilot, cycle.cycle_id) == (
+        assert gpu_rows(scene) == []
+        assert gpu_sentence(scene.world, cycle.cycle_id) == (
             "simulator swept 8 shards; simulator agreed with the CPU in 2 rows; "
             "simulator is trusted: it agreed in 4 cycles in a row, 3 are required"
         )
 
     @pytest.mark.slow
     def test_a_shard_that_it_swept_otherwise_goes_with_all_that_it_swept(self, small_market, copy) -> None:
-        world = asked(small_market, copy)
-        logged(world, "cycle1", "cycle2", "cycle3")
-        on_gpu(world, "1-of-8,3-of-8")
-        assert run_shard(world.begun(), "2-of-8").device is None, "this process has no GPU"
-        said = on_gpu(world, "4-of-8", "one_atom_more")
+        scene = asked(small_market, copy)
+        logged(scene, "cycle1", "cycle2", "cycle3")
+        on_gpu(scene, "1-of-8,3-of-8")
+        assert run_shard(scene.begun(), "2-of-8").device is None, "this process has no GPU"
+        said = on_gpu(scene, "4-of-8", "one_atom_more")
         assert "simulator and the CPU differ in 1 of 1 rows" in said[-1]
         for table in ("sweep_shards", "sweep_results", "trial_counts"):
-            assert set(world.rows(table)["shard"]) == {"2-of-8"}, "what the CPU swept stays"
-        assert gpu_trust(world.autopilot, RECIPE, GPU).passed == 0
-        assert gpu_trust(world.autopilot, "another recipe", GPU).passed == 0
-        assert gpu_sentence(world.autopilot, world.begun().cycle_id).startswith(
+            assert set(scene.rows(table)["shard"]) == {"2-of-8"}, "what the CPU swept stays"
+        assert gpu_trust(scene.world, RECIPE, GPU).passed == 0
+        assert gpu_trust(scene.world, "another recipe", GPU).passed == 0
+        assert gpu_sentence(scene.world, scene.begun().cycle_id).startswith(
             "simulator differed from the CPU in 1 of 1 rows of shard 4-of-8; simulator is not trusted"
         )
-        assert on_gpu(world, "ask")[0] is None
-        world.swept()
-        assert world.rows("sweep_shards")["device"].to_list() == [None] * 8
+        assert on_gpu(scene, "ask")[0] is None
+        scene.swept()
+        assert scene.rows("sweep_shards")["device"].to_list() == [None] * 8
 
     @pytest.mark.slow
     def test_a_replay_that_differs_from_what_it_swept_blocks_until_the_cpu_swept(self, small_market, copy) -> None:
-        world = asked(small_market, copy)
-        logged(world, "cycle1", "cycle2", "cycle3")
-        on_gpu(world, ",".join(SHARD_KEYS))
-        cycle = world.replayed(world.listed())
-        listed = world.rows("shortlist").filter(status="candidate", cycle_id=cycle.cycle_id)["params_hash"][0]
+        scene = asked(small_market, copy)
+        logged(scene, "cycle1", "cycle2", "cycle3")
+        on_gpu(scene, ",".join(SHARD_KEYS))
+        cycle = scene.replayed(scene.listed())
+        listed = scene.rows("shortlist").filter(status="candidate", cycle_id=cycle.cycle_id)["params_hash"][0]
         # a row that no spot replay saw
-        world.sql("research", "UPDATE sweep_results SET bits_hash = 'f00d' WHERE params_hash = ?", [listed])
-        world.compared(cycle)
-        status, blocked_by, why = state(world)
+        scene.sql("research", "UPDATE sweep_results SET bits_hash = 'f00d' WHERE params_hash = ?", [listed])
+        scene.compared(cycle)
+        status, blocked_by, why = state(scene)
         assert (status, blocked_by) == ("blocked", "parity: REDUCTION_ORDER")
         assert why.endswith("What the GPU swept is dropped; run the cycle again, the CPU sweeps it")
-        newest = world.rows("gpu_comparisons").sort("number").to_dicts()[-1]
+        newest = scene.rows("gpu_comparisons").sort("number").to_dicts()[-1]
         assert (newest["device"], newest["compared"], newest["differing"]) == (GPU, 2, 1)
-        assert gpu_trust(world.autopilot, RECIPE, GPU).passed == 0
+        assert gpu_trust(scene.world, RECIPE, GPU).passed == 0
         with pytest.raises(SweepIncompleteError, match="1-of-8, 2-of-8"):
-            world.compared(cycle)
-        world.compared(world.replayed(world.listed()))
-        assert world.rows("sweep_shards")["device"].to_list() == [None] * 8
-        assert state(world)[0] == "compared"
+            scene.compared(cycle)
+        scene.compared(scene.replayed(scene.listed()))
+        assert scene.rows("sweep_shards")["device"].to_list() == [None] * 8
+        assert state(scene)[0] == "compared"
 
     @pytest.mark.slow
     def test_what_cannot_be_compared_is_not_the_gpus_fault(self, small_market, copy) -> None:
-        world = asked(small_market, copy)
-        logged(world, "cycle1", "cycle2", "cycle3")
-        on_gpu(world, ",".join(SHARD_KEYS))
-        cycle = world.compared(world.replayed(world.listed()))
-        before = world.rows("gpu_comparisons")
+        scene = asked(small_market, copy)
+        logged(scene, "cycle1", "cycle2", "cycle3")
+        on_gpu(scene, ",".join(SHARD_KEYS))
+        cycle = scene.compared(scene.replayed(scene.listed()))
+        before = scene.rows("gpu_comparisons")
         assert before.sort("number")["compared"].to_list() == [22, 22, 22, 2]
-        world.configure(lambda tree: tree.update(costs={"slippage_bps": 3}))
-        world.compared(cycle)
-        assert state(world)[1] == "parity: INVALID_COMPARISON"
-        assert world.rows("gpu_comparisons").equals(before)
-        assert world.rows("sweep_shards").height == 8
+        scene.configure(lambda tree: tree.update(costs={"slippage_bps": 3}))
+        scene.compared(cycle)
+        assert state(scene)[1] == "parity: INVALID_COMPARISON"
+        assert scene.rows("gpu_comparisons").equals(before)
+        assert scene.rows("sweep_shards").height == 8
 
     def test_devices_that_disagree_on_a_shard_are_logged_and_neither_stays(self, small_market, copy) -> None:
         """A shard that a GPU stored while the CPU was sweeping it."""
-        world = asked(small_market, copy)
-        logged(world, "cycle1", "cycle2", "cycle3")
-        cycle = world.begun()
+        scene = asked(small_market, copy)
+        logged(scene, "cycle1", "cycle2", "cycle3")
+        cycle = scene.begun()
         run_shard(cycle, "1-of-8")
-        world.sql("research", f"UPDATE sweep_shards SET device = '{GPU}', content_hash = 'f00d'")
+        scene.sql("research", f"UPDATE sweep_shards SET device = '{GPU}', content_hash = 'f00d'")
         stored = sweeping.shard_row
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(sweeping, "shard_row", lambda *given: None)
             with pytest.raises(sweeping.ShardDiffersError, match=r"content f00d by simulator, .* by the CPU"):
                 run_shard(cycle, "1-of-8")
         assert stored(cycle, "1-of-8") is None
-        assert gpu_trust(world.autopilot, RECIPE, GPU).passed == 0
+        assert gpu_trust(scene.world, RECIPE, GPU).passed == 0
 
     @pytest.mark.parametrize(
         ("parity_rows", "rows", "count"), [(0, 100, 0), (20, 100, 3), (800, 1_000, 100), (800, 40, 40), (20, 1, 1)]
@@ -398,9 +398,9 @@ class TestSweep:
     def test_an_eighth_of_the_sample_and_the_first_row_are_replayed(
         self, small_market, copy, parity_rows, rows, count
     ) -> None:
-        world = copy(small_market)
-        world.configure(lambda tree: tree["factory"][RECIPE].update(parity_rows=parity_rows))
-        cycle = Cycle(world.autopilot, RECIPE)
+        scene = copy(small_market)
+        scene.configure(lambda tree: tree["factory"][RECIPE].update(parity_rows=parity_rows))
+        cycle = Cycle(scene.world, RECIPE)
         drawn = spot_rows(cycle, "3-of-8", rows)
         assert drawn[0] == 0
         assert set(drawn) <= set(range(rows))

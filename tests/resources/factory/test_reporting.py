@@ -22,7 +22,7 @@ from openclaw_pipelines.resources.factory.reporting import (
 
 @pytest.fixture(scope="module")
 def data(edge_proven):
-    return cycle_data(edge_proven.autopilot, newest_cycle(edge_proven.autopilot))
+    return cycle_data(edge_proven.world, newest_cycle(edge_proven.world))
 
 
 def test_rows_are_those_that_are_stored(edge_proven, data) -> None:
@@ -43,7 +43,7 @@ def test_curves_end_at_the_last_stored_equity_of_the_window(edge_proven, data, w
     assert len(drawn) == len(data.candidates) > 0
     for own, curve in zip(data.candidates, drawn, strict=True):
         last = np.frombuffer(replays[own.params_hash]["day_equity"], "<i8")[-1]
-        capital = to_atoms(edge_proven.autopilot.settings().strategy("momentum_1h").own.capital)
+        capital = to_atoms(edge_proven.world.settings().strategy("momentum_1h").own.capital)
         assert curve.percent[-1] == pytest.approx(100 * (last / capital - 1))
         assert curve.at[-1] == data.cycle[f"{window}_end"]
 
@@ -62,26 +62,26 @@ def test_holding_is_the_mean_of_what_each_symbol_made(edge_proven, data) -> None
 
 
 def test_the_page_lies_beside_the_daily_reports_and_names_its_cycle(edge_proven, copy) -> None:
-    world = copy(edge_proven)
-    own = newest_cycle(world.autopilot)
-    path = write_cycle_report(world.autopilot, own)
-    assert path == Path(world.autopilot.settings().data_dir) / "reports" / f"{own}.html"
+    scene = copy(edge_proven)
+    own = newest_cycle(scene.world)
+    path = write_cycle_report(scene.world, own)
+    assert path == Path(scene.world.settings().data_dir) / "reports" / f"{own}.html"
     assert f"<title>Factory cycle {own}</title>" in path.read_text(encoding="utf-8")
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
 def test_a_recipe_of_any_name_has_its_file_in_the_folder(edge_proven) -> None:
-    folder = edge_proven.autopilot.settings().data_dir / "reports"
-    path = cycle_report_path(edge_proven.autopilot, "../../a b/<c>-20250510-abc")
+    folder = edge_proven.world.settings().data_dir / "reports"
+    path = cycle_report_path(edge_proven.world, "../../a b/<c>-20250510-abc")
     assert path.parent == folder
     assert path.name == "-..-a-b--c--20250510-abc.html"
 
 
 def test_an_unknown_cycle_is_refused_by_name(edge_proven) -> None:
     with pytest.raises(UnknownCycleError) as refused:
-        cycle_data(edge_proven.autopilot, "swing-20250101-000000000000")
-    assert newest_cycle(edge_proven.autopilot) in str(refused.value)
+        cycle_data(edge_proven.world, "swing-20250101-000000000000")
+    assert newest_cycle(edge_proven.world) in str(refused.value)
 
 
 def test_no_cycle_no_newest(edge_market) -> None:
-    assert newest_cycle(edge_market.autopilot) is None
+    assert newest_cycle(edge_market.world) is None

@@ -28,7 +28,7 @@ from ..conftest import open_desk
 def test_a_deployed_candidate_trades_a_day(deployed: Callable[..., Any]) -> None:
     """The strategy is in the configuration with provenance, is due, and its day runs through the runner."""
     trading, (name,) = deployed()
-    settings = trading.autopilot.settings()
+    settings = trading.world.settings()
     own = settings.strategy(name)
     assert name == f"{SLOT}_{candidate()['params_hash'][:8]}_20250510"
     assert settings.provenance[f"strategies.{name}.canary_bps"] == "deployment"
@@ -39,7 +39,7 @@ def test_a_deployed_candidate_trades_a_day(deployed: Callable[..., Any]) -> None
         settings.strategy(SLOT).symbols,
     )
     assert dict(own.params) == json.loads(candidate()["params"])
-    assert due_of(trading.autopilot, name, day_start("2025-05-12")).first == day_start(DAY_ONE).replace(hour=1)
+    assert due_of(trading.world, name, day_start("2025-05-12")).first == day_start(DAY_ONE).replace(hour=1)
     report = trading.run(name, DAY_ONE)
     assert report.taken == 24
     assert trading.rows("autopilot_fills", name).height > 0
@@ -65,9 +65,9 @@ def first_entry(trading: Any, strategy: str) -> dict[str, Any]:
 
 def test_twice_is_once(deployed: Callable[..., Any]) -> None:
     trading, _ = deployed()
-    before = DeploymentBook(trading.autopilot).rows()
-    assert deploy_cycle(trading.autopilot, CYCLE, TODAY, as_of=HOLDOUT_END) == []
-    assert DeploymentBook(trading.autopilot).rows() == before
+    before = DeploymentBook(trading.world).rows()
+    assert deploy_cycle(trading.world, CYCLE, TODAY, as_of=HOLDOUT_END) == []
+    assert DeploymentBook(trading.world).rows() == before
     assert [row["to_state"] for row in before] == ["validated", "paper"]
     assert {row["transition"] for row in before} == {1}
 
@@ -78,7 +78,7 @@ def test_one_per_channel_and_each_once(deployed: Callable[..., Any]) -> None:
         [("efficient", first), ("efficient", second), ("growth", first), ("conservative", second)]
     )
     assert len(names) == 2
-    assert set(names) <= set(trading.autopilot.settings().strategies)
+    assert set(names) <= set(trading.world.settings().strategies)
 
 
 def test_a_candidate_whose_gate_fails_makes_room(desk: Callable[..., Any]) -> None:
@@ -89,7 +89,7 @@ def test_a_candidate_whose_gate_fails_makes_room(desk: Callable[..., Any]) -> No
         "UPDATE gate_results SET measured = 3 WHERE gate = 'holdout_trades' AND params_hash = ?",
         first["params_hash"],
     )
-    made = deploy_cycle(trading.autopilot, CYCLE, TODAY, as_of=HOLDOUT_END)
+    made = deploy_cycle(trading.world, CYCLE, TODAY, as_of=HOLDOUT_END)
     assert [own.origin.params_hash for own in made] == [second["params_hash"]]
 
 
@@ -171,8 +171,8 @@ def test_broken_evidence_deploys_nothing(bench: Any, sql: str, error: type[Excep
     plant(trading)
     change(trading, sql)
     with pytest.raises(error, match=said):
-        deploy_cycle(trading.autopilot, CYCLE, TODAY, as_of=HOLDOUT_END)
-    assert DeploymentBook(trading.autopilot).rows() == []
+        deploy_cycle(trading.world, CYCLE, TODAY, as_of=HOLDOUT_END)
+    assert DeploymentBook(trading.world).rows() == []
     assert not Path(trading.folder, "data", "deployments.yaml").exists()
 
 
@@ -181,8 +181,8 @@ def test_a_failed_report_of_a_candidate_behind_the_chosen_one_counts(desk: Calla
     plant(trading, [("efficient", candidate()), ("efficient", behind)])
     change(trading, f"UPDATE parity_reports SET right_hash = 'k' WHERE params_hash = '{behind['params_hash']}'")
     with pytest.raises(EvidenceFailedError, match=behind["params_hash"][:12]):
-        deploy_cycle(trading.autopilot, CYCLE, TODAY, as_of=HOLDOUT_END)
-    assert DeploymentBook(trading.autopilot).rows() == []
+        deploy_cycle(trading.world, CYCLE, TODAY, as_of=HOLDOUT_END)
+    assert DeploymentBook(trading.world).rows() == []
 
 
 def test_a_gate_that_is_required_now_was_never_measured(desk: Callable[..., Any]) -> None:
@@ -190,7 +190,7 @@ def test_a_gate_that_is_required_now_was_never_measured(desk: Callable[..., Any]
     plant(trading)
     stricter = Today(TODAY.code_version, TODAY.bars_hashes, {**TODAY.gates, "finer_candles": ">= 0.5"})
     with pytest.raises(EvidenceAbsentError, match="gate finer_candles"):
-        deploy_cycle(trading.autopilot, CYCLE, stricter, as_of=HOLDOUT_END)
+        deploy_cycle(trading.world, CYCLE, stricter, as_of=HOLDOUT_END)
 
 
 def test_what_the_slot_sets_holds_for_the_deployed(deployed: Callable[..., Any]) -> None:
@@ -202,7 +202,7 @@ def test_what_the_slot_sets_holds_for_the_deployed(deployed: Callable[..., Any])
         },
     }
     trading, (name,) = deployed(**changes)
-    own, slot = (trading.autopilot.settings().strategy(one) for one in (name, SLOT))
+    own, slot = (trading.world.settings().strategy(one) for one in (name, SLOT))
     assert own.symbol_limits == slot.symbol_limits
     assert {str(limits.max_order_notional) for limits in own.symbol_limits.values()} == {"123.45", "777.5"}
     assert (own.costs, own.own.deny) == (slot.costs, ["SOL/USDT"])
@@ -210,5 +210,5 @@ def test_what_the_slot_sets_holds_for_the_deployed(deployed: Callable[..., Any])
 
 def test_stages(deployed: Callable[..., Any]) -> None:
     trading, (name,) = deployed()
-    position = DeploymentBook(trading.autopilot).position(name)
+    position = DeploymentBook(trading.world).position(name)
     assert (position.stage, position.ramp_bps, position.since) == (Stage.PAPER, 2500, HOLDOUT_END)

@@ -1,4 +1,4 @@
-"""A small world for the factory: four perpetuals whose candles the test makes, with an edge or without one.
+"""A small scene for the factory: four perpetuals whose candles the test makes, with an edge or without one.
 
 The edge is drift that lasts for days and changes its sign: momentum finds it, before and in the holdout. Without it the
 same noise is a random walk. Half-hours are made and put together to hours, so that finer candles are there.
@@ -17,15 +17,16 @@ import yaml
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.contracts.time import DAY, day_start
 from openclaw_pipelines.resources import candle_store
-from openclaw_pipelines.resources.autopilot import Autopilot, open_market, open_store
 from openclaw_pipelines.resources.clock import ReplayedClock
 from openclaw_pipelines.resources.factory.comparing import compare_cycle
 from openclaw_pipelines.resources.factory.cycle import Cycle, reopen_cycle
 from openclaw_pipelines.resources.factory.listing import list_rows
 from openclaw_pipelines.resources.factory.replaying import replay_candidates
 from openclaw_pipelines.resources.factory.sweeping import SHARD_KEYS, run_shard
+from openclaw_pipelines.resources.ingest import Ingest
 from openclaw_pipelines.resources.paper import PaperExecutor
 from openclaw_pipelines.resources.store import insert
+from openclaw_pipelines.resources.world import World, open_market, open_store
 from openclaw_pipelines.settings import Settings, load_settings
 
 FIRST, LAST = "2025-03-11", "2025-05-09"
@@ -74,15 +75,15 @@ CONFIG: dict[str, Any] = {
 
 
 @dataclass
-class FactoryWorld:
+class FactoryScene:
     """An autopilot in a folder of its own."""
 
     folder: Path
-    autopilot: Autopilot
+    world: World
 
     @property
     def store(self) -> Any:
-        return self.autopilot.store
+        return self.world.store
 
     def configure(self, change: Any) -> None:
         """Change the configuration."""
@@ -101,7 +102,7 @@ class FactoryWorld:
 
     def begun(self) -> Cycle:
         """The recipe's cycle, stored."""
-        cycle = Cycle(self.autopilot, RECIPE)
+        cycle = Cycle(self.world, RECIPE)
         cycle.begin()
         return cycle
 
@@ -118,57 +119,55 @@ class FactoryWorld:
         return cycle
 
     def replayed(self, cycle: Cycle | None = None) -> Cycle:
-        cycle = reopen_cycle(self.autopilot, (cycle or self.listed()).cycle_id)[0]
+        cycle = reopen_cycle(self.world, (cycle or self.listed()).cycle_id)[0]
         replay_candidates(cycle)
         return cycle
 
     def compared(self, cycle: Cycle | None = None) -> Cycle:
-        opened, changed = reopen_cycle(self.autopilot, (cycle or self.replayed()).cycle_id)
+        opened, changed = reopen_cycle(self.world, (cycle or self.replayed()).cycle_id)
         compare_cycle(opened, changed)
         return opened
 
 
-def factory_world(folder: Path, *, drift: float, seed: int = 1, **recipe: Any) -> FactoryWorld:
-    """A world whose market has `drift` per half hour, in units of its noise."""
+def factory_scene(folder: Path, *, drift: float, seed: int = 1, **recipe: Any) -> FactoryScene:
+    """A scene whose market has `drift` per half hour, in units of its noise."""
     folder.mkdir(parents=True, exist_ok=True)
     tree = {**CONFIG, "data_dir": str(folder / "data")}
     tree["factory"] = {RECIPE: {**CONFIG["factory"][RECIPE], **recipe}}
     (folder / "autopilot.yaml").write_text(yaml.safe_dump(tree), encoding="utf-8")
 
-    world = open_world(folder)
-    world.autopilot.ingest.instruments(NOW)
-    _fill(world.autopilot, drift, seed)
-    return world
+    scene = open_scene(folder)
+    Ingest.of(scene.world).instruments(NOW)
+    _fill(scene.world, drift, seed)
+    return scene
 
 
-def open_world(folder: Path) -> FactoryWorld:
-    """The world that lies in a folder."""
+def open_scene(folder: Path) -> FactoryScene:
+    """The scene that lies in a folder."""
 
     def settings() -> Settings:
         return load_settings({}, path=folder / "autopilot.yaml")
 
     now = settings()
-    return FactoryWorld(
-        folder, Autopilot(settings, open_store(now), open_market(now), ReplayedClock(NOW), PaperExecutor())
-    )
+    return FactoryScene(folder, World(settings, open_store(now), open_market(now), ReplayedClock(NOW), PaperExecutor()))
 
 
-def copied(world: FactoryWorld, folder: Path) -> FactoryWorld:
-    """A world of its own with the same market and research."""
-    shutil.copytree(world.folder, folder)
+def copied(scene: FactoryScene, folder: Path) -> FactoryScene:
+    """A scene of its own with the same market and research."""
+    shutil.copytree(scene.folder, folder)
     text = (folder / "autopilot.yaml").read_text(encoding="utf-8")
-    (folder / "autopilot.yaml").write_text(text.replace(str(world.folder), str(folder)), encoding="utf-8")
-    return open_world(folder)
+    (folder / "autopilot.yaml").write_text(text.replace(str(scene.folder), str(folder)), encoding="utf-8")
+    return open_scene(folder)
 
 
-def _fill(autopilot: Autopilot, drift: float, seed: int) -> None:
-    units = dict(candle_store.instruments(autopilot.store, autopilot.source).select("symbol", "price_unit").iter_rows())
+def _fill(world: World, drift: float, seed: int) -> None:
+    units = dict(candle_store.instruments(world.store, world.source).select("symbol", "price_unit").iter_rows())
     days = (day_start(LAST) - day_start(FIRST)) // DAY + 1
     half = [
         _half_hours(symbol, float(units[symbol]), days * HALF_HOURS, drift, np.random.default_rng([seed, n]))
         for n, symbol in enumerate(SYMBOLS)
     ]
-    frame = pl.concat(half).with_columns(source=pl.lit(autopilot.source), is_synthetic=pl.lit(value=False))
+    frame = pl.concat(half).with_columns(source=pl.lit(world.source), is_synthetic=pl.lit(value=False))
     hours = frame.group_by_dynamic("ts", every="1h", group_by=["symbol", "source", "is_synthetic"]).agg(
         pl.col("open").first(),
         pl.col("high").max(),
@@ -177,16 +176,16 @@ def _fill(autopilot: Autopilot, drift: float, seed: int) -> None:
         pl.col("volume").sum(),
     )
     for interval, bars in (("30m", frame), ("1h", hours)):
-        candle_store.append_candles(autopilot.store, bars.with_columns(interval=pl.lit(interval)), NOW)
+        candle_store.append_candles(world.store, bars.with_columns(interval=pl.lit(interval)), NOW)
     funded = [
         {
-            "source": autopilot.source, "symbol": symbol, "day": f"{day_start(FIRST) + n * DAY:%Y-%m-%d}",
+            "source": world.source, "symbol": symbol, "day": f"{day_start(FIRST) + n * DAY:%Y-%m-%d}",
             "covered_until": day_start(FIRST) + (n + 1) * DAY,
         }
         for symbol in SYMBOLS for n in range(days)
     ]  # fmt: skip
     covered = [{**row, "interval": interval} for row in funded for interval in ("30m", "1h")]
-    with autopilot.store.write("market") as con:
+    with world.store.write("market") as con:
         insert(con, "candle_coverage", TABLES["candle_coverage"].unchecked(covered))
         insert(con, "funding_coverage", TABLES["funding_coverage"].unchecked(funded))
 

@@ -1,6 +1,6 @@
-"""A small world to break: two perpetuals in an archive of hourly bars, one strategy, days recorded up to `RECORDED`.
+"""A small scene to break: two perpetuals in an archive of hourly bars, one strategy, days recorded up to `RECORDED`.
 
-`Worlds` lives through it once and hands out copies. A world runs what a user runs, either in a process of its own or,
+`Scenes` lives through it once and hands out copies. A scene runs what a user runs, either in a process of its own or,
 through the same job and the same command function, in this one.
 """
 
@@ -58,7 +58,7 @@ class Outcome:
 
 
 @dataclass
-class World:
+class Scene:
     """One copy: `autopilot.yaml`, the archive folder and the store, all under `root`."""
 
     root: Path
@@ -197,23 +197,23 @@ class Kept:
     folder: Path
 
 
-class Worlds:
-    """The world as it is before anything is broken, made once, and copies of it."""
+class Scenes:
+    """The scene as it is before anything is broken, made once, and copies of it."""
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._count = folder, 0
         self._whole = _built(folder / "whole")
         self._empty_store = _written(folder / "young")
 
-    def copy(self, *, recorded: bool = True) -> World:
-        """A world of its own. recorded: with its days in the store, else with files and configuration only."""
+    def copy(self, *, recorded: bool = True) -> Scene:
+        """A scene of its own. recorded: with its days in the store, else with files and configuration only."""
         self._count += 1
         source = self._whole if recorded else self._empty_store
         root = self._folder / str(self._count)
         shutil.copytree(source.root, root)
-        world = World(root)
-        world.configure(lambda tree: tree["market"].update(archive_dir=str(world.archive)))
-        return world
+        scene = Scene(root)
+        scene.configure(lambda tree: tree["market"].update(archive_dir=str(scene.archive)))
+        return scene
 
 
 def configuration(archive: Path) -> Tree:
@@ -242,21 +242,21 @@ def configuration(archive: Path) -> Tree:
     }
 
 
-def _written(root: Path) -> World:
+def _written(root: Path) -> Scene:
     """Configuration and archive files."""
-    world = World(root)
-    world.archive.mkdir(parents=True)
-    world.config.write_text(yaml.safe_dump(configuration(world.archive), sort_keys=False))
+    scene = Scene(root)
+    scene.archive.mkdir(parents=True)
+    scene.config.write_text(yaml.safe_dump(configuration(scene.archive), sort_keys=False))
     market, end = SimulatedMarket(7, (BTC, ETH)), START + timedelta(days=DAYS)
     for symbol in (BTC, ETH):
         base = symbol.split("/", maxsplit=1)[0]
         bars = _whole_bars(market.candles(symbol, "1h", START, end, end), symbol)
-        bars.write_parquet(world.archive / _file(symbol))
+        bars.write_parquet(scene.archive / _file(symbol))
         rates = market.funding_rates(symbol, START, end, end)
         rates.select(
             pl.col("stamped_at").alias("ts"), pl.lit(f"{base}/USDT").alias("symbol"), "funding_rate"
-        ).write_parquet(world.archive / f"{base}-USDT_funding.parquet")
-    return world
+        ).write_parquet(scene.archive / f"{base}-USDT_funding.parquet")
+    return scene
 
 
 def _whole_bars(bars: pl.DataFrame, symbol: str) -> pl.DataFrame:
@@ -264,15 +264,15 @@ def _whole_bars(bars: pl.DataFrame, symbol: str) -> pl.DataFrame:
     return bars.with_columns(symbol=pl.lit(pair)).select("ts", "symbol", "open", "high", "low", "close", "volume")
 
 
-def _built(root: Path) -> World:
-    world = _written(root)
-    steps = [world.materialize("instruments")]
-    steps.append(world.materialize("candles", "funding_rates", "features", partition=FIRST, last=RECORDED))
-    steps.append(world.materialize(*CYCLE, partition=f"{RECORDED}|{STRATEGY}"))
-    steps.append(world.materialize("outcomes", "metrics", partition=f"{RECORDED}|{STRATEGY}"))
+def _built(root: Path) -> Scene:
+    scene = _written(root)
+    steps = [scene.materialize("instruments")]
+    steps.append(scene.materialize("candles", "funding_rates", "features", partition=FIRST, last=RECORDED))
+    steps.append(scene.materialize(*CYCLE, partition=f"{RECORDED}|{STRATEGY}"))
+    steps.append(scene.materialize("outcomes", "metrics", partition=f"{RECORDED}|{STRATEGY}"))
     bad = [step for step in steps if step.exit_code]
     assert not bad, bad
-    return world
+    return scene
 
 
 CYCLE = ("universe_snapshots", "proposals", "decisions", "orders", "fills", "positions", "equity")
@@ -291,7 +291,7 @@ def _definitions() -> dg.Definitions:
 
 @cache
 def _instance() -> dg.DagsterInstance:
-    """One instance in memory for all worlds: making it costs more than most runs."""
+    """One instance in memory for all scenes: making it costs more than most runs."""
     instance = dg.DagsterInstance.ephemeral()
     instance.add_dynamic_partitions("strategies", [STRATEGY])
     return instance

@@ -1,6 +1,6 @@
-"""A small world in Dagster: two perpetuals of the simulated market, two strategies, four days, all of it in memory.
+"""A small scene in Dagster: two perpetuals of the simulated market, two strategies, four days, all of it in memory.
 
-Loaded as a plugin by `conftest.py`. The market is asked for once per session; worlds are copies of it with an instance
+Loaded as a plugin by `conftest.py`. The market is asked for once per session; scenes are copies of it with an instance
 of their own and a clock that stands where the test puts it.
 """
 
@@ -20,10 +20,10 @@ import yaml
 
 from openclaw_pipelines.assets.partitions import STRATEGIES, range_tags
 from openclaw_pipelines.contracts.time import day_start
-from openclaw_pipelines.resources.autopilot import Autopilot, open_market, open_store
 from openclaw_pipelines.resources.clock import ReplayedClock
 from openclaw_pipelines.resources.ledger_store import ledger_hash
 from openclaw_pipelines.resources.paper import PaperExecutor
+from openclaw_pipelines.resources.world import World, open_market, open_store
 from openclaw_pipelines.settings import Settings, load_settings
 
 FIRST_DAY, BEFORE, DAY_ONE, DAY_TWO = "2025-05-08", "2025-05-09", "2025-05-10", "2025-05-11"
@@ -61,13 +61,13 @@ CONFIG: dict[str, Any] = {
 
 
 @dataclass
-class World:
+class Scene:
     """An autopilot, its definitions and an instance."""
 
     folder: Path
     instance: dg.DagsterInstance
     clock: ReplayedClock
-    autopilot: Autopilot
+    world: World
     defs: dg.Definitions
 
     def run(
@@ -93,17 +93,17 @@ class World:
 
     def sql(self, database: str, statement: str, params: Any = ()) -> None:
         """Change the store behind the program's back."""
-        with self.autopilot.store.write(database) as con:
+        with self.world.store.write(database) as con:
             con.execute(statement, list(params))
 
     def rows(self, table: str, strategy: str | None = None) -> pl.DataFrame:
         """Rows of a table."""
-        frame = self.autopilot.store.table(table)
+        frame = self.world.store.table(table)
         return frame if strategy is None else frame.filter(pl.col("strategy_config_id") == strategy)
 
     def hash(self, strategy: str, end: datetime | None = None) -> str:
         """Of everything that the strategy's ticks wrote."""
-        return ledger_hash(self.autopilot.store, "paper", strategy, end=end)
+        return ledger_hash(self.world.store, "paper", strategy, end=end)
 
     def ticks(self, strategy: str) -> list[datetime]:
         """Recorded ticks, without the inception."""
@@ -150,19 +150,19 @@ def environment(folder: Path) -> Iterator[None]:
         os.environ.update(saved)
 
 
-def open_world(folder: Path, instance: dg.DagsterInstance) -> World:
-    """The world whose configuration lies in `folder`, seen long after its days."""
+def open_scene(folder: Path, instance: dg.DagsterInstance) -> Scene:
+    """The scene whose configuration lies in `folder`, seen long after its days."""
     from openclaw_pipelines.definitions import build_defs
 
     def settings() -> Settings:
         return load_settings({}, path=folder / "autopilot.yaml")
 
     clock, now = ReplayedClock(LONG_AFTER), settings()
-    autopilot = Autopilot(settings, open_store(now), open_market(now), clock, PaperExecutor())
+    world = World(settings, open_store(now), open_market(now), clock, PaperExecutor())
     with environment(folder):
-        defs = build_defs(resource_overrides={"autopilot": autopilot})
+        defs = build_defs(resource_overrides={"world": world})
     instance.add_dynamic_partitions(STRATEGIES, [BREAKOUT, MOMENTUM])
-    return World(folder, instance, clock, autopilot, defs)
+    return Scene(folder, instance, clock, world, defs)
 
 
 def write_config(folder: Path) -> Path:
@@ -175,9 +175,9 @@ def write_config(folder: Path) -> Path:
 
 @dataclass
 class Lived:
-    """A world in which the layers ran once, in order, each over its days in one run."""
+    """A scene in which the layers ran once, in order, each over its days in one run."""
 
-    world: World
+    scene: Scene
     instruments: dg.ExecuteInProcessResult
     market: dg.ExecuteInProcessResult
     cycle: dg.ExecuteInProcessResult
@@ -186,42 +186,42 @@ class Lived:
 
 
 @pytest.fixture(scope="session")
-def asked_market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, Any, Any]]:
+def asked_market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Scene, Any, Any]]:
     """Instruments and market days, and the results of the two runs that brought them. Nobody may write to it."""
     with dg.DagsterInstance.ephemeral() as instance:
-        world = open_world(write_config(tmp_path_factory.mktemp("market")), instance)
-        instruments = world.run("instruments_refresh")
+        scene = open_scene(write_config(tmp_path_factory.mktemp("market")), instance)
+        instruments = scene.run("instruments_refresh")
         assert instruments.success, failure(instruments)
-        market = world.run("market_day", FIRST_DAY, last=DAY_TWO)
+        market = scene.run("market_day", FIRST_DAY, last=DAY_TWO)
         assert market.success, failure(market)
-        yield world, instruments, market
+        yield scene, instruments, market
 
 
 @pytest.fixture(scope="session")
-def lived(asked_market: tuple[World, Any, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lived]:
+def lived(asked_market: tuple[Scene, Any, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lived]:
     """Two days of both strategies. Nobody may write to it."""
     before, instruments, market = asked_market
     folder = tmp_path_factory.mktemp("lived")
     shutil.copytree(before.folder / "data", folder / "data")
-    world = open_world(write_config(folder), before.instance)
+    scene = open_scene(write_config(folder), before.instance)
     over = {"partition": f"{DAY_ONE}|{BREAKOUT}", "last": f"{DAY_TWO}|{MOMENTUM}"}
-    results = [world.run("autopilot_cycle_job", **over), world.run("evaluation", **over)]
-    results.append(world.run("report", DAY_ONE, last=DAY_TWO))
+    results = [scene.run("autopilot_cycle_job", **over), scene.run("evaluation", **over)]
+    results.append(scene.run("report", DAY_ONE, last=DAY_TWO))
     assert all(result.success for result in results), [failure(result) for result in results]
-    return Lived(world, instruments, market, *results)
+    return Lived(scene, instruments, market, *results)
 
 
 @pytest.fixture
-def new_world(asked_market: tuple[World, Any, Any], tmp_path: Path) -> Iterator[Callable[..., World]]:
-    """Builder of worlds of their own: `market=False` for one that asked for nothing yet."""
+def new_scene(asked_market: tuple[Scene, Any, Any], tmp_path: Path) -> Iterator[Callable[..., Scene]]:
+    """Builder of scenes of their own: `market=False` for one that asked for nothing yet."""
     opened: list[dg.DagsterInstance] = []
 
-    def build(*, market: bool = True) -> World:
-        folder = tmp_path / f"world{len(opened)}"
+    def build(*, market: bool = True) -> Scene:
+        folder = tmp_path / f"scene{len(opened)}"
         if market:
             shutil.copytree(asked_market[0].folder / "data", folder / "data")
         opened.append(dg.DagsterInstance.ephemeral())
-        return open_world(write_config(folder), opened[-1])
+        return open_scene(write_config(folder), opened[-1])
 
     yield build
     for instance in opened:

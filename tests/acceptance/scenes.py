@@ -1,4 +1,4 @@
-"""Whole worlds for the acceptance tests: a configuration, a data folder and a Dagster instance, driven by processes."""
+"""Whole scenes for the acceptance tests: a configuration, a data folder and a Dagster instance, driven by processes."""
 
 import json
 import os
@@ -23,11 +23,11 @@ from openclaw_pipelines.domain.tick_rows import equity_row
 from openclaw_pipelines.kernel import layout
 from openclaw_pipelines.kernel.replay import TickInput as KernelInput
 from openclaw_pipelines.kernel.replay import step_once
-from openclaw_pipelines.resources.autopilot import Autopilot, open_autopilot
 from openclaw_pipelines.resources.clock import ReplayedClock
 from openclaw_pipelines.resources.history import history_days
 from openclaw_pipelines.resources.ledger import StrategyLedger
 from openclaw_pipelines.resources.ledger_store import ledger_hash
+from openclaw_pipelines.resources.world import World, open_world
 from openclaw_pipelines.settings import load_settings
 
 COMPARED = ("autopilot_orders", "autopilot_fills", "autopilot_positions", "autopilot_equity")
@@ -41,7 +41,7 @@ event_log_storage:
 
 
 @dataclass(frozen=True)
-class World:
+class Scene:
     """One data folder with its configuration and Dagster instance."""
 
     folder: Path
@@ -65,9 +65,9 @@ class World:
         """00:00Z after the last day."""
         return self.begin + self.days * DAY
 
-    def autopilot(self) -> Autopilot:
-        """The autopilot of this world, at its end."""
-        return open_autopilot(ReplayedClock(self.end), lambda: load_settings(self.environ))
+    def world(self) -> World:
+        """The autopilot of this scene, at its end."""
+        return open_world(ReplayedClock(self.end), lambda: load_settings(self.environ))
 
     @property
     def strategies(self) -> list[str]:
@@ -76,9 +76,9 @@ class World:
 
     def hashes(self) -> dict[str, str]:
         """Ledger hash per strategy."""
-        autopilot = self.autopilot()
-        account = autopilot.settings().config.account
-        return {name: ledger_hash(autopilot.store, account, name) for name in self.strategies}
+        world = self.world()
+        account = world.settings().config.account
+        return {name: ledger_hash(world.store, account, name) for name in self.strategies}
 
     def rows(self, strategy: str, table: str) -> pl.DataFrame:
         """Business columns of one table, without those that name a run."""
@@ -87,7 +87,7 @@ class World:
 
     def ledger(self, strategy: str) -> StrategyLedger:
         """Rows of one strategy."""
-        return self.autopilot().runner.ledger(strategy)
+        return self.world().ledger(strategy)
 
     def ticker(self, until: datetime | None = None) -> subprocess.Popen[bytes]:
         """`openclaw ticker` on a replayed clock over the whole range, as a process of its own."""
@@ -114,8 +114,8 @@ class World:
         assert process.wait() == 0, (self.folder / "ticker.log").read_text()[-3000:]
 
 
-def world(folder: Path, name: str, config: dict[str, object], environ: dict[str, str], start: date, days: int) -> World:
-    """A new world under `folder`."""
+def scene(folder: Path, name: str, config: dict[str, object], environ: dict[str, str], start: date, days: int) -> Scene:
+    """A new scene under `folder`."""
     home = folder / name
     (home / "dagster").mkdir(parents=True)
     (home / "autopilot.yaml").write_text(yaml.safe_dump(json.loads(json.dumps(config, default=str))))
@@ -126,17 +126,17 @@ def world(folder: Path, name: str, config: dict[str, object], environ: dict[str,
         "DAGSTER_HOME": str(home / "dagster"),
         **environ,
     }
-    return World(home, own, start, days)
+    return Scene(home, own, start, days)
 
 
-def backfill(subject: World) -> None:
+def backfill(subject: Scene) -> None:
     """The whole range through the real assets: market days in one run, each strategy in one run."""
     saved = dict(os.environ)
     os.environ.update(subject.environ)
     try:
-        autopilot = subject.autopilot()
-        settings = autopilot.settings()
-        repository = build_defs(resource_overrides={"autopilot": autopilot}).get_repository_def()
+        world = subject.world()
+        settings = world.settings()
+        repository = build_defs(resource_overrides={"world": world}).get_repository_def()
         history = sorted({day for one in settings.strategies.values() for day in history_days(settings, one)})
         with dg.DagsterInstance.from_config(str(subject.folder / "dagster")) as instance:
             instance.add_dynamic_partitions("strategies", subject.strategies)
@@ -157,7 +157,7 @@ def _run(
     assert repository.get_job(job).execute_in_process(instance=instance, tags=tags).success
 
 
-def kernel_replay(subject: World, strategy: str) -> dict[str, pl.DataFrame]:
+def kernel_replay(subject: Scene, strategy: str) -> dict[str, pl.DataFrame]:
     """Rows that the kernel's own step gives over the recorded inputs; of the cycle only the row makers are used."""
     ledger = subject.ledger(strategy)
     session = ledger.session_at(subject.begin)
@@ -190,7 +190,7 @@ def _kernel_input(session: Session, given: TickInput) -> KernelInput:
     return KernelInput(given.kernel_tick(session.deployment.symbols), session.limits, account_limits, no_external)
 
 
-def _framed(subject: World, strategy: str, table: str, rows: list[records.Row]) -> pl.DataFrame:
+def _framed(subject: Scene, strategy: str, table: str, rows: list[records.Row]) -> pl.DataFrame:
     stored = subject.rows(strategy, table)
     wanted = [{**row, "account_id": "paper", "strategy_config_id": strategy} for row in rows]
     ids = stored["deployment_id"].unique().to_list() or [""]

@@ -1,0 +1,57 @@
+"""The outside world that services are handed, put together from settings; plain objects, no Dagster."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from openclaw_pipelines.domain.session import Executor
+from openclaw_pipelines.resources.clock import Clock, RealClock
+from openclaw_pipelines.resources.ledger import StrategyLedger
+from openclaw_pipelines.resources.market.base import MarketSource
+from openclaw_pipelines.resources.paper import PaperExecutor
+from openclaw_pipelines.resources.store import Store
+from openclaw_pipelines.settings import Settings, load_settings
+
+
+@dataclass
+class World:
+    """What a service may ask, read and write. A service names those parts of it that it needs.
+
+    settings: reads the configuration; called again whenever it may have changed.
+    """
+
+    settings: Callable[[], Settings]
+    store: Store
+    market: MarketSource
+    clock: Clock
+    executor: Executor
+
+    @property
+    def source(self) -> str:
+        """Name of the market source, as in the `source` column."""
+        return self.market.name
+
+    def ledger(self, strategy: str) -> StrategyLedger:
+        """The rows of one strategy."""
+        return StrategyLedger(self.store, self.settings().config.account, strategy)
+
+
+def open_store(settings: Settings) -> Store:
+    """The store in the configured data folder."""
+    return Store(settings.data_dir, lock_timeout_seconds=settings.config.lock_timeout_seconds)
+
+
+def open_market(settings: Settings) -> MarketSource:
+    """The configured market source."""
+    from openclaw_pipelines.resources.market.factory import build_source
+
+    return build_source(settings.market.model_copy(update={"archive_dir": _text(settings)}))
+
+
+def _text(settings: Settings) -> str | None:
+    return None if settings.archive_dir is None else str(settings.archive_dir)
+
+
+def open_world(clock: Clock | None = None, settings: Callable[[], Settings] = load_settings) -> World:
+    """The world as configured, for commands outside Dagster."""
+    now = settings()
+    return World(settings, open_store(now), open_market(now), clock or RealClock(), PaperExecutor())
