@@ -81,7 +81,7 @@ class Layer:
 
 def plan(settings: Settings) -> Plan:
     """The week from the first inception on, and the market data that its first and last tick rest on."""
-    from openclaw_pipelines.resources.history import history_days
+    from openclaw_pipelines.services.market.history import history_days
 
     start = min(strategy.own.start_day for strategy in settings.strategies.values())
     last = start + timedelta(days=DAYS - 1)

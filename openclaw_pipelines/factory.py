@@ -16,8 +16,8 @@ from openclaw_pipelines.demo import Layer, LayerFailedError, run_layer
 if TYPE_CHECKING:
     import dagster as dg
 
-    from openclaw_pipelines.resources.factory.cycle import Cycle
     from openclaw_pipelines.resources.world import World
+    from openclaw_pipelines.services.factory.cycle import Cycle
 
 
 CHANNELS = [channel.value for channel in Channel]
@@ -110,7 +110,7 @@ def run_cycle(
 def opened(world: "World", recipe: str | None, cycle_id: str | None, run: Callable[[Layer], Any]) -> "Cycle":
     """The wanted cycle with its market days in the store."""
     from openclaw_pipelines import jobs
-    from openclaw_pipelines.resources.factory.cycle import Cycle, cycle_row, open_cycle
+    from openclaw_pipelines.services.factory.cycle import Cycle, cycle_row, open_cycle
 
     recipes = list(world.settings().config.factory)
     if cycle_id is None and recipe is None and not recipes:
@@ -137,9 +137,9 @@ def begin(cycle: "Cycle", instance: "dg.DagsterInstance") -> str:
 
 def outcome(world: "World", cycle_id: str) -> Outcome:
     """What a cycle has left so far."""
-    from openclaw_pipelines.resources.factory.cycle import cycle_row
-    from openclaw_pipelines.resources.factory.gpu import gpu_sentence
-    from openclaw_pipelines.resources.factory.sweeping import sweep_hash
+    from openclaw_pipelines.services.factory.cycle import cycle_row
+    from openclaw_pipelines.services.factory.gpu import gpu_sentence
+    from openclaw_pipelines.services.factory.sweeping import sweep_hash
 
     def rows(sql: str) -> list[dict[str, Any]]:
         return world.store.query("research", sql, [cycle_id]).to_dicts()

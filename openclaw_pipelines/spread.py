@@ -56,8 +56,8 @@ def on_dask() -> dg.JobDefinition:
 def _step(shard: str) -> dg.OpDefinition:
     @dg.op(name=f"shard_{shard.replace('-', '_')}", description=f"Shard {shard} of the sweep.", out=dg.Out(dg.Nothing))
     def run(context: dg.OpExecutionContext, world: dg.ResourceParam[World]) -> None:
-        from openclaw_pipelines.resources.factory.cycle import open_cycle
-        from openclaw_pipelines.resources.factory.sweeping import EarlierShardsError
+        from openclaw_pipelines.services.factory.cycle import open_cycle
+        from openclaw_pipelines.services.factory.sweeping import EarlierShardsError
 
         cycle = open_cycle(world, context.partition_key)
         try:

@@ -21,10 +21,10 @@ from openclaw_pipelines.definitions import build_defs
 from openclaw_pipelines.domain.timing import Asked, Due, ask_again, failed_run_alert
 from openclaw_pipelines.jobs import CYCLE_LIVE, INSTRUMENTS, MARKET_DAY, MARKET_LIVE, QUIET
 from openclaw_pipelines.resources.clock import RealClock, ReplayedClock
-from openclaw_pipelines.resources.ingest import Ingest
-from openclaw_pipelines.resources.notifier import notify
-from openclaw_pipelines.resources.timetable import alerts_now, bars_ready, due_of, needed_before
 from openclaw_pipelines.resources.world import World, open_world
+from openclaw_pipelines.services.governance.notifications import notify
+from openclaw_pipelines.services.market.ingest import Ingest
+from openclaw_pipelines.services.trading.timetable import alerts_now, bars_ready, due_of, needed_before
 
 TICKER_TAG = "openclaw/ticker"
 """Tag of the ticker's runs: process id and start of the process, to find runs that a killed ticker left."""

@@ -18,15 +18,15 @@ from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.contracts.time import DAY, day_start
 from openclaw_pipelines.resources import candle_store
 from openclaw_pipelines.resources.clock import ReplayedClock
-from openclaw_pipelines.resources.factory.comparing import compare_cycle
-from openclaw_pipelines.resources.factory.cycle import Cycle, reopen_cycle
-from openclaw_pipelines.resources.factory.listing import list_rows
-from openclaw_pipelines.resources.factory.replaying import replay_candidates
-from openclaw_pipelines.resources.factory.sweeping import SHARD_KEYS, run_shard
-from openclaw_pipelines.resources.ingest import Ingest
 from openclaw_pipelines.resources.paper import PaperExecutor
 from openclaw_pipelines.resources.store import insert
 from openclaw_pipelines.resources.world import World, open_market, open_store
+from openclaw_pipelines.services.factory.comparing import compare_cycle
+from openclaw_pipelines.services.factory.cycle import Cycle, reopen_cycle
+from openclaw_pipelines.services.factory.listing import list_rows
+from openclaw_pipelines.services.factory.replaying import replay_candidates
+from openclaw_pipelines.services.factory.sweeping import SHARD_KEYS, run_shard
+from openclaw_pipelines.services.market.ingest import Ingest
 from openclaw_pipelines.settings import Settings, load_settings
 
 FIRST, LAST = "2025-03-11", "2025-05-09"

@@ -101,7 +101,7 @@ def _gate(position: int, name: str) -> dict[str, Any]:
 
 def live(trading: Any, strategy: str, *days: str) -> None:
     """Take whole days of a strategy and store the report of each."""
-    from openclaw_pipelines.resources.promotion import record_paper_parity
+    from openclaw_pipelines.services.lifecycle.paper_parity import record_paper_parity
 
     for day in days:
         trading.run(strategy, day)

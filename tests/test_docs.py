@@ -427,8 +427,8 @@ def test_extending_family_patch_applies_and_trades(tmp_path: Path) -> None:
 
 def test_extending_source_can_be_ingested(tmp_path: Path) -> None:
     from openclaw_pipelines.resources import candle_store
-    from openclaw_pipelines.resources.ingest import Ingest
     from openclaw_pipelines.resources.store import Store
+    from openclaw_pipelines.services.market.ingest import Ingest
 
     names: dict[str, Any] = {}
     exec(compile(extending("python", "SteadyMarket"), "docs/extending.md", "exec"), names)

@@ -1,7 +1,7 @@
 """`autopilot_cycle`: one multi-asset that walks the ticks of its partitions in order.
 
 Orders of one tick change the account that the next tick decides on, and the universe of a day reads what the days
-before earned, so these tables cannot be computed one after another. The walk is in `resources.runner`.
+before earned, so these tables cannot be computed one after another. The walk is in `services.trading.runner`.
 """
 
 from collections.abc import Iterator
@@ -15,8 +15,8 @@ from openclaw_pipelines.assets.cycle_metadata import day_metadata
 from openclaw_pipelines.assets.market import is_live
 from openclaw_pipelines.assets.metadata import spec_metadata
 from openclaw_pipelines.assets.partitions import day_and_strategy, day_by_strategy, first_day, previous_day, same_day
-from openclaw_pipelines.resources.runner import DayReport, HoleError, Runner
 from openclaw_pipelines.resources.world import World
+from openclaw_pipelines.services.trading.runner import DayReport, HoleError, Runner
 
 GROUP = "autopilot"
 WAIT_SECONDS, MOST_WAITS = 10, 360

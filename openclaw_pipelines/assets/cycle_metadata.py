@@ -10,8 +10,8 @@ from openclaw_pipelines.assets.metadata import markdown_table
 from openclaw_pipelines.contracts.time import DAY, day_start, interval_length
 from openclaw_pipelines.resources import candle_store
 from openclaw_pipelines.resources.ledger import StrategyLedger
-from openclaw_pipelines.resources.runner import DayReport
 from openclaw_pipelines.resources.world import World
+from openclaw_pipelines.services.trading.runner import DayReport
 
 Metadata = dict[str, Any]
 SHOWN = {

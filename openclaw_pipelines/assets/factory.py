@@ -50,7 +50,7 @@ def finding_assets() -> list[dg.AssetsDefinition]:
     )
     def sweep_results(context: dg.AssetExecutionContext, world: dg.ResourceParam[World]) -> None:
         """Every parameter row of a shard over the train days; a shard that is stored is not run again."""
-        from openclaw_pipelines.resources.factory.cycle import open_cycle
+        from openclaw_pipelines.services.factory.cycle import open_cycle
 
         opened: dict[str, Any] = {}
         for key in sorted(context.partition_keys):
@@ -65,8 +65,8 @@ def finding_assets() -> list[dg.AssetsDefinition]:
     @dg.asset(partitions_def=cycles, deps=[every_shard], **_common("shortlist", {"python", "duckdb"}))
     def shortlist(context: dg.AssetExecutionContext, world: dg.ResourceParam[World]) -> None:
         """The best rows per channel, and the incumbent they must beat by a written floor."""
-        from openclaw_pipelines.resources.factory.cycle import open_cycle
-        from openclaw_pipelines.resources.factory.listing import list_rows, shortlist_frame
+        from openclaw_pipelines.services.factory.cycle import open_cycle
+        from openclaw_pipelines.services.factory.listing import list_rows, shortlist_frame
 
         for cycle_id in context.partition_keys:
             listed = list_rows(open_cycle(world, cycle_id))
@@ -86,8 +86,8 @@ def proving_assets() -> list[dg.AssetsDefinition]:
     @dg.asset(partitions_def=cycles, deps=["shortlist"], **_common("replays", {"numba", "duckdb"}))
     def replays(context: dg.AssetExecutionContext, world: dg.ResourceParam[World]) -> None:
         """Candidates replayed with full events on train, holdout, stressed costs and finer candles; a random sample."""
-        from openclaw_pipelines.resources.factory.cycle import reopen_cycle
-        from openclaw_pipelines.resources.factory.replaying import replay_candidates
+        from openclaw_pipelines.services.factory.cycle import reopen_cycle
+        from openclaw_pipelines.services.factory.replaying import replay_candidates
 
         for cycle_id in context.partition_keys:
             cycle, changed = reopen_cycle(world, cycle_id)
@@ -100,10 +100,10 @@ def proving_assets() -> list[dg.AssetsDefinition]:
     @dg.asset(partitions_def=cycles, deps=[replays, every_shard], **_common("parity_reports", {"numba", "duckdb"}))
     def parity_reports(context: dg.AssetExecutionContext, world: dg.ResourceParam[World]) -> None:
         """Sweep, replay, single steps and GPU, if there is one: equal to the last bit, or where they first differ."""
-        from openclaw_pipelines.resources.factory.comparing import compare_cycle
-        from openclaw_pipelines.resources.factory.cycle import reopen_cycle
-        from openclaw_pipelines.resources.factory.examining import parity_equal
-        from openclaw_pipelines.resources.factory.gpu import gpu_sentence
+        from openclaw_pipelines.services.factory.comparing import compare_cycle
+        from openclaw_pipelines.services.factory.cycle import reopen_cycle
+        from openclaw_pipelines.services.factory.examining import parity_equal
+        from openclaw_pipelines.services.factory.gpu import gpu_sentence
 
         for cycle_id in context.partition_keys:
             reports = compare_cycle(*reopen_cycle(world, cycle_id), _say(context))
@@ -124,8 +124,8 @@ def proving_assets() -> list[dg.AssetsDefinition]:
     @dg.asset(partitions_def=cycles, deps=[parity_reports, replays], **_common("gate_results", {"python", "duckdb"}))
     def gate_results(context: dg.AssetExecutionContext, world: dg.ResourceParam[World]) -> None:
         """What each candidate showed against what is required, on days it was not chosen on."""
-        from openclaw_pipelines.resources.factory.cycle import open_cycle
-        from openclaw_pipelines.resources.factory.judging import judge_cycle
+        from openclaw_pipelines.services.factory.cycle import open_cycle
+        from openclaw_pipelines.services.factory.judging import judge_cycle
 
         for cycle_id in context.partition_keys:
             judged = judge_cycle(open_cycle(world, cycle_id), _say(context))
@@ -139,7 +139,7 @@ def proving_assets() -> list[dg.AssetsDefinition]:
     @dg.asset(partitions_def=cycles, deps=[gate_results], **_common("deployments", {"python", "duckdb"}))
     def deployments(context: dg.AssetExecutionContext, world: dg.ResourceParam[World]) -> None:
         """The validated candidates on paper, after every piece of evidence was looked at again; or nothing, and why."""
-        from openclaw_pipelines.resources.factory.deploying import deploy
+        from openclaw_pipelines.services.factory.deploying import deploy
 
         for cycle_id in context.partition_keys:
             done = deploy(world, cycle_id)
@@ -152,7 +152,7 @@ def proving_assets() -> list[dg.AssetsDefinition]:
 
 def shard_metadata(cycle: Any, shard: str, say: Callable[[str], Any]) -> dict[str, Any]:
     """Run a shard, or find it stored, and describe it."""
-    from openclaw_pipelines.resources.factory.sweeping import best_rows, run_shard
+    from openclaw_pipelines.services.factory.sweeping import best_rows, run_shard
 
     report = run_shard(cycle, shard, say)
     rate = {} if report.rate is None else {"rows_x_bars_x_symbols_per_second": report.rate}

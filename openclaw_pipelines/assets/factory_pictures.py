@@ -17,7 +17,7 @@ def pictures(world: World, cycle_id: str, asset: str) -> dict[str, Any]:
     """Plots of a cycle for one asset, and the path of its report; a verdict or a block writes that report."""
     from openclaw_pipelines.contracts.factory import CycleState
     from openclaw_pipelines.report.factory import cycle_plots
-    from openclaw_pipelines.resources.factory.reporting import cycle_data, cycle_report_path, write_cycle_report
+    from openclaw_pipelines.services.factory.cycle_report import cycle_data, cycle_report_path, write_cycle_report
 
     data = cycle_data(world, cycle_id)
     path = cycle_report_path(world, cycle_id)

@@ -5,8 +5,9 @@ import polars as pl
 
 from openclaw_pipelines.assets.metadata import markdown_table, spec_metadata
 from openclaw_pipelines.assets.partitions import STRATEGIES, same_day
-from openclaw_pipelines.resources.promotion import DeploymentBook, review_day
 from openclaw_pipelines.resources.world import World
+from openclaw_pipelines.services.lifecycle.book import DeploymentBook
+from openclaw_pipelines.services.lifecycle.operations import review_day
 
 GROUP = "factory"
 RULE_COLUMNS = {

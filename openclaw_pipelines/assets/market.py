@@ -5,9 +5,9 @@ from typing import Any
 import dagster as dg
 
 from openclaw_pipelines.assets.metadata import markdown_table, spec_metadata, time_range
-from openclaw_pipelines.resources.features import compute_features
-from openclaw_pipelines.resources.ingest import Ingest
 from openclaw_pipelines.resources.world import World
+from openclaw_pipelines.services.market.features import compute_features
+from openclaw_pipelines.services.market.ingest import Ingest
 
 GROUP = "market"
 KINDS = {"duckdb", "polars"}

@@ -18,7 +18,7 @@ Examine = Callable[[World, str], CheckResult]
 
 def factory_checks() -> list[dg.AssetChecksDefinition]:
     """Checks of the factory layer; each blocks what stands downstream in its run."""
-    from openclaw_pipelines.resources.factory.examining import CHECKS
+    from openclaw_pipelines.services.factory.examining import CHECKS
 
     return [_check(asset, name, text, examine) for name, (asset, text, examine) in CHECKS.items()]
 

@@ -7,13 +7,13 @@ import dagster as dg
 from openclaw_pipelines.assets.partitions import day_and_strategy, day_by_strategy
 from openclaw_pipelines.checks.reporting import evaluate_partitions
 from openclaw_pipelines.domain.quality import CheckResult
-from openclaw_pipelines.resources.promotion.examination import (
+from openclaw_pipelines.resources.world import World
+from openclaw_pipelines.services.lifecycle.examination import (
     LOG_CHECKS,
     PAPER_REPLAY_PARITY,
     examine_log,
     examine_paper,
 )
-from openclaw_pipelines.resources.world import World
 
 
 def lifecycle_checks(days: dg.DailyPartitionsDefinition) -> list[dg.AssetChecksDefinition]:

@@ -7,8 +7,8 @@ import dagster as dg
 from openclaw_pipelines.checks.reporting import evaluate_partitions
 from openclaw_pipelines.domain.quality import CHECKS
 from openclaw_pipelines.domain.quality_funding import FUNDING_CHECKS
-from openclaw_pipelines.resources.examination import examine_candles, examine_funding
 from openclaw_pipelines.resources.world import World
+from openclaw_pipelines.services.market.examination import examine_candles, examine_funding
 
 
 def market_checks(days: dg.DailyPartitionsDefinition) -> list[dg.AssetChecksDefinition]:

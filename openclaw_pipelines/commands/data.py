@@ -17,7 +17,7 @@ from openclaw_pipelines.commands.shared import (
     refuse_reversed,
     table,
 )
-from openclaw_pipelines.resources.evaluator import Evaluator
+from openclaw_pipelines.services.evaluation.evaluator import Evaluator
 
 
 class UnusableFilesError(CommandError):

@@ -90,9 +90,9 @@ def _cell(text: str) -> str:
 def _check_rows() -> list[str]:
     from openclaw_pipelines.domain.quality import CHECKS
     from openclaw_pipelines.domain.quality_funding import FUNDING_CHECKS
-    from openclaw_pipelines.resources.examination import LEDGER_CHECKS, LEDGER_ERRORS
-    from openclaw_pipelines.resources.factory.examining import CHECKS as FACTORY_CHECKS
-    from openclaw_pipelines.resources.promotion.examination import LOG_CHECKS, PAPER_REPLAY_PARITY
+    from openclaw_pipelines.services.factory.examining import CHECKS as FACTORY_CHECKS
+    from openclaw_pipelines.services.lifecycle.examination import LOG_CHECKS, PAPER_REPLAY_PARITY
+    from openclaw_pipelines.services.trading.examination import LEDGER_CHECKS, LEDGER_ERRORS
 
     rows = [
         (check.name, "candles", "an error that blocks" if check.severity == "error" else "a warning", check.description)

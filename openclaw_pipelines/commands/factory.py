@@ -30,8 +30,8 @@ def run(recipe: str | None, cycle_id: str | None, *, allow_blocked: bool, as_jso
 
     from openclaw_pipelines.commands.instance import open_instance
     from openclaw_pipelines.factory import run_cycle
-    from openclaw_pipelines.resources.factory.reporting import write_cycle_report
     from openclaw_pipelines.resources.world import open_world
+    from openclaw_pipelines.services.factory.cycle_report import write_cycle_report
 
     if recipe is not None and cycle_id is not None:
         raise click.UsageError("a stored cycle has its recipe; give --recipe or --cycle")
@@ -91,8 +91,8 @@ def status(cycle_id: str | None, *, as_json: bool) -> None:
 @json_option
 def report(cycle_id: str | None, *, as_json: bool) -> None:
     """Write a cycle's report as one HTML file and print its path."""
-    from openclaw_pipelines.resources.factory.reporting import newest_cycle, write_cycle_report
     from openclaw_pipelines.resources.world import open_world
+    from openclaw_pipelines.services.factory.cycle_report import newest_cycle, write_cycle_report
 
     world = open_world()
     own = cycle_id or newest_cycle(world)

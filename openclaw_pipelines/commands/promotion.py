@@ -26,8 +26,9 @@ LOG_COLUMNS = (
 @json_option
 def deployments(*, history: bool, as_json: bool) -> None:
     """Where every deployed strategy stands, and what its gates and rotation rules measure now."""
-    from openclaw_pipelines.resources.promotion import DeploymentBook, standings
     from openclaw_pipelines.resources.world import open_world
+    from openclaw_pipelines.services.lifecycle.book import DeploymentBook
+    from openclaw_pipelines.services.lifecycle.standing import standings
 
     world = open_world()
     book, now = DeploymentBook(world), world.clock.now()
@@ -48,8 +49,8 @@ def deployments(*, history: bool, as_json: bool) -> None:
 @json_option
 def promote(strategy: str, reason: str, *, as_json: bool) -> None:
     """Give a strategy the next size, where its gates hold; a paused one goes back to paper."""
-    from openclaw_pipelines.resources.promotion import promote as promote_strategy
     from openclaw_pipelines.resources.world import open_world
+    from openclaw_pipelines.services.lifecycle.operations import promote as promote_strategy
 
     world = open_world()
     _moved([promote_strategy(world, strategy, as_of=world.clock.now(), reason=reason)], as_json=as_json)
@@ -62,8 +63,8 @@ def promote(strategy: str, reason: str, *, as_json: bool) -> None:
 @json_option
 def demote(strategy: str, reason: str, *, retire: bool, as_json: bool) -> None:
     """Pause a strategy: no entries, exits go on."""
-    from openclaw_pipelines.resources.promotion import demote as demote_strategy
     from openclaw_pipelines.resources.world import open_world
+    from openclaw_pipelines.services.lifecycle.operations import demote as demote_strategy
 
     world = open_world()
     now = world.clock.now()
@@ -76,8 +77,8 @@ def demote(strategy: str, reason: str, *, retire: bool, as_json: bool) -> None:
 @json_option
 def rollback(strategy: str, reason: str, *, as_json: bool) -> None:
     """Undo a strategy's newest transition, and of everything that moved with it."""
-    from openclaw_pipelines.resources.promotion import rollback as roll_back
     from openclaw_pipelines.resources.world import open_world
+    from openclaw_pipelines.services.lifecycle.operations import rollback as roll_back
 
     world = open_world()
     _moved(roll_back(world, strategy, as_of=world.clock.now(), reason=reason), as_json=as_json)

@@ -64,7 +64,7 @@ class Status:
 def collect(world: "World", now: datetime) -> Status:
     """The status as of `now`, from configuration and ledger; nothing is written."""
     from openclaw_pipelines.resources import candle_store
-    from openclaw_pipelines.resources.timetable import alerts_now
+    from openclaw_pipelines.services.trading.timetable import alerts_now
     from openclaw_pipelines.settings import effective_kill_switch
 
     settings = world.settings()
@@ -85,7 +85,7 @@ def collect(world: "World", now: datetime) -> Status:
 
 def _strategy(world: "World", name: str, now: datetime) -> StrategyStatus:
     from openclaw_pipelines.commands.approvals import waiting_keys
-    from openclaw_pipelines.resources.timetable import due_of
+    from openclaw_pipelines.services.trading.timetable import due_of
 
     own = world.settings().strategy(name).own
     due = due_of(world, name, now)

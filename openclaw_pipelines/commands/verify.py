@@ -21,8 +21,8 @@ from openclaw_pipelines.commands.shared import (
 )
 
 if TYPE_CHECKING:
-    from openclaw_pipelines.resources.verification import Verification
     from openclaw_pipelines.resources.world import World
+    from openclaw_pipelines.services.trading.verification import Verification
 
 DIFFERENCES_SHOWN = 50
 
@@ -80,7 +80,7 @@ def verify_strategy(
     """
     from openclaw_pipelines.domain.audit import verify_chain
     from openclaw_pipelines.resources.ledger_store import ledger_hash, trades_hash
-    from openclaw_pipelines.resources.verification import verify_day
+    from openclaw_pipelines.services.trading.verification import verify_day
 
     ledger = world.ledger(strategy)
     trail = ledger.query("SELECT * FROM admin_actions").sort("sequence")

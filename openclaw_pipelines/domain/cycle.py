@@ -2,7 +2,7 @@
 
 `SETTLE -> BUILD_UNIVERSE -> ANALYZE_MARKET -> PLAN_TRADE -> PREVIEW_POLICIES -> ACT -> RECONCILE`. The numbers come
 from the kernel's phases; this module says what each of them means as rows. Reading inputs and storing rows is in
-`resources.runner`.
+`services.trading.runner`.
 """
 
 from collections import Counter

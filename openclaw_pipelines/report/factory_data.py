@@ -1,6 +1,6 @@
 """What a cycle's report is made from: rows of the `research` tables of one factory cycle, and views of them.
 
-Reading the store is in `resources.factory.reporting`. An empty frame may lack its columns.
+Reading the store is in `services.factory.cycle_report`. An empty frame may lack its columns.
 """
 
 import json

@@ -8,7 +8,7 @@ import dagster as dg
 from openclaw_pipelines.assets.market import LIVE_TAG
 from openclaw_pipelines.contracts.time import DAY
 from openclaw_pipelines.jobs import CYCLE, EVALUATION, INSTRUMENTS, LIFECYCLE, MARKET_DAY, MARKET_LIVE, REPORT
-from openclaw_pipelines.resources.timetable import market_day
+from openclaw_pipelines.services.trading.timetable import market_day
 from openclaw_pipelines.settings import load_settings
 
 MATURING_HOURS = 3

@@ -14,9 +14,9 @@ from openclaw_pipelines.assets.market import LIVE_TAG
 from openclaw_pipelines.assets.partitions import STRATEGIES, range_tags, strategies
 from openclaw_pipelines.domain.timing import Asked, Due, Need, choose, failed_run_alert
 from openclaw_pipelines.jobs import CYCLE_LIVE, MARKET_DAY, MARKET_LIVE, jobs_named
-from openclaw_pipelines.resources.notifier import notify
-from openclaw_pipelines.resources.timetable import alerts_now, due_of, waiting_of
 from openclaw_pipelines.resources.world import World
+from openclaw_pipelines.services.governance.notifications import notify
+from openclaw_pipelines.services.trading.timetable import alerts_now, due_of, waiting_of
 
 
 @dg.sensor(jobs=jobs_named(CYCLE_LIVE, MARKET_DAY, MARKET_LIVE), minimum_interval_seconds=5)

@@ -9,9 +9,9 @@ from factory_scene import STRATEGY, FactoryScene, factory_scene
 
 from openclaw_pipelines.contracts.factory import CycleState
 from openclaw_pipelines.domain.lifecycle.hand_over import HandOverError
-from openclaw_pipelines.resources.factory.cycle import open_cycle
-from openclaw_pipelines.resources.factory.deploying import deploy
-from openclaw_pipelines.resources.factory.judging import judge_cycle
+from openclaw_pipelines.services.factory.cycle import open_cycle
+from openclaw_pipelines.services.factory.deploying import deploy
+from openclaw_pipelines.services.factory.judging import judge_cycle
 
 SEEDS = int(os.environ.get("ACCEPTANCE_SEEDS", "20"))
 EDGE = 0.2

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from scenes import COMPARED, Scene, backfill, kernel_replay
 
-from openclaw_pipelines.resources.verification import verify_day
+from openclaw_pipelines.services.trading.verification import verify_day
 
 DAYS = int(os.environ.get("ACCEPTANCE_DAYS", "1"))
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(5400 * DAYS)]

@@ -8,7 +8,7 @@ from scenes import Scene, backfill
 
 from openclaw_pipelines.domain.quality import CheckResult
 from openclaw_pipelines.resources import candle_store
-from openclaw_pipelines.resources.examination import examine_candles
+from openclaw_pipelines.services.market.examination import examine_candles
 
 pytestmark = [pytest.mark.slow, pytest.mark.shared_data, pytest.mark.timeout(1800)]
 

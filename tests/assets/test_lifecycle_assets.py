@@ -8,9 +8,10 @@ from planted_cycle import CYCLE, EARNING, HOLDOUT_END, TODAY, candidate, plant
 from openclaw_pipelines.assets.lifecycle import know_strategies
 from openclaw_pipelines.assets.partitions import STRATEGIES
 from openclaw_pipelines.contracts.time import day_start
-from openclaw_pipelines.resources.promotion import DeploymentBook, deploy_cycle
 from openclaw_pipelines.sensors.schedules import review_each_day
 from openclaw_pipelines.sensors.strategies import strategy_ticks
+from openclaw_pipelines.services.lifecycle.book import DeploymentBook
+from openclaw_pipelines.services.lifecycle.deploy import deploy_cycle
 
 
 @pytest.fixture

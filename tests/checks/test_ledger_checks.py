@@ -4,7 +4,7 @@ import dagster as dg
 import pytest
 from dagster_scene import DAY_ONE, DAY_TWO, MOMENTUM, Lived, Scene, failure
 
-from openclaw_pipelines.resources.examination import LEDGER_CHECKS
+from openclaw_pipelines.services.trading.examination import LEDGER_CHECKS
 
 KEY = f"{DAY_ONE}|{MOMENTUM}"
 
@@ -67,7 +67,7 @@ def test_a_day_that_goes_on_is_incomplete_and_says_how_far_it_is(new_scene) -> N
     scene.clock.set(day_start(DAY_ONE) + timedelta(hours=6))
     assert scene.run("autopilot_live", KEY, tags={"openclaw/live": "true"}).success
     scene.clock.set(day_start(DAY_ONE) + timedelta(hours=8))
-    from openclaw_pipelines.resources.examination import examine_ledger
+    from openclaw_pipelines.services.trading.examination import examine_ledger
 
     complete = next(r for r in examine_ledger(scene.world, MOMENTUM, DAY_ONE) if r.name == "day_complete")
     assert not complete.passed

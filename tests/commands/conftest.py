@@ -15,12 +15,12 @@ from click.testing import CliRunner
 from openclaw_pipelines.cli import main
 from openclaw_pipelines.contracts.time import DAY, day_start
 from openclaw_pipelines.resources.clock import ReplayedClock
-from openclaw_pipelines.resources.evaluator import Evaluator
-from openclaw_pipelines.resources.features import compute_features
-from openclaw_pipelines.resources.history import history_days
-from openclaw_pipelines.resources.ingest import Ingest
-from openclaw_pipelines.resources.runner import Runner
 from openclaw_pipelines.resources.world import World, open_world
+from openclaw_pipelines.services.evaluation.evaluator import Evaluator
+from openclaw_pipelines.services.market.features import compute_features
+from openclaw_pipelines.services.market.history import history_days
+from openclaw_pipelines.services.market.ingest import Ingest
+from openclaw_pipelines.services.trading.runner import Runner
 from openclaw_pipelines.settings import load_settings
 
 DAYS = ("2025-05-10", "2025-05-11")

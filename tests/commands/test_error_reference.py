@@ -8,9 +8,9 @@ import pytest
 
 from openclaw_pipelines.commands.error_reference import errors, reference
 from openclaw_pipelines.domain.quality import CHECKS
-from openclaw_pipelines.resources.examination import LEDGER_CHECKS
-from openclaw_pipelines.resources.factory.examining import CHECKS as FACTORY_CHECKS
-from openclaw_pipelines.resources.promotion.examination import LOG_CHECKS
+from openclaw_pipelines.services.factory.examining import CHECKS as FACTORY_CHECKS
+from openclaw_pipelines.services.lifecycle.examination import LOG_CHECKS
+from openclaw_pipelines.services.trading.examination import LEDGER_CHECKS
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "errors.md"
 ALL = [pytest.param(one, id=f"{one.__module__.rsplit('.', 1)[-1]}.{one.__name__}") for one in errors()]

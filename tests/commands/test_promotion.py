@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from planted_cycle import CYCLE, HOLDOUT_END, TODAY, candidate, plant
 
-from openclaw_pipelines.resources.promotion import DeploymentBook, deploy_cycle
+from openclaw_pipelines.services.lifecycle.book import DeploymentBook
+from openclaw_pipelines.services.lifecycle.deploy import deploy_cycle
 
 
 @pytest.fixture

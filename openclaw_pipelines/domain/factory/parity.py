@@ -2,7 +2,7 @@
 
 A comparison is valid only under one contract. Trades that differ are a difference of the state machine; trades that
 agree with totals that do not are one of the order of sums. Zero of both is the pass mark: a tolerance here is a defect.
-Running both sides and storing the reports is in `resources.factory`.
+Running both sides and storing the reports is in `services.factory`.
 """
 
 import hashlib

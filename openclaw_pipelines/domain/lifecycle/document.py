@@ -1,6 +1,6 @@
 """The configuration layer of deployed strategies as text: equal positions give equal bytes.
 
-`settings` reads it after `autopilot.yaml` and before the overlay; writing the file is in `resources.promotion`.
+`settings` reads it after `autopilot.yaml` and before the overlay; writing the file is in `services.lifecycle`.
 """
 
 import json

@@ -1,7 +1,7 @@
 """The log of transitions: what a strategy is now follows from its rows alone, and each row follows from the one before.
 
 All strategies of an account share one chain, since one transition may move two of them: a challenger takes the place of
-the champion. Rows are never changed; a rollback appends the opposite moves. Storing rows is in `resources.promotion`.
+the champion. Rows are never changed; a rollback appends the opposite moves. Storing rows is in `services.lifecycle`.
 """
 
 import hashlib

@@ -1,0 +1,249 @@
+"""Scores what was decided: reads ledger and candles, calls the domain's rules, writes outcomes, metrics and the report.
+
+The rules are in `domain.outcomes` and `domain.metrics`, the page is made in `report`.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Self
+
+import polars as pl
+
+from openclaw_pipelines import __version__
+from openclaw_pipelines.contracts.canonical import sha256_of
+from openclaw_pipelines.contracts.enums import ProposalState
+from openclaw_pipelines.contracts.tables import TABLES
+from openclaw_pipelines.contracts.time import DAY, day_start, interval_length
+from openclaw_pipelines.domain.audit import proposal_moved
+from openclaw_pipelines.domain.metrics import compute_metrics
+from openclaw_pipelines.domain.outcomes import due_outcomes, score_outcomes
+from openclaw_pipelines.domain.quality import CheckResult
+from openclaw_pipelines.report.data import ReportData, StrategyReport
+from openclaw_pipelines.resources import candle_store
+from openclaw_pipelines.resources.clock import Clock
+from openclaw_pipelines.resources.coverage import coverage
+from openclaw_pipelines.resources.files import replace_file
+from openclaw_pipelines.resources.ledger import StrategyLedger
+from openclaw_pipelines.resources.store import Store, insert, insert_new
+from openclaw_pipelines.resources.world import World
+from openclaw_pipelines.services.trading.strategy_lock import strategy_lock
+from openclaw_pipelines.settings import Settings
+
+Examined = tuple[str, str, CheckResult]
+CHECK_COLUMNS = {
+    "name": pl.String,
+    "asset": pl.String,
+    "partition": pl.String,
+    "passed": pl.Boolean,
+    "severity": pl.String,
+    "message": pl.String,
+}
+
+
+class Evaluator:
+    """Evaluates one account. Arguments as for `runner.Runner`."""
+
+    def __init__(self, store: Store, clock: Clock, settings: Callable[[], Settings], source: str) -> None:
+        self.store, self.clock, self.settings, self.source = store, clock, settings, source
+
+    @classmethod
+    def of(cls, world: World) -> Self:
+        """Over the world's parts."""
+        return cls(world.store, world.clock, world.settings, world.source)
+
+    def ledger(self, strategy: str) -> StrategyLedger:
+        """The strategy's rows."""
+        return StrategyLedger(self.store, self.settings().config.account, strategy)
+
+    # ---- outcomes
+
+    def outcomes(self, strategy: str, day: str) -> pl.DataFrame:
+        """Write the outcomes of a day's decisions that have matured; returns all outcomes of the day."""
+        settings, ledger = self.settings(), self.ledger(strategy)
+        start, end = day_start(day), day_start(day) + DAY
+        with strategy_lock(settings, strategy):
+            decisions = ledger.query("SELECT * FROM autopilot_decisions", "tick_at > ? AND tick_at <= ?", [start, end])
+            scored = ledger.query(
+                "SELECT * FROM autopilot_outcomes", "decided_at > ? AND decided_at <= ?", [start, end]
+            )
+            known_until = self._candles_known_until(settings, day)
+            horizons = settings.config.outcome_horizons_seconds
+            due = due_outcomes(decisions, scored["outcome_key"].to_list(), horizons, known_until)
+            candles = self._closes(settings, start, end + timedelta(seconds=max(horizons)) + DAY)
+            outcomes = score_outcomes(due, candles, known_until, settings.intervals)
+            self._write_outcomes(ledger, outcomes, scored, decisions)
+        return ledger.query("SELECT * FROM autopilot_outcomes", "decided_at > ? AND decided_at <= ?", [start, end])
+
+    def _candles_known_until(self, settings: Settings, day: str) -> datetime:
+        """Until when every symbol's finest candles were asked for, over the day and the one after it."""
+        start, finest = day_start(day), settings.intervals[0]
+        known = start
+        for date in (day, f"{start + DAY:%Y-%m-%d}"):
+            covered = coverage(self.store, self.source, [date])
+            untils = [covered.get((symbol, finest, date)) for symbol in settings.market.symbols]
+            if any(until is None for until in untils):
+                break
+            known = min(until for until in untils if until is not None)
+            if known < day_start(date) + DAY:
+                break
+        return min(known, self.clock.now())
+
+    def _closes(self, settings: Settings, start: datetime, end: datetime) -> pl.DataFrame:
+        args = (self.store, self.source, settings.market.symbols)
+        return pl.concat([candle_store.candles(*args, interval, start, end) for interval in settings.intervals])
+
+    def _write_outcomes(
+        self, ledger: StrategyLedger, outcomes: pl.DataFrame, scored: pl.DataFrame, decisions: pl.DataFrame
+    ) -> None:
+        fingerprints = decisions.select("decision_key", "run_fingerprint")
+        now = self.clock.now()
+        rows = outcomes.join(fingerprints, on="decision_key").with_columns(recorded_at=pl.lit(now))
+        columns = ["decision_key", "horizon_seconds"]
+        moves = self._evaluated(ledger, pl.concat([scored.select(columns), outcomes.select(columns)]))
+        if rows.is_empty() and not moves:
+            return
+        chain = ledger.chain()
+        audit = [
+            {**row, "recorded_at": now, "run_fingerprint": sha256_of([__version__, self.settings().config_fingerprint])}
+            for row in chain.append(moves)
+        ]
+        with self.store.write("ledger") as con:
+            insert_new(con, "autopilot_outcomes", rows)
+            if audit:
+                insert(con, "admin_actions", TABLES["admin_actions"].unchecked(audit))
+
+    def _evaluated(self, ledger: StrategyLedger, outcomes: pl.DataFrame) -> list:  # type: ignore[type-arg]
+        """Moves of executed proposals whose longest horizon is scored.
+
+        An outcome may be scored before the tick that fills its order is recorded, so earlier ones are looked at again.
+        """
+        longest = max(self.settings().config.outcome_horizons_seconds)
+        done = set(outcomes.filter(pl.col("horizon_seconds") == longest)["decision_key"].to_list())
+        states = (ProposalState.RECONCILED, ProposalState.OUTCOME_EVALUATED)
+        moved = ledger.query("SELECT subject, to_state FROM admin_actions", "to_state IN (?, ?)", [*states])
+        reconciled, evaluated = (set(moved.filter(pl.col("to_state") == state)["subject"]) for state in states)
+        return [proposal_moved(key, *states, None) for key in sorted(done & reconciled - evaluated)]
+
+    # ---- metrics
+
+    def metrics(self, strategy: str, day: str) -> pl.DataFrame:
+        """Compute the metrics of a day and replace the stored ones; returns them."""
+        settings, ledger = self.settings(), self.ledger(strategy)
+        rows = self._day_rows(ledger, day)
+        own = settings.strategy(strategy)
+        frame = compute_metrics(
+            account=settings.config.account,
+            strategy=strategy,
+            day=day,
+            decisions=rows["autopilot_decisions"],
+            fills=rows["autopilot_fills"],
+            equity=rows["autopilot_equity"],
+            outcomes=rows["autopilot_outcomes"],
+            benchmark=self._benchmark(rows["autopilot_equity"], own.symbols, own.own.interval, day),
+            minimum_sample=settings.config.minimum_sample,
+            positions=rows["autopilot_positions"],
+            reconcile_events=rows["reconcile_events"],
+            funding=_funding(rows),
+            max_leverage_bps=own.account_limits.max_leverage_bps,
+        )
+        fingerprint = sha256_of([__version__, settings.config_fingerprint])
+        stamped = frame.with_columns(recorded_at=pl.lit(self.clock.now()), run_fingerprint=pl.lit(fingerprint))
+        with self.store.write("ledger") as con:
+            con.execute(
+                "DELETE FROM autopilot_metrics WHERE account_id = ? AND strategy_config_id = ? AND day = ?",
+                [settings.config.account, strategy, day],
+            )
+            insert(con, "autopilot_metrics", stamped)
+        return frame
+
+    def _day_rows(self, ledger: StrategyLedger, day: str) -> dict[str, pl.DataFrame]:
+        """Rows of a day; fills, equity and funding from inception on."""
+        start, end = day_start(day), day_start(day) + DAY
+        to_date = ("autopilot_fills", "autopilot_equity", "autopilot_funding_payments")
+        of_day = (
+            "autopilot_decisions",
+            "autopilot_orders",
+            "autopilot_positions",
+            "autopilot_ticks",
+            "reconcile_events",
+        )
+        with ledger.reading():
+            rows = {table: ledger.query(f"SELECT * FROM {table}", "tick_at <= ?", [end]) for table in to_date}
+            within = ("tick_at > ? AND tick_at <= ?", [start, end])
+            rows |= {table: ledger.query(f"SELECT * FROM {table}", *within) for table in of_day}
+            rows["autopilot_outcomes"] = ledger.query(
+                "SELECT * FROM autopilot_outcomes", "decided_at > ? AND decided_at <= ?", [start, end]
+            )
+            rows["autopilot_metrics"] = ledger.query("SELECT * FROM autopilot_metrics", "day = ?", [day])
+        return rows
+
+    def _benchmark(self, equity: pl.DataFrame, symbols: tuple[str, ...], interval: str, day: str) -> pl.DataFrame:
+        """Closes around each 00:00Z from inception on, which buy-and-hold is measured between."""
+        end = day_start(day) + DAY
+        first = equity["tick_at"].min()
+        start = (first if isinstance(first, datetime) else day_start(day)) - DAY
+        candles = candle_store.candles(self.store, self.source, list(symbols), interval, start, end)
+        length = interval_length(interval)
+        return candles.select("symbol", closed_at=pl.col("ts") + length, close="close")
+
+    # ---- report
+
+    def report(self, day: str, checks: Sequence[Examined] = ()) -> tuple[Path, str]:
+        """Render the report of a day into the data folder; returns its path and text.
+
+        checks: what was examined for the day, as asset, partition and result.
+        """
+        from openclaw_pipelines.report.daily import render_daily_report
+
+        settings = self.settings()
+        start, end = day_start(day), day_start(day) + DAY
+        interval = min((s.own.interval for s in settings.strategies.values()), key=interval_length)
+        candles = candle_store.candles(
+            self.store, self.source, settings.market.symbols, interval, start, end
+        ).select("symbol", closed_at=pl.col("ts") + interval_length(interval), close="close")  # fmt: skip
+        data = ReportData(
+            day=day,
+            account=settings.config.account,
+            market=self.source,
+            as_of=min(end, self.clock.now()),
+            generated_at=self.clock.now(),
+            version=__version__,
+            strategies=tuple(self._strategy_report(settings, name, day) for name in settings.strategies),
+            candles=candles,
+            checks=_checks_frame(checks),
+        )
+        html = render_daily_report(data)
+        return replace_file(settings.data_dir / "reports" / f"{day}.html", html), html
+
+    def _strategy_report(self, settings: Settings, name: str, day: str) -> StrategyReport:
+        rows = self._day_rows(self.ledger(name), day)
+        own = settings.strategy(name).own
+        return StrategyReport(
+            name=name,
+            interval=own.interval,
+            decisions=rows["autopilot_decisions"],
+            orders=rows["autopilot_orders"],
+            fills=rows["autopilot_fills"],
+            equity=rows["autopilot_equity"],
+            positions=rows["autopilot_positions"],
+            outcomes=rows["autopilot_outcomes"],
+            metrics=rows["autopilot_metrics"],
+            ticks=rows["autopilot_ticks"],
+            reconcile_events=rows["reconcile_events"],
+            funding=_funding(rows),
+            starts_at=day_start(own.start_day.isoformat()),
+            enabled=own.enabled,
+        )
+
+
+def _checks_frame(checks: Sequence[Examined]) -> pl.DataFrame:
+    rows = [
+        (result.name, asset, partition, result.passed, result.severity, result.sentence)
+        for asset, partition, result in checks
+    ]
+    return pl.DataFrame(rows, schema=CHECK_COLUMNS, orient="row")
+
+
+def _funding(rows: dict[str, pl.DataFrame]) -> pl.DataFrame:
+    return rows["autopilot_funding_payments"].rename({"bar_at": "funded_at"})

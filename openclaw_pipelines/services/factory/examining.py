@@ -1,0 +1,90 @@
+"""What the asset checks of a cycle ask of its stored rows, each time anew."""
+
+from collections.abc import Callable
+from typing import Any
+
+import polars as pl
+
+from openclaw_pipelines.contracts.factory import CycleState
+from openclaw_pipelines.domain.factory.contract import ParamsChangedError
+from openclaw_pipelines.domain.quality import CheckResult
+from openclaw_pipelines.domain.selection.gates import Gate, verdict
+from openclaw_pipelines.resources.world import World
+from openclaw_pipelines.services.factory.cycle import cycle_row, reopen_cycle
+from openclaw_pipelines.services.factory.judging import gate_rows
+from openclaw_pipelines.services.factory.listing import NO_CANDIDATE, shortlisted
+from openclaw_pipelines.services.factory.parity_rows import parity_rows, stale_reports
+
+_SHOWN = ("comparison", "sample", "verdict", "params_hash", "differing", "first_difference", "symbols")
+
+
+def parameters_unchanged(world: World, cycle_id: str) -> CheckResult:
+    """Whether every candidate's parameters still have the hash that was swept."""
+    cycle, _ = reopen_cycle(world, cycle_id)
+    try:
+        chosen = shortlisted(cycle)
+    except ParamsChangedError as error:
+        return _result("parameters_unchanged", str(error), passed=False)
+    return _result("parameters_unchanged", f"{len(chosen)} candidates have the hashes of their rows", passed=True)
+
+
+def candidates_found(world: World, cycle_id: str) -> CheckResult:
+    """Whether the sweep had a row that can be a candidate, or an incumbent that holds."""
+    row = cycle_row(world, cycle_id)
+    blocked = row["state"] == CycleState.BLOCKED and row["blocked_by"] == NO_CANDIDATE
+    return _result("candidates_found", row["reason"] or "there are candidates", passed=not blocked)
+
+
+def parity_equal(world: World, cycle_id: str) -> CheckResult:
+    """Whether every stored report is a valid comparison in which nothing differed."""
+    cycle, _ = reopen_cycle(world, cycle_id)
+    rows = parity_rows(cycle)
+    bad = [row for row in rows if row["verdict"] != "EQUAL" or row["left_contract"] != row["right_contract"]]
+    cases = pl.DataFrame([{name: row[name] for name in _SHOWN} for row in bad], infer_schema_length=None)
+    text = f"{len(bad)} of {len(rows)} comparisons differ or are invalid" if bad else f"{len(rows)} comparisons equal"
+    return _result("parity_equal", text, passed=not bad, cases=cases, compared=len(rows))
+
+
+def parity_fresh(world: World, cycle_id: str) -> CheckResult:
+    """Whether code, bars, configuration and candidates are those that the reports are about."""
+    cycle, changed = reopen_cycle(world, cycle_id)
+    stale = [f"{name} changed since the cycle was begun" for name in changed] + stale_reports(cycle)
+    return _result("parity_fresh", "; ".join(stale) or "the reports are about today's code and bars", passed=not stale)
+
+
+def gates_passed(world: World, cycle_id: str) -> CheckResult:
+    """Whether a candidate passed every gate; a cycle whose incumbent holds has none to judge."""
+    cycle, _ = reopen_cycle(world, cycle_id)
+    rows = gate_rows(cycle)
+    if not rows and cycle_row(world, cycle_id)["state"] == CycleState.INCUMBENT_HOLDS:
+        return _result("gates_passed", "the incumbent holds; there is no candidate to judge", passed=True)
+    verdicts = {
+        params: verdict(tuple(_gate(row) for row in rows if row["params_hash"] == params))
+        for params in dict.fromkeys(row["params_hash"] for row in rows)
+    }
+    passed = [params for params, own in verdicts.items() if own.passed]
+    failed = [f"{params[:12]} blocked by {own.blocked_by}: {own.reason}" for params, own in verdicts.items()]
+    text = f"{passed[0][:12]} passed every gate" if passed else "; ".join(failed) or "no candidate was judged"
+    cases = pl.DataFrame([row for row in rows if not row["passed"]], infer_schema_length=None)
+    return _result("gates_passed", text, passed=bool(passed), cases=cases, candidates=len(verdicts))
+
+
+CHECKS: dict[str, tuple[str, str, Callable[[World, str], CheckResult]]] = {
+    "parameters_unchanged": (
+        "shortlist", "Every candidate's parameters have the hash that was swept.", parameters_unchanged,
+    ),
+    "candidates_found": ("shortlist", "Some row earned on the train days with enough trades.", candidates_found),
+    "parity_equal": ("parity_reports", "Every comparison is valid and equal to the last bit.", parity_equal),
+    "parity_fresh": ("parity_reports", "The reports are about today's code, bars and candidates.", parity_fresh),
+    "gates_passed": ("gate_results", "A candidate passed every gate.", gates_passed),
+}  # fmt: skip
+"""Check -> its asset, what it says, and how it is asked."""
+
+
+def _gate(row: dict[str, Any]) -> Gate:
+    return Gate(*(row[name] for name in ("gate", "measured", "required", "passed", "reason", "sample_size")))
+
+
+def _result(name: str, sentence: str, *, passed: bool, cases: pl.DataFrame | None = None, **facts: int) -> CheckResult:
+    cases = pl.DataFrame() if cases is None else cases
+    return CheckResult(name, passed, "error", name, sentence, dict(facts), cases, cases.height)

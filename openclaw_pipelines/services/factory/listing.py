@@ -1,0 +1,157 @@
+"""The shortlist of a cycle, out of its stored sweep. Order and floors are in `domain.factory.shortlist`."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from openclaw_pipelines.contracts.errors import DataError
+from openclaw_pipelines.contracts.factory import CycleState
+from openclaw_pipelines.contracts.tables import TABLES
+from openclaw_pipelines.domain.factory.contract import unchanged
+from openclaw_pipelines.domain.factory.search import SHARD_KEYS
+from openclaw_pipelines.domain.factory.shortlist import SCORES, Entry, Row, candidates, shortlist
+from openclaw_pipelines.resources.store import insert
+from openclaw_pipelines.resources.world import World
+from openclaw_pipelines.services.factory.cycle import Cycle
+from openclaw_pipelines.services.factory.sweeping import INCUMBENT_ROW, done_shards
+
+NO_CANDIDATE = "shortlist"
+
+
+class SweepIncompleteError(DataError):
+    """A shortlist of a sweep that has not ended, or of which shards were dropped."""
+
+    template = "{cycle_id} lacks the shards {missing}. Materialize `sweep_results` of them first."
+    fields = ("cycle_id", "missing")
+
+
+@dataclass(frozen=True)
+class Listed:
+    """What became of a shortlist: its rows, the candidates in order of deployment, and the cycle's state."""
+
+    entries: list[Entry]
+    chosen: list[Entry]
+    state: CycleState
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Parameters on their way from the sweep to the deployment, checked against their hash."""
+
+    row_index: int
+    family: str
+    values: dict[str, Any]
+    params_hash: str
+    record: Any
+
+
+def list_rows(cycle: Cycle) -> Listed:
+    """Make and store the shortlist; the cycle is blocked where no row could be a candidate.
+
+    Raises:
+        SweepIncompleteError: a shard is missing. ParamsChangedError: a listed row's parameters were changed.
+    """
+    require_sweep(cycle)
+    rows = [_row(own) for own in sweep_rows(cycle)]
+    incumbent = next(row for row in rows if row.row_index == INCUMBENT_ROW)
+    entries = shortlist([row for row in rows if row.row_index != INCUMBENT_ROW], incumbent, cycle.floors)
+    chosen = candidates(entries)
+    state, reason = _outcome(entries, chosen, len(rows) - 1, cycle)
+    _store(cycle, entries)
+    cycle.note(state, NO_CANDIDATE if state is CycleState.BLOCKED else None, reason)
+    return Listed(entries, chosen, state, reason)
+
+
+def require_sweep(cycle: Cycle) -> None:
+    """Raise SweepIncompleteError unless every shard is stored."""
+    done = done_shards(cycle)
+    missing = [key for key in SHARD_KEYS if key not in done]
+    if missing:
+        raise SweepIncompleteError(cycle.cycle_id, ", ".join(missing))
+
+
+def shortlisted(cycle: Cycle) -> list[Candidate]:
+    """The stored candidates in the order in which they may be deployed, each checked against the sweep.
+
+    Raises:
+        SweepIncompleteError: a shard is missing, or was dropped.
+        ParamsChangedError: parameters differ from what was swept.
+    """
+    require_sweep(cycle)
+    sql = (
+        "SELECT l.*, r.params_hash AS swept_hash FROM shortlist l LEFT JOIN sweep_results r USING (cycle_id, row_index)"
+        " WHERE l.cycle_id = ? AND l.status = 'candidate' ORDER BY rank"
+    )
+    rows = cycle.store.query("research", sql, [cycle.cycle_id]).to_dicts()
+    order = [channel.value for channel in SCORES]
+    found: dict[str, Candidate] = {}
+    for row in sorted(rows, key=lambda own: (order.index(own["channel"]), own["rank"])):
+        candidate = candidate_of("shortlist", cycle, row)
+        unchanged("sweep", row["family"], candidate.values, cycle.interval_seconds, row["swept_hash"] or "none")
+        found.setdefault(candidate.params_hash, candidate)
+    return list(found.values())
+
+
+def candidate_of(where: str, cycle: Cycle, row: dict[str, Any]) -> Candidate:
+    """A row's parameters as a record, if they still have their hash. Raises ParamsChangedError."""
+    values = json.loads(row["params"])
+    record = unchanged(where, row["family"], values, cycle.interval_seconds, row["params_hash"])
+    return Candidate(row["row_index"], row["family"], values, row["params_hash"], record)
+
+
+def sweep_rows(cycle: Cycle) -> list[dict[str, Any]]:
+    """The stored rows of a cycle in order, without their equities."""
+    sql = "SELECT * EXCLUDE (day_equity) FROM sweep_results WHERE cycle_id = ? ORDER BY row_index"
+    return cycle.store.query("research", sql, [cycle.cycle_id]).to_dicts()
+
+
+def shortlist_frame(world: World, cycle_id: str) -> pl.DataFrame:
+    """The shortlist for people."""
+    return world.store.query(
+        "research",
+        "SELECT channel, rank, status, family, round(score, 5) AS score, reason, left(params_hash, 12) AS params, "
+        "measures FROM shortlist WHERE cycle_id = ? ORDER BY channel, rank",
+        [cycle_id],
+    )
+
+
+def _row(own: dict[str, Any]) -> Row:
+    return Row(**{name: own[name] for name in Row.__dataclass_fields__})
+
+
+def _outcome(entries: list[Entry], chosen: list[Entry], rows: int, cycle: Cycle) -> tuple[CycleState, str | None]:
+    if chosen:
+        return CycleState.SHORTLISTED, None
+    if any(entry.status == "incumbent_holds" for entry in entries):
+        return CycleState.INCUMBENT_HOLDS, "no candidate beats the incumbent by its channel's floor"
+    least = cycle.floors.least_trades
+    return CycleState.BLOCKED, f"none of {rows} rows made money with at least {least} closed trades"
+
+
+def _store(cycle: Cycle, entries: list[Entry]) -> None:
+    """Replace the cycle's shortlist; every row's parameters are the sweep's own text."""
+    now, by_number = cycle.clock.now(), {row["row_index"]: row for row in sweep_rows(cycle)}
+    rows = []
+    for entry in entries:
+        swept = by_number[entry.row.row_index]
+        unchanged(
+            "shortlist", swept["family"], json.loads(swept["params"]), cycle.interval_seconds, swept["params_hash"]
+        )
+        rows.append(
+            {
+                "cycle_id": cycle.cycle_id, "recorded_at": now, "channel": entry.channel.value, "rank": entry.rank,
+                **{name: swept[name] for name in ("row_index", "family", "params", "params_hash")},
+                "score": entry.score, "measures": _measures(entry.row), "status": entry.status, "reason": entry.reason,
+            }
+        )  # fmt: skip
+    with cycle.store.write("research") as con:
+        con.execute("DELETE FROM shortlist WHERE cycle_id = ?", [cycle.cycle_id])
+        insert(con, "shortlist", TABLES["shortlist"].unchecked(rows))
+
+
+def _measures(row: Row) -> str:
+    own = {name: getattr(row, name) for name in ("sharpe_day", "return_total", "max_drawdown", "trades")}
+    return json.dumps({**own, "net": str(row.net)}, sort_keys=True)

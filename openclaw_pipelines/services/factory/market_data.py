@@ -1,0 +1,159 @@
+"""What a cycle's runs read: bars out of the store, instruments as shipped, limits and costs as configured."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from openclaw_pipelines.contracts.enums import Mode
+from openclaw_pipelines.contracts.errors import DataError
+from openclaw_pipelines.contracts.time import DAY, interval_length
+from openclaw_pipelines.domain.deployment import Deployment, Policy, kernel_instrument
+from openclaw_pipelines.domain.factory.contract import RunContract, costs_payload, limits_hash
+from openclaw_pipelines.domain.instruments import instruments_of
+from openclaw_pipelines.domain.selection.windows import Window, bars_between
+from openclaw_pipelines.kernel import layout
+from openclaw_pipelines.kernel.bars import Bars
+from openclaw_pipelines.kernel.compile_cache import sources_hash
+from openclaw_pipelines.kernel.layout import Records
+from openclaw_pipelines.kernel.replay import Costs
+from openclaw_pipelines.resources import candle_store
+from openclaw_pipelines.resources.world import World
+from openclaw_pipelines.services.governance.policy import policy_of
+from openclaw_pipelines.services.market.history import days_between, uncovered_days
+from openclaw_pipelines.settings import Settings, StrategySettings
+
+UNIVERSE = "every symbol, every day"
+"""A cycle searches for what a strategy does on its columns; which of them a day may enter is the autopilot's."""
+
+
+class MarketDaysMissingError(DataError):
+    """Days that a cycle reads are not in the store."""
+
+    template = (
+        "{recipe} reads {first} to {last}, and the market source was not asked for {missing}. "
+        "Materialize `candles` and `funding_rates` of these days; `openclaw factory run` does so by itself."
+    )
+    fields = ("recipe", "first", "last", "missing")
+
+
+@dataclass(frozen=True)
+class Account:
+    """The account that every run of a cycle starts with."""
+
+    capital: Decimal
+    costs: Costs
+    profile: str
+    limits: Records
+    account_limits: Records
+
+    def kwargs(self) -> dict[str, Any]:
+        """As `sweep`, `replay` and `step_through` take them, without the costs."""
+        names = ("profile", "capital", "limits", "account_limits")
+        return {name: getattr(self, name) for name in names}
+
+
+@dataclass(frozen=True)
+class Run:
+    """Bars of a window with their warm-up; trading begins at row `start`."""
+
+    bars: Bars
+    start: int
+    contract: RunContract
+
+
+class MarketData:
+    """Bars and account of one recipe, as the store and the configuration have them now.
+
+    whole: train to holdout; `warmup_bars` before it are read too, as far as they are stored.
+    """
+
+    def __init__(self, world: World, strategy: StrategySettings, whole: Window, profile: str) -> None:
+        self.world, self.strategy, self.whole, self.profile = world, strategy, whole, profile
+        self.source = world.source
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The configuration."""
+        return self.world.settings()
+
+    @cached_property
+    def deployment(self) -> Deployment:
+        """The strategy as it would be deployed at the start of the range, for its instruments and limits."""
+        rows = candle_store.instruments(self.world.store, self.source).to_dicts()
+        own = self.strategy
+        return Deployment(
+            self.settings.config.account, own.name, own.own.family, dict(own.params), own.own.interval,
+            own.own.capital, self.whole.start, instruments_of(self.source, list(own.symbols), rows),
+            own.deployment_fingerprint,
+        )  # fmt: skip
+
+    @cached_property
+    def account(self) -> Account:
+        """Capital, costs and limits; what an operator switched for today (mode, canary, pause) is left out."""
+        policy: Policy = replace(
+            policy_of(self.strategy), mode=Mode.AUTO, shadow=False, paused=False, canary_bps=10_000
+        )
+        own = self.strategy.costs
+        return Account(
+            self.strategy.own.capital,
+            Costs(fee_bps=own.taker_fee_bps, slippage_bps=own.slippage_bps, funding=own.funding),
+            self.profile,
+            self.deployment.limits(policy),
+            self.deployment.account_limits(policy, layout.Halt.OFF),
+        )
+
+    def bars(self, warmup_bars: int, interval: str | None = None) -> Bars:
+        """Bars of the range and up to `warmup_bars` of the strategy's interval before it."""
+        wanted = interval or self.strategy.own.interval
+        start = self._first(warmup_bars)
+        symbols, store = list(self.strategy.symbols), self.world.store
+        frame = candle_store.candles(store, self.source, symbols, wanted, start, self.whole.end)
+        funding = candle_store.funding_rates(store, self.source, symbols, start, self.whole.end)
+        costs = self.strategy.costs
+        instruments = [kernel_instrument(item, costs) for item in self.deployment.instruments]
+        return Bars.from_frame(frame, interval=wanted, instruments=instruments, funding=funding)
+
+    def run(self, bars: Bars, window: Window, warmup_bars: int, costs: Costs) -> Run:
+        """A window of the bars with its contract under a cost model."""
+        part, start = bars_between(bars, window, warmup_bars=warmup_bars)
+        return Run(part, start, self.contract(part, window, start, costs))
+
+    def contract(self, bars: Bars, window: Window, start: int, costs: Costs) -> RunContract:
+        """The contract of a run over `bars`."""
+        return RunContract(
+            code_version=sources_hash(), bars_hash=bars.bars_hash, window=str(window), start=start,
+            interval=bars.interval, symbols=bars.symbols, universe=UNIVERSE, profile=self.profile,
+            capital=str(self.account.capital), costs=costs_payload(costs),
+            limits_hash=limits_hash(self.account.limits, self.account.account_limits, bars.instrument_records),
+        )  # fmt: skip
+
+    def days(self, warmup_bars: int) -> list[str]:
+        """Partition keys of the market days that the cycle reads."""
+        return days_between(self.settings, self._first(warmup_bars), self.whole.end)
+
+    def missing_days(self, warmup_bars: int) -> list[str]:
+        """Those that the market source was not asked for."""
+        charged = self.strategy.symbols if self.strategy.costs.funding else ()
+        return uncovered_days(self.world.store, self.source, self.settings, self.days(warmup_bars), funded=charged)
+
+    def _first(self, warmup_bars: int) -> datetime:
+        """Whole days, so that finer bars begin where these do."""
+        before: timedelta = warmup_bars * interval_length(self.strategy.own.interval)
+        return self.whole.start - DAY * -(-before // DAY)
+
+
+def finer_interval(settings: Settings, interval: str) -> str | None:
+    """The finest stored interval that divides `interval` and is shorter; None where there is none."""
+    length = interval_length(interval)
+    shorter = [own for own in settings.intervals if interval_length(own) < length and not length % interval_length(own)]
+    return shorter[0] if shorter else None
+
+
+def same_span(bars: Bars, finer: Bars) -> bool:
+    """Whether finer bars begin and end with the bars."""
+    ends = [np.array([own.times[0], own.times[-1] + own.interval_seconds]) for own in (bars, finer)]
+    return bool((ends[0] == ends[1]).all())

@@ -1,0 +1,229 @@
+"""Replays with full events of the candidates and of the parity sample, on every window and cost model that counts.
+
+A stored replay is kept while the contract that it was made under still holds, and is made again where it does not.
+Whoever replays a holdout has looked at it: the look is recorded before.
+"""
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from openclaw_pipelines.contracts.errors import DataError
+from openclaw_pipelines.contracts.factory import CycleState, Variant
+from openclaw_pipelines.contracts.tables import TABLES
+from openclaw_pipelines.domain.factory.contract import RunContract, stressed, values_json
+from openclaw_pipelines.domain.factory.parity import RowSide, row_side
+from openclaw_pipelines.domain.selection.finer import replay_on_finer
+from openclaw_pipelines.domain.selection.looks import Look, Purpose
+from openclaw_pipelines.domain.selection.windows import Window
+from openclaw_pipelines.kernel.bars import Bars
+from openclaw_pipelines.kernel.money import to_atoms
+from openclaw_pipelines.kernel.params import params_values
+from openclaw_pipelines.kernel.replay import Costs, replay
+from openclaw_pipelines.kernel.result import Result
+from openclaw_pipelines.kernel.sweep_result import Sweep
+from openclaw_pipelines.resources.store import insert, insert_new
+from openclaw_pipelines.services.factory.cycle import Cycle
+from openclaw_pipelines.services.factory.listing import Candidate, candidate_of, shortlisted, sweep_rows
+from openclaw_pipelines.services.factory.market_data import Run, finer_interval, same_span
+from openclaw_pipelines.services.factory.sweeping import INCUMBENT_ROW
+
+
+class ReplayDiffersError(DataError):
+    """A replay that did not find what was stored for it under the same contract."""
+
+    template = (
+        "{variant} replay of {params_hash} in {cycle_id} is stored with content {stored} and found {found}. "
+        "The stored row was changed, or the code is not deterministic."
+    )
+    fields = ("cycle_id", "params_hash", "variant", "stored", "found")
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """One replay: the run, what a sweep would have kept of it, and its contract."""
+
+    variant: Variant
+    result: Result
+    side: RowSide
+    contract: RunContract
+    max_drawdown: float
+
+
+def replay_candidates(cycle: Cycle, say: Callable[[str], Any] = lambda _: None) -> list[dict[str, Any]]:
+    """Replay and store every candidate on every variant, and the parity sample on the train days.
+
+    Raises:
+        ParamsChangedError: parameters differ from what was swept.
+    """
+    rows, chosen = [], shortlisted(cycle)
+    for candidate in chosen:
+        look(cycle, candidate.family)
+        for variant in (Variant.TRAIN, Variant.HOLDOUT, Variant.STRESSED, Variant.FINER):
+            made = stored_or_made(cycle, candidate, variant)
+            if made is not None:
+                rows.append(made)
+        say(f"replayed {candidate.params_hash[:12]} on train, holdout, stressed and finer candles")
+    sample = parity_sample(cycle, {candidate.params_hash for candidate in chosen}) if chosen else []
+    rows += [row for candidate in sample if (row := stored_or_made(cycle, candidate, Variant.SAMPLE)) is not None]
+    say(f"replayed {len(sample)} random rows for parity")
+    if chosen:
+        cycle.note(CycleState.REPLAYED)
+    return rows
+
+
+def stored_or_made(cycle: Cycle, candidate: Candidate, variant: Variant) -> dict[str, Any] | None:
+    """The stored row of a replay while its contract holds, else a new one; None where there are no finer candles."""
+    stored = replay_row(cycle, candidate.params_hash, variant)
+    contract = contract_of(cycle, variant)
+    if contract is None or (stored is not None and stored["contract_hash"] == contract.hash):
+        return stored
+    made = run_variant(cycle, candidate, variant)
+    row = _row(cycle, candidate, made)
+    with cycle.store.write("research") as con:
+        con.execute(
+            "DELETE FROM replays WHERE cycle_id = ? AND params_hash = ? AND variant = ?",
+            [cycle.cycle_id, candidate.params_hash, variant.value],
+        )
+        insert(con, "replays", TABLES["replays"].unchecked([row]))
+    return row
+
+
+def run_variant(cycle: Cycle, candidate: Candidate, variant: Variant) -> Replayed:
+    """Replay a candidate now, storing nothing."""
+    run, costs = _run(cycle, variant), costs_of(cycle, variant)
+    account = cycle.data.account
+    if variant is Variant.FINER:
+        fine = finer_bars(cycle, run)
+        result = replay_on_finer(run.bars, fine, candidate.record, costs, start=run.start, **account.kwargs())
+    else:
+        result = replay(run.bars, candidate.record, costs, start=run.start, **account.kwargs())
+    found = Sweep.of_result(result, candidate.record, to_atoms(account.capital), run.contract.hash)
+    contract = contract_of(cycle, variant) or run.contract
+    return Replayed(variant, result, row_side(found, 0), contract, float(found.tallies[0]["max_drawdown"]))
+
+
+def again(cycle: Cycle, candidate: Candidate, variant: Variant) -> Replayed:
+    """A stored replay made again, for its trades and equity. Raises ReplayDiffersError."""
+    made, stored = run_variant(cycle, candidate, variant), replay_row(cycle, candidate.params_hash, variant)
+    found = made.result.content_hash
+    if stored is None or stored["content_hash"] != found:
+        before = "nothing" if stored is None else stored["content_hash"][:12]
+        raise ReplayDiffersError(cycle.cycle_id, candidate.params_hash[:12], variant.value, before, found[:12])
+    return made
+
+
+def contract_of(cycle: Cycle, variant: Variant) -> RunContract | None:
+    """The contract that a variant runs under now; None where there are no finer candles."""
+    if variant is not Variant.FINER:
+        return _run(cycle, variant).contract
+    run = _run(cycle, Variant.HOLDOUT)
+    fine = finer_bars(cycle, run) if finer_interval(cycle.settings, cycle.interval) else None
+    if fine is None:
+        return None
+    return cycle.data.contract(fine, cycle.split.holdout, run.start, costs_of(cycle, Variant.FINER))
+
+
+def costs_of(cycle: Cycle, variant: Variant) -> Costs:
+    """Cost model of a variant."""
+    costs = cycle.data.account.costs
+    if variant is Variant.STRESSED:
+        return stressed(costs, cycle.settings.config.gates.stressed_slippage_bps)
+    return costs
+
+
+def window_of(cycle: Cycle, variant: Variant) -> Window:
+    """Days of a variant."""
+    return cycle.split.train if variant in (Variant.TRAIN, Variant.SAMPLE) else cycle.split.holdout
+
+
+def finer_bars(cycle: Cycle, run: Run) -> Bars:
+    """The finest stored candles of a run's bars, on the same span."""
+    kept: dict[str, Bars] = cycle.__dict__.setdefault("finer", {})
+    key = run.contract.window
+    if key not in kept:
+        interval = finer_interval(cycle.settings, cycle.interval) or cycle.interval
+        bars = cycle.data.bars(cycle.warmup_bars, interval)
+        ends = run.bars.times[0], run.bars.times[-1] + run.bars.interval_seconds
+        first, stop = np.searchsorted(bars.times, ends).tolist()
+        from openclaw_pipelines.domain.selection.windows import rows_of
+
+        kept[key] = rows_of(bars, first, stop)
+    if not same_span(run.bars, kept[key]):
+        raise FinerMissingError(cycle.cycle_id, kept[key].interval)
+    return kept[key]
+
+
+class FinerMissingError(DataError):
+    """Finer candles that do not cover the bars."""
+
+    template = "{cycle_id}: the stored {interval} candles do not cover the bars. Materialize `candles` of these days."
+    fields = ("cycle_id", "interval")
+
+
+def look(cycle: Cycle, family: str) -> Look:
+    """Record that the cycle looks at its holdout for a family."""
+    seen = Look(family, cycle.split.holdout, Purpose.PROMOTION, cycle.cycle_id)
+    row = {
+        "cycle_id": cycle.cycle_id, "recorded_at": cycle.clock.now(), "look_key": seen.key, "family": family,
+        "window_start": seen.window.start, "window_end": seen.window.end, "purpose": seen.purpose.value,
+    }  # fmt: skip
+    with cycle.store.write("research") as con:
+        insert_new(con, "holdout_looks", TABLES["holdout_looks"].unchecked([row]))
+    return seen
+
+
+def parity_sample(cycle: Cycle, listed: set[str]) -> list[Candidate]:
+    """Random rows of the sweep that are not listed, drawn by the recipe's seed, in the order of their numbers."""
+    rows = [row for row in sweep_rows(cycle) if row["row_index"] != INCUMBENT_ROW and row["params_hash"] not in listed]
+    wanted = min(cycle.recipe.parity_rows, len(rows))
+    drawn = np.random.default_rng(cycle.recipe.seed).choice(len(rows), wanted, replace=False)
+    return [candidate_of("parity sample", cycle, rows[i]) for i in sorted(drawn.tolist())]
+
+
+def replay_row(cycle: Cycle, params_hash: str, variant: Variant) -> dict[str, Any] | None:
+    """The stored row of a replay."""
+    sql = "SELECT * FROM replays WHERE cycle_id = ? AND params_hash = ? AND variant = ?"
+    rows = cycle.store.query("research", sql, [cycle.cycle_id, params_hash, variant.value]).to_dicts()
+    return rows[0] if rows else None
+
+
+def _run(cycle: Cycle, variant: Variant) -> Run:
+    kept: dict[tuple[str, str], Run] = cycle.__dict__.setdefault("runs", {})
+    window, costs = window_of(cycle, variant), costs_of(cycle, variant)
+    key = (str(window), str(costs))
+    if key not in kept:
+        kept[key] = cycle.data.run(cycle.bars, window, cycle.warmup_bars, costs)
+    return kept[key]
+
+
+def _row(cycle: Cycle, candidate: Candidate, made: Replayed) -> dict[str, Any]:
+    result, window = made.result, window_of(cycle, made.variant)
+    capital = cycle.data.account.capital
+    trades: pl.DataFrame = result.trades
+    times: dict[str, datetime] = {"window_start": window.start, "window_end": window.end}
+    fees, funding = (result.state.account[name][0] for name in ("fees", "funding"))
+    from openclaw_pipelines.kernel.money import from_atoms
+
+    return {
+        "cycle_id": cycle.cycle_id, "recorded_at": cycle.clock.now(), "family": candidate.family,
+        "params": values_json(params_values(candidate.record)), "params_hash": candidate.params_hash,
+        "variant": made.variant.value, "interval": result.bars.interval, **times,
+        "slippage_bps": costs_of(cycle, made.variant).slippage_bps, "contract": made.contract.json,
+        "contract_hash": made.contract.hash, "content_hash": result.content_hash, "bits_hash": made.side.bits_hash,
+        "net": result.final_equity - capital, "fees": from_atoms(int(fees)), "funding": from_atoms(int(funding)),
+        "trades": trades.height, "max_drawdown": made.max_drawdown,
+        "day_equity": made.side.day_equity.astype("<i8").tobytes(),
+        "trade_log": b"" if made.variant is Variant.SAMPLE else _parquet(trades),
+    }  # fmt: skip
+
+
+def _parquet(frame: pl.DataFrame) -> bytes:
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer)
+    return buffer.getvalue()

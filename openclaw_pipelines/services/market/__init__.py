@@ -1,0 +1,1 @@
+"""Brings market data in, computes features and examines what is stored."""

@@ -1,0 +1,62 @@
+"""Examines stored market data: the quality rules on the candles and the funding of a day.
+
+The rules are in `domain.quality`.
+"""
+
+from typing import Any
+
+import polars as pl
+
+from openclaw_pipelines.contracts.time import DAY, day_start
+from openclaw_pipelines.domain.quality import CheckResult, Window, run_all
+from openclaw_pipelines.domain.quality_funding import funding_coverage
+from openclaw_pipelines.resources import candle_store
+from openclaw_pipelines.resources.world import World
+
+
+def examine_candles(world: World, day: str) -> list[CheckResult]:
+    """Every quality rule on the stored candles of a day, with their revisions."""
+    settings, start = world.settings(), day_start(day)
+    args = (world.store, world.source, settings.market.symbols)
+    frames = [candle_store.candles(*args, interval, start, start + DAY) for interval in settings.intervals]
+    revisions = [candle_store.revisions(*args, interval, start, start + DAY) for interval in settings.intervals]
+    known = _instruments(world)
+    return run_all(
+        Window(
+            candles=pl.concat(frames),
+            symbols=settings.market.symbols,
+            intervals=settings.intervals,
+            start=start,
+            end=start + DAY,
+            as_of=world.clock.now(),
+            quality=settings.config.quality,
+            revisions=pl.concat(revisions),
+            listed_at=_known(known, "listed_at"),
+            price_units=_known(known, "price_unit"),
+        )
+    )
+
+
+def examine_funding(world: World, day: str) -> list[CheckResult]:
+    """Whether the funding that was due on a day is stored."""
+    start, known = day_start(day), _instruments(world)
+    symbols = world.settings().market.symbols
+    return [
+        funding_coverage(
+            candle_store.funding_rates(world.store, world.source, symbols, start, start + DAY),
+            _known(known, "funding_interval_hours"),
+            start=start,
+            end=start + DAY,
+            as_of=world.clock.now(),
+            listed_at=_known(known, "listed_at"),
+        )
+    ]
+
+
+def _instruments(world: World) -> pl.DataFrame:
+    return candle_store.instruments(world.store, world.source, world.settings().market.symbols)
+
+
+def _known(instruments: pl.DataFrame, column: str) -> dict[str, Any]:
+    """Values of a column by symbol, without the empty ones."""
+    return dict(instruments.select("symbol", column).drop_nulls().iter_rows())

@@ -1,0 +1,1 @@
+"""Takes ticks, tells what is due, replays what is recorded."""

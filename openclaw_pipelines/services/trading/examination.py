@@ -1,0 +1,108 @@
+"""Examines a day of one strategy: the ledger's own rules.
+
+Comparing recorded ticks with their replay is in `verification`.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import polars as pl
+
+from openclaw_pipelines.contracts.time import DAY, day_start
+from openclaw_pipelines.domain.quality import CheckResult
+from openclaw_pipelines.domain.quality_window import Fact, Severity
+from openclaw_pipelines.resources.world import World
+from openclaw_pipelines.services.trading.verification import Verification, verify_day
+from openclaw_pipelines.services.trading.walk import ticks_between
+
+LEDGER_CHECKS = {
+    "recorded_ticks_replay": "Recorded ticks, taken again from their recorded inputs, give every row again.",
+    "books_reconcile": "Cash and quantities equal what the recorded fills and funding add up to.",
+    "day_complete": "Every tick of the day is recorded.",
+    "entries_possible": "The day's universe holds a symbol that may be entered.",
+}
+"""Checks of a day of one strategy."""
+
+LEDGER_ERRORS = ("recorded_ticks_replay", "books_reconcile")
+"""Those whose failure is an error; of the others it is a warning."""
+
+_NO_CASES = pl.DataFrame()
+
+
+def examine_ledger(world: World, strategy: str, day: str) -> list[CheckResult]:
+    """Every check of `LEDGER_CHECKS` on one day of one strategy."""
+    ledger = world.ledger(strategy)
+    start, end = day_start(day), day_start(day) + DAY
+    with ledger.reading():
+        recorded = ledger.recorded_ticks(start, end)
+        universe = ledger.universe(day)
+        mismatches = ledger.query(
+            "SELECT * FROM reconcile_events", "tick_at > ? AND tick_at <= ? AND NOT passed", [start, end]
+        )
+    own = world.settings().strategy(strategy)
+    first = max(start, day_start(own.own.start_day.isoformat()))
+    expected = ticks_between(first, min(end, world.clock.now()), own.interval)
+    absent = _why_absent(world, strategy, start, first)
+    return [
+        replay_result(verify_day(ledger, world.executor, day)),
+        _reconciled(mismatches),
+        _complete(len(recorded), len(expected)),
+        _enterable(universe, absent),
+    ]
+
+
+def _why_absent(world: World, strategy: str, start: datetime, first: datetime) -> str:
+    if first >= start + DAY:
+        return f"{strategy} starts on {first:%Y-%m-%d} and has no ticks before"
+    if start > world.clock.now():
+        return "the day has not begun"
+    return "no universe is recorded for the day"
+
+
+def replay_result(verification: Verification) -> CheckResult:
+    """Verification as a check: which rows differ, under which program version."""
+    found = len(verification.differences)
+    sentence = (
+        f"{verification.ticks} ticks replay to exactly the recorded rows"
+        if verification.passed
+        else f"{found} value(s) differ; run `openclaw verify` and compare the program versions"
+    )
+    facts: dict[str, Fact] = {
+        "ticks": verification.ticks,
+        "recorded_by_version": ", ".join(verification.recorded_versions) or "none",
+        "replayed_by_version": verification.program_version,
+    }
+    cases = pl.DataFrame([vars(item) for item in verification.differences], infer_schema_length=None)
+    return _result("recorded_ticks_replay", verification.passed, sentence, facts, cases)
+
+
+def _reconciled(mismatches: pl.DataFrame) -> CheckResult:
+    sentence = "; ".join(mismatches["message"].head(5).to_list()) or "every tick of the day reconciles"
+    facts = {"mismatches": mismatches.height}
+    return _result("books_reconcile", mismatches.is_empty(), sentence, facts, mismatches)
+
+
+def _complete(recorded: int, expected: int) -> CheckResult:
+    sentence = f"{recorded} of {expected} ticks that have closed are recorded"
+    return _result("day_complete", recorded >= expected, sentence, {"recorded": recorded, "expected": expected})
+
+
+def _enterable(universe: dict[str, object] | None, absent: str) -> CheckResult:
+    selected = str(universe["selected"]) if universe else "[]"
+    reason = universe["reason"] if universe else absent
+    sentence = f"selected: {selected}" + (f"; {reason}" if reason else "")
+    return _result("entries_possible", selected != "[]", sentence, {})
+
+
+def _result(
+    name: str,
+    passed: bool,  # noqa: FBT001 - as in the result it makes
+    sentence: str,
+    facts: Mapping[str, Fact],
+    cases: pl.DataFrame = _NO_CASES,
+) -> CheckResult:
+    severity: Severity = "error" if name in LEDGER_ERRORS else "warning"
+    shown = _NO_CASES if passed else cases.head(50)
+    return CheckResult(
+        name, passed, severity, LEDGER_CHECKS[name], sentence, dict(facts), shown, 0 if passed else cases.height
+    )

@@ -1,0 +1,370 @@
+"""Walks a strategy through its ticks: reads what each one may depend on, takes it, and commits whole ticks.
+
+One walk serves a live tick, a backfilled day and the catch-up after an outage. The rules of a tick are in
+`domain.cycle`, comparing recorded ticks with their replay in `verification`.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Self
+
+import polars as pl
+
+from openclaw_pipelines.contracts.canonical import canonical_json
+from openclaw_pipelines.contracts.enums import KillSwitch, Regime
+from openclaw_pipelines.contracts.errors import LedgerError, MarketError
+from openclaw_pipelines.contracts.time import DAY, day_start
+from openclaw_pipelines.domain import cycle
+from openclaw_pipelines.domain.awaiting import verdicts
+from openclaw_pipelines.domain.deployment import Deployment
+from openclaw_pipelines.domain.governance import HALTS, Controls, control_codes
+from openclaw_pipelines.domain.inputs import TickInput
+from openclaw_pipelines.domain.instruments import instruments_of
+from openclaw_pipelines.domain.outcomes import due_outcomes, score_outcomes
+from openclaw_pipelines.domain.records import Row
+from openclaw_pipelines.domain.session import Executor, Session, new_session
+from openclaw_pipelines.domain.universe import rank_universe
+from openclaw_pipelines.resources import candle_store
+from openclaw_pipelines.resources.clock import Clock
+from openclaw_pipelines.resources.ledger import Head, StrategyLedger, opening_state
+from openclaw_pipelines.resources.store import Store
+from openclaw_pipelines.resources.world import World
+from openclaw_pipelines.services.governance.policy import policy_of
+from openclaw_pipelines.services.market.history import history_days, uncovered_days
+from openclaw_pipelines.services.trading.feed import Feed, Unknown
+from openclaw_pipelines.services.trading.strategy_lock import strategy_lock
+from openclaw_pipelines.services.trading.walk import Walk, ticks_between
+from openclaw_pipelines.settings import Settings, StrategySettings, effective_kill_switch
+
+REGIME_BARS = 8
+"""How many bars back the newest features of a symbol may lie to tell its regime at 00:00Z."""
+
+
+class HoleError(LedgerError):
+    """Ticks are missing between what is recorded and what was asked for."""
+
+    template = "{strategy}: {missing} is not recorded, so {day} cannot follow. Materialize the days from {first} on."
+    fields = ("strategy", "missing", "day", "first")
+
+
+class DeploymentChangedError(LedgerError):
+    """The configuration describes another deployment than the recorded ticks."""
+
+    template = (
+        "{strategy} recorded ticks until {recorded} under {old}; the configuration now describes {new}. "
+        "Set its start_day after that, or give it a new name."
+    )
+    fields = ("strategy", "recorded", "old", "new")
+
+
+class MarketNotReadyError(MarketError):
+    """Candles or funding that a tick needs were never asked for."""
+
+    template = (
+        "{strategy}: {asset} of {symbol} are known until {until}, the tick {tick} of {interval} bars needs more. "
+        "Materialize `{asset}` for {day}."
+    )
+    fields = ("strategy", "asset", "symbol", "until", "tick", "interval", "day")
+
+
+class FeaturesNotReadyError(MarketError):
+    """Features that the universe of a day reads were never computed."""
+
+    template = (
+        "{strategy}: the universe of {day} reads the {interval} features of the bar before it, which are not stored. "
+        "Materialize `features` for {before}."
+    )
+    fields = ("strategy", "day", "interval", "before")
+
+
+class WarmUpError(MarketError):
+    """Candles before the inception of a strategy were never asked for."""
+
+    template = (
+        "{strategy} starts on {inception} and reads {bars} bars of {interval} and days before it; "
+        "candles of {first} were not asked for. Materialize `candles` and `features` from {first} on."
+    )
+    fields = ("strategy", "bars", "interval", "inception", "first")
+
+
+@dataclass
+class DayReport:
+    """What a walk did with one day of one strategy."""
+
+    strategy: str
+    day: str
+    taken: int = 0
+    settled_only: int = 0
+    rows: dict[str, int] = field(default_factory=dict)
+    waiting_for: str | None = None
+
+
+class Runner:
+    """Takes the ticks of strategies.
+
+    Args:
+        store: where market data and ledger are.
+        clock: tells what has closed.
+        executor: fills orders.
+        settings: read again at every tick, so that a change of limits or controls counts from the next tick on.
+        source: name of the market source, as in the `source` column.
+    """
+
+    def __init__(
+        self, store: Store, clock: Clock, executor: Executor, settings: Callable[[], Settings], source: str
+    ) -> None:
+        self.store, self.clock, self.executor, self.settings, self.source = store, clock, executor, settings, source
+
+    @classmethod
+    def of(cls, world: World) -> Self:
+        """Over the world's parts."""
+        return cls(world.store, world.clock, world.executor, world.settings, world.source)
+
+    def ledger(self, strategy: str) -> StrategyLedger:
+        """The strategy's rows."""
+        return StrategyLedger(self.store, self.settings().config.account, strategy)
+
+    def run_day(self, strategy: str, day: str, *, live: bool) -> DayReport:
+        """Take every tick of a day that is due and not recorded yet, and commit them in one transaction.
+
+        Args:
+            strategy: name.
+            day: partition key; its ticks close after 00:00Z of the day, the last one at the next 00:00Z.
+            live: whether the ticks are due now. Live ticks wait for late bars, and ones that are too old settle only.
+
+        Raises:
+            HoleError, DeploymentChangedError, MarketNotReadyError, WarmUpError: nothing is written.
+        """
+        settings = self.settings()
+        with strategy_lock(settings, strategy):
+            return self._run_day(settings, settings.strategy(strategy), day, live=live)
+
+    def _run_day(self, settings: Settings, strategy: StrategySettings, day: str, *, live: bool) -> DayReport:
+        report = DayReport(strategy.name, day)
+        ledger = self.ledger(strategy.name)
+        with ledger.reading():
+            walk = self._open(settings, strategy, ledger, day)
+            if walk is not None:
+                self._take_due(walk, strategy, day, report, live=live)
+        if walk is not None and walk.taken:
+            ledger.commit(walk.rows, self.clock.now(), walk.states)
+            report.taken, report.settled_only = walk.taken, walk.settled_only
+            report.rows = {table: len(rows) for table, rows in walk.rows.items()}
+        return report
+
+    def _take_due(self, walk: Walk, strategy: StrategySettings, day: str, report: DayReport, *, live: bool) -> None:
+        until = min(day_start(day) + DAY, self.clock.now())
+        ticks = ticks_between(max(walk.at, day_start(day)), until, strategy.interval)
+        feed = self._feed(strategy, walk.session.deployment, ticks)
+        if ticks and walk.universe(day) is None and not self._universe_ready(strategy, day, live=live):
+            report.waiting_for = f"features before {day}"
+            return
+        for tick_at in ticks:
+            late = feed.not_covered(tick_at)
+            if late and not self._deadline_passed(strategy, tick_at, live=live):
+                self._refuse_unknown(strategy, late, tick_at, day, taken=walk.taken, live=live)
+                report.waiting_for = f"{late} of the tick at {tick_at.isoformat()}"
+                break
+            self._take(walk, feed, tick_at, live=live)
+
+    def _deadline_passed(self, strategy: StrategySettings, tick_at: datetime, *, live: bool) -> bool:
+        """A live tick waits for its bars until the deadline; a bar that is still absent then stays missing."""
+        deadline = timedelta(seconds=strategy.own.bar_deadline_seconds)
+        return live and self.clock.now() >= tick_at + deadline
+
+    def _universe_ready(self, strategy: StrategySettings, day: str, *, live: bool) -> bool:
+        """Whether the features of the bar before the day are stored; a live tick waits for them."""
+        if self._regimes(strategy, day_start(day)).height:
+            return True
+        if not live:
+            before = f"{day_start(day) - DAY:%Y-%m-%d}"
+            raise FeaturesNotReadyError(strategy.name, day, strategy.own.interval, before)
+        return False
+
+    def _regimes(self, strategy: StrategySettings, as_of: datetime) -> pl.DataFrame:
+        """Features of the last bars that were closed at `as_of`."""
+        length, symbols = strategy.interval, list(strategy.symbols)
+        start = as_of - REGIME_BARS * length
+        rows = candle_store.features(self.store, self.source, symbols, strategy.own.interval, start, as_of)
+        return rows.sort("ts").group_by("symbol", maintain_order=True).last()
+
+    def _refuse_unknown(
+        self, strategy: StrategySettings, late: Unknown, tick_at: datetime, day: str, *, taken: int, live: bool
+    ) -> None:
+        """A backfill of a day that the market layer never asked for is a mistake, not a day of missing bars."""
+        if not live and not taken:
+            until = late.until.isoformat() if late.until else "no time"
+            tick = (tick_at.isoformat(), strategy.own.interval)
+            raise MarketNotReadyError(strategy.name, late.asset, late.symbol, until, *tick, day)
+
+    # ---- opening
+
+    def _open(self, settings: Settings, strategy: StrategySettings, ledger: StrategyLedger, day: str) -> Walk | None:
+        """The walk to go on with, or None when nothing of the day is left to take."""
+        head = ledger.head()
+        inception = day_start(strategy.own.start_day.isoformat())
+        if head is None:
+            return self._start(settings, strategy, ledger, day, inception)
+        if head.tick_at >= day_start(day) + DAY:
+            return None
+        if _differs(head, strategy, inception):
+            if inception <= head.tick_at:  # a tick has one row, so the old deployment's last one cannot be an inception
+                new = f"{strategy.name}@{strategy.deployment_fingerprint[:12]}@{inception:%Y%m%d}"
+                raise DeploymentChangedError(strategy.name, head.tick_at.isoformat(), head.deployment_id, new)
+            return self._start(settings, strategy, ledger, day, inception)
+        if head.tick_at < day_start(day):
+            missing = f"the tick of {(head.tick_at + strategy.interval).isoformat()}"
+            raise HoleError(strategy.name, missing, day, f"{head.tick_at:%Y-%m-%d}")
+        return Walk(ledger, ledger.session_at(head.tick_at), head.tick_at)
+
+    def _start(
+        self, settings: Settings, strategy: StrategySettings, ledger: StrategyLedger, day: str, inception: datetime
+    ) -> Walk | None:
+        """A new deployment: flat, its indicators warmed on the bars before inception."""
+        if day_start(day) + DAY <= inception:
+            return None
+        if day_start(day) > inception:
+            raise HoleError(strategy.name, f"the day {inception:%Y-%m-%d}", day, f"{inception:%Y-%m-%d}")
+        deployment, policy = self._new_deployment(settings, strategy, inception), policy_of(strategy)
+        bars = self._warm_up_bars(settings, deployment, strategy)
+        state = opening_state(deployment, policy, bars)
+        session = new_session(deployment, policy, state, ledger.chain(), settings.config_fingerprint)
+        walk = Walk(ledger, session, inception)
+        walk.begin(bars)
+        return walk
+
+    def _new_deployment(self, settings: Settings, strategy: StrategySettings, inception: datetime) -> Deployment:
+        rows = self.store.query("market", "SELECT * FROM instruments WHERE source = ?", [self.source]).to_dicts()
+        return Deployment(
+            account_id=settings.config.account,
+            strategy_config_id=strategy.name,
+            family=strategy.own.family,
+            params=dict(strategy.params),
+            interval=strategy.own.interval,
+            capital=strategy.own.capital,
+            inception=inception,
+            instruments=instruments_of(self.source, list(strategy.symbols), rows),
+            fingerprint=strategy.deployment_fingerprint,
+        )
+
+    def _warm_up_bars(
+        self, settings: Settings, deployment: Deployment, strategy: StrategySettings
+    ) -> dict[datetime, dict[str, Any]]:
+        """Bars of the fixed number before inception, by close time.
+
+        Every day that was not asked for is an error: a warm-up on what happens to be stored would depend on the order
+        in which days were materialized.
+        """
+        missing = uncovered_days(self.store, self.source, settings, history_days(settings, strategy))
+        if missing:
+            inception = f"{deployment.inception:%Y-%m-%d}"
+            raise WarmUpError(strategy.name, deployment.warmup_bars, deployment.interval, inception, missing[0])
+        start = deployment.inception - deployment.warmup_bars * strategy.interval
+        feed = Feed.load(self.store, self.source, deployment, start, deployment.inception, strategy.costs)
+        return {at: own for at, own in sorted(feed.bars.items()) if at <= deployment.inception}
+
+    # ---- one tick
+
+    def _feed(self, strategy: StrategySettings, deployment: Deployment, ticks: list[datetime]) -> Feed:
+        if not ticks:
+            return Feed()
+        start = ticks[0] - strategy.interval
+        quality = self.settings().config.quality
+        with self.store.sharing("market"):
+            feed = Feed.load(self.store, self.source, deployment, start, ticks[-1], strategy.costs)
+            feed.load_masks(self.store, self.source, deployment, ticks[0], ticks[-1], quality)
+        return feed
+
+    def _take(self, walk: Walk, feed: Feed, tick_at: datetime, *, live: bool) -> None:
+        settings = self.settings()
+        strategy = settings.strategy(walk.session.deployment.strategy_config_id)
+        day = (tick_at - strategy.interval).strftime("%Y-%m-%d")
+        universe = walk.universe(day) or self._build_universe(walk, strategy, settings, day)
+        settle_only = self._too_old(strategy, tick_at) if live else None
+        switch = effective_kill_switch(settings)[0]
+        while True:
+            session = walk.session.copy()
+            session.config_fingerprint = settings.config_fingerprint
+            if (policy := policy_of(strategy)) != session.policy:
+                session.use_policy(policy)
+            tick_input = self._input(walk, session, feed, strategy, tick_at, universe, settle_only, switch)
+            result = cycle.run_tick(session, tick_input, self.executor)
+            asked = effective_kill_switch(self.settings())[0]  # once more, just before an order counts
+            if HALTS[asked] <= HALTS[switch]:
+                break
+            switch = asked
+        walk.add(session, result)
+
+    def _input(
+        self, walk: Walk, session: Session, feed: Feed, strategy: StrategySettings, tick_at: datetime, universe: Row,
+        settle_only: str | None, switch: KillSwitch,
+    ) -> TickInput:  # fmt: skip
+        own = strategy.own
+        controls = Controls(
+            kill_switch=switch,
+            allow=frozenset(own.allow),
+            deny=frozenset(own.deny),
+            disabled=frozenset(strategy.symbols) - strategy.enabled_symbols,
+            masks=feed.masks.get(tick_at, {}),
+            settle_only=settle_only is not None,
+            uncertain=session.uncertain,
+        )
+        wait_seconds = own.approval_ticks * session.deployment.interval_seconds
+        requests = walk.requests() if session.awaiting else {}
+        return TickInput(
+            at=tick_at,
+            bars=feed.bars.get(tick_at, {}),
+            controls=control_codes(session.deployment.instruments, session.policy, controls),
+            universe=tuple(json.loads(universe["selected"])),
+            universe_key=universe["universe_key"],
+            halt=HALTS[switch],
+            settle_only=settle_only,
+            external=verdicts(session.awaiting, requests, int(tick_at.timestamp()), wait_seconds),
+        )
+
+    def _too_old(self, strategy: StrategySettings, tick_at: datetime) -> str | None:
+        behind = int((self.clock.now() - tick_at) / strategy.interval)
+        if behind <= strategy.own.max_catch_up_ticks:
+            return None
+        return f"more than max_catch_up_ticks {strategy.own.max_catch_up_ticks} behind: settled without entries"
+
+    def _build_universe(self, walk: Walk, strategy: StrategySettings, settings: Settings, day: str) -> Row:
+        """Rank the candidates as of 00:00Z of `day` on what was known then."""
+        as_of = day_start(day)
+        since = as_of - timedelta(days=strategy.universe.lookback_days + strategy.universe.min_age_days)
+        symbols = list(strategy.symbols)
+        args = (self.store, self.source, symbols)
+        candles = candle_store.candles(*args, strategy.own.interval, since, as_of)
+        horizons = settings.config.outcome_horizons_seconds
+        due = due_outcomes(walk.decisions(since, as_of), (), horizons, as_of)
+        outcomes = score_outcomes(due, candles, as_of, [strategy.own.interval])
+        instruments = self.store.query("market", "SELECT * FROM instruments WHERE source = ?", [self.source])
+        result = rank_universe(
+            candles,
+            symbols,
+            as_of=as_of,
+            interval=strategy.own.interval,
+            settings=strategy.universe,
+            allow=strategy.own.allow,
+            deny=strategy.own.deny,
+            outcomes=outcomes.select("symbol", "matured_at", "return_signed"),
+            previous=walk.previous_universe(day),
+            instruments=instruments,
+        )
+        regimes = dict(self._regimes(strategy, as_of).select("symbol", "regime").iter_rows())
+        return walk.add_universe(day, _with_regimes(result.columns(), regimes))
+
+
+def _with_regimes(columns: dict[str, str | None], regimes: dict[str, str]) -> dict[str, str | None]:
+    """The snapshot's columns, each candidate with the regime it was in as of the snapshot."""
+    candidates = json.loads(columns["candidates"] or "[]")
+    for candidate in candidates:
+        candidate["regime"] = regimes.get(candidate["symbol"], Regime.UNKNOWN.value)
+    return {**columns, "candidates": canonical_json(candidates)}
+
+
+def _differs(head: Head, strategy: StrategySettings, inception: datetime) -> bool:
+    recorded = head.deployment
+    return (recorded.fingerprint, recorded.inception) != (strategy.deployment_fingerprint, inception)

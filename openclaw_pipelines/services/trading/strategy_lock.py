@@ -1,0 +1,20 @@
+"""A strategy's lock: one run of a strategy at a time, in any process."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from openclaw_pipelines.resources.locks import file_lock
+from openclaw_pipelines.settings import Settings
+
+STRATEGY_LOCK_SECONDS = 600.0
+"""How long a run waits for another run of the same strategy; it then finds the ticks recorded."""
+
+
+@contextmanager
+def strategy_lock(settings: Settings, strategy: str) -> Iterator[None]:
+    """Hold a strategy's lock: one run of a strategy at a time, in any process."""
+    locks = settings.data_dir / "locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    lock = locks / f"{settings.config.account}.{strategy}"
+    with file_lock(lock, exclusive=True, timeout_seconds=STRATEGY_LOCK_SECONDS):
+        yield

@@ -1,0 +1,111 @@
+"""Outcomes written once when matured, metrics replaced, the report a whole file."""
+
+from datetime import timedelta
+from typing import Any
+
+import polars as pl
+import pytest
+
+from openclaw_pipelines.contracts.time import day_start
+from openclaw_pipelines.domain.audit import verify_chain
+from openclaw_pipelines.services.evaluation.evaluator import Evaluator
+
+MOMENTUM = "momentum_1h"
+DAY_ONE, DAY_TWO = "2025-05-10", "2025-05-11"
+HORIZONS = {"outcome_horizons_seconds": [900, 3600]}
+
+
+def states(trading: Any, key: str) -> list[str]:
+    rows = trading.store.table("admin_actions").filter(subject=key).sort("sequence")
+    return rows["to_state"].to_list()
+
+
+def test_every_decision_is_scored_at_every_horizon_once(desk: Any) -> None:
+    trading = desk("recorded", **HORIZONS)
+    decisions = trading.rows("autopilot_decisions", MOMENTUM)
+    outcomes = Evaluator.of(trading.world).outcomes(MOMENTUM, DAY_ONE)
+    assert outcomes.height == 2 * decisions.height
+    assert set(outcomes["decision_status"]) == set(decisions["status"]) >= {"approved", "rejected"}
+    before = trading.counts()
+    assert Evaluator.of(trading.world).outcomes(MOMENTUM, DAY_ONE).equals(outcomes)
+    assert trading.counts() == before
+
+
+def test_a_return_against_the_stored_candles(desk: Any) -> None:
+    trading = desk("recorded", **HORIZONS)
+    scored = Evaluator.of(trading.world).outcomes(MOMENTUM, DAY_ONE).filter(pl.col("win").is_not_null())
+    sides = dict(trading.rows("autopilot_decisions", MOMENTUM).select("decision_key", "side").iter_rows())
+    closes = {
+        (symbol, ts + timedelta(minutes=15)): close
+        for symbol, ts, close in trading.store.query(
+            "market", "SELECT symbol, ts, close FROM candles WHERE interval = '15m'"
+        ).iter_rows()
+    }
+    assert scored.height > 20
+    for row in scored.iter_rows(named=True):
+        moved = closes[row["symbol"], row["matured_at"]] / float(row["intended_price"]) - 1
+        sign = 1 if sides[row["decision_key"]] == "buy" else -1
+        assert row["return_signed"] == pytest.approx(sign * moved, abs=1e-12)
+        assert row["win"] == (sign * moved > 0)
+
+
+def test_what_has_not_matured_waits(desk: Any) -> None:
+    """At 12:20 the horizons that end by then are scored, for decisions up to 11:00 both."""
+    trading = desk("recorded", **HORIZONS)
+    now = day_start(DAY_ONE) + timedelta(hours=12, minutes=20)
+    trading.clock.set(now)
+    outcomes = Evaluator.of(trading.world).outcomes(MOMENTUM, DAY_ONE)
+    assert outcomes.height > 0
+    assert outcomes["matured_at"].max() <= now
+    trading.clock.set(day_start("2025-06-01"))
+    later = Evaluator.of(trading.world).outcomes(MOMENTUM, DAY_ONE)
+    assert later.height > outcomes.height
+    kept = later.filter(pl.col("outcome_key").is_in(outcomes["outcome_key"].to_list()))
+    assert kept.sort("outcome_key").equals(outcomes.sort("outcome_key"))
+
+
+def test_an_executed_proposal_ends_as_evaluated(desk: Any) -> None:
+    trading = desk("recorded", **HORIZONS)
+    Evaluator.of(trading.world).outcomes(MOMENTUM, DAY_ONE)
+    fills = trading.rows("autopilot_fills", MOMENTUM).filter(pl.col("leg") == "entry")
+    for key in fills["decision_key"].to_list():
+        assert states(trading, key) == ["approved", "executed", "reconciled", "outcome_evaluated"]
+    rows = trading.store.table("admin_actions").filter(strategy_config_id=MOMENTUM)
+    assert verify_chain(rows.sort("sequence").to_dicts()) == rows.height
+
+
+def test_an_outcome_scored_before_its_fill_was_recorded_moves_on_later(desk: Any) -> None:
+    """The market is known to the day's end, but the strategy has only taken its ticks until one that ordered."""
+    trading = desk("asked", **HORIZONS)
+    whole = desk("recorded")
+    entry = whole.rows("autopilot_fills", MOMENTUM).filter(pl.col("leg") == "entry").sort("tick_at").row(0, named=True)
+    decided = entry["tick_at"] - timedelta(hours=1)
+    trading.run(MOMENTUM, DAY_ONE, decided)
+    trading.clock.set(day_start("2025-06-01"))
+    scored = Evaluator.of(trading.world).outcomes(MOMENTUM, DAY_ONE)
+    assert entry["decision_key"] in scored["decision_key"].to_list()
+    assert states(trading, entry["decision_key"]) == ["approved"]
+    trading.run(MOMENTUM)
+    Evaluator.of(trading.world).outcomes(MOMENTUM, DAY_ONE)
+    assert states(trading, entry["decision_key"])[-2:] == ["reconciled", "outcome_evaluated"]
+
+
+def test_metrics_are_replaced_not_doubled(desk: Any) -> None:
+    trading = desk("recorded")
+    first = Evaluator.of(trading.world).metrics(MOMENTUM, DAY_ONE)
+    again = Evaluator.of(trading.world).metrics(MOMENTUM, DAY_ONE)
+    stored = trading.store.table("autopilot_metrics")
+    assert first.height == again.height == stored.height > 20
+    assert first.equals(again)
+    net = trading.rows("autopilot_equity", MOMENTUM).sort("tick_at")["equity"][-1]
+    assert float(net) != 10_000
+
+
+def test_the_report_is_one_file(desk: Any) -> None:
+    trading = desk("recorded")
+    Evaluator.of(trading.world).metrics(MOMENTUM, DAY_ONE)
+    path, html = Evaluator.of(trading.world).report(DAY_ONE)
+    assert path.read_text(encoding="utf-8") == html
+    assert [file.name for file in path.parent.iterdir()] == [f"{DAY_ONE}.html"]
+    assert MOMENTUM in html
+    assert "<script src" not in html

@@ -1,0 +1,121 @@
+"""Recorded days taken again: what was tampered with is named, and nothing is rewritten."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from openclaw_pipelines import __version__
+from openclaw_pipelines.contracts.time import day_start
+from openclaw_pipelines.resources.ledger import MissingStateError
+from openclaw_pipelines.resources.paper import PaperExecutor
+from openclaw_pipelines.services.trading.verification import verify_day
+
+MOMENTUM = "momentum_1h"
+DAY_ONE, DAY_TWO = "2025-05-10", "2025-05-11"
+NOON = day_start(DAY_ONE) + timedelta(hours=12)
+
+
+def changed(trading: Any, sql: str, *params: Any) -> set[tuple[str, str, str]]:
+    """Differences after one statement on the ledger, as table, kind and column."""
+    before = verify_day(trading.ledger(MOMENTUM), PaperExecutor(), DAY_ONE)
+    assert before.passed
+    with trading.store.write("ledger") as con:
+        con.execute(f"{sql} AND strategy_config_id = '{MOMENTUM}'", list(params))
+    result = verify_day(trading.ledger(MOMENTUM), PaperExecutor(), DAY_ONE)
+    assert not result.passed
+    return {(found.table, found.kind, found.column) for found in result.differences}
+
+
+def test_a_perturbed_bar_is_found_in_every_row_that_rests_on_it(desk: Any) -> None:
+    """One price unit of one close: the hash over the bars and the state after the tick no longer agree."""
+    trading = desk("recorded")
+    last = day_start(DAY_TWO)
+    row = trading.rows("tick_inputs", MOMENTUM).filter(tick_at=last).row(0, named=True)
+    bars = json.loads(row["bars"])
+    bars["BTC/USDT:USDT"][3] += 1
+    found = changed(trading, "UPDATE tick_inputs SET bars = ? WHERE tick_at = ?", json.dumps(bars), last)
+    assert ("tick_inputs", "changed", "bars_hash") in found
+    assert ("autopilot_ticks", "changed", "state_hash") in found
+    assert {table for table, _, _ in found} >= {"tick_inputs", "autopilot_ticks"}
+
+
+@pytest.mark.parametrize(
+    ("sql", "difference"),
+    [
+        pytest.param(
+            "UPDATE autopilot_fills SET fee = fee + 0.00000001 WHERE qty > 0",
+            ("autopilot_fills", "changed", "fee"),
+            id="an atom of a fee",
+        ),
+        pytest.param(
+            "UPDATE autopilot_equity SET equity = equity + 1 WHERE tick_at > '2025-05-10 00:00:00Z'",
+            ("autopilot_equity", "changed", "equity"),
+            id="equity",
+        ),
+        pytest.param(
+            "DELETE FROM autopilot_orders WHERE leg = 'stop'", ("autopilot_orders", "missing", ""), id="an order"
+        ),
+        pytest.param(
+            "UPDATE autopilot_decisions SET status = 'approved' WHERE status = 'rejected'",
+            ("autopilot_decisions", "changed", "status"),
+            id="a verdict",
+        ),
+        pytest.param(
+            "UPDATE autopilot_positions SET symbol = 'XXX/USDT' WHERE symbol = 'SOL/USDT'",
+            ("autopilot_positions", "extra", ""),
+            id="a position of something else",
+        ),
+    ],
+)
+def test_a_tampered_row_is_named(desk: Any, sql: str, difference: tuple[str, str, str]) -> None:
+    found = changed(desk("recorded"), sql)
+    assert difference in found
+    assert {table for table, _, _ in found} == {difference[0]}
+
+
+def test_what_lies_outside_the_hash_may_differ(desk: Any) -> None:
+    trading = desk("recorded")
+    before = trading.hash(MOMENTUM)
+    with trading.store.write("ledger") as con:
+        con.execute(
+            "UPDATE autopilot_ticks SET recorded_at = '2030-01-01 00:00:00Z', run_fingerprint = 'other', phases = '{}'"
+        )
+    assert verify_day(trading.ledger(MOMENTUM), PaperExecutor(), DAY_ONE).passed
+    assert trading.hash(MOMENTUM) == before
+
+
+def test_verifying_writes_nothing(desk: Any) -> None:
+    trading = desk("recorded")
+    before = trading.counts()
+    result = verify_day(trading.ledger(MOMENTUM), PaperExecutor(), DAY_ONE)
+    assert (result.ticks, result.program_version) == (24, __version__)
+    assert trading.counts() == before
+
+
+def test_a_partly_recorded_day_is_verified_as_far_as_it_goes(desk: Any) -> None:
+    trading = desk("asked")
+    trading.run(MOMENTUM, DAY_ONE, NOON)
+    assert verify_day(trading.ledger(MOMENTUM), PaperExecutor(), DAY_ONE).ticks == 12
+
+
+def test_a_day_that_is_not_recorded_has_nothing_to_verify(desk: Any) -> None:
+    result = verify_day(desk("asked").ledger(MOMENTUM), PaperExecutor(), DAY_ONE)
+    assert (result.ticks, result.compared, result.passed) == (0, {}, True)
+
+
+def test_without_the_state_it_starts_from(desk: Any) -> None:
+    trading = desk("recorded")
+    with trading.store.write("ledger") as con:
+        con.execute("DELETE FROM kernel_states WHERE tick_at = ?", [day_start(DAY_ONE)])
+    with pytest.raises(MissingStateError, match="momentum_1h has no kernel state at 2025-05-10T00:00:00"):
+        verify_day(trading.ledger(MOMENTUM), PaperExecutor(), DAY_ONE)
+
+
+def test_states_are_kept_for_days_ends_and_the_newest_tick(desk: Any) -> None:
+    trading = desk("asked")
+    for hours in (3, 5, 12):
+        trading.run(MOMENTUM, DAY_ONE, day_start(DAY_ONE) + timedelta(hours=hours))
+    kept = trading.rows("kernel_states", MOMENTUM)["tick_at"].sort().to_list()
+    assert kept == [day_start(DAY_ONE), NOON]
