@@ -1,7 +1,8 @@
 """`openclaw ticker`: a resident process that runs the same jobs against the same instance as schedules and sensors do.
 
 Its runs appear in the web UI like any other. The clock is real, or replayed from one time to another as fast as the
-ticks can be taken. What is due is decided by `domain.timing`; exactly-once is kept by the ledger, not by this loop.
+ticks can be taken. What is due is decided by `domain.trading.timing`; exactly-once is kept by the ledger, not by this
+loop.
 """
 
 import os
@@ -18,7 +19,8 @@ from openclaw_pipelines.assets.partitions import STRATEGIES, range_tags
 from openclaw_pipelines.contracts.errors import ConfigError, OpenclawError
 from openclaw_pipelines.contracts.time import floor_to, utc
 from openclaw_pipelines.definitions import build_defs
-from openclaw_pipelines.domain.timing import Asked, Due, ask_again, failed_run_alert
+from openclaw_pipelines.domain.governance.alerts import failed_run_alert
+from openclaw_pipelines.domain.trading.timing import Asked, Due, ask_again
 from openclaw_pipelines.jobs import CYCLE_LIVE, INSTRUMENTS, MARKET_DAY, MARKET_LIVE, QUIET
 from openclaw_pipelines.resources.clock import RealClock, ReplayedClock
 from openclaw_pipelines.resources.world import World, open_world

@@ -87,7 +87,7 @@ def test_generated_page_is_current(generator: ModuleType, page: str) -> None:
 
 
 def test_reject_codes_and_metrics_are_complete(generator: ModuleType) -> None:
-    from openclaw_pipelines.domain.metric_definitions import METRICS
+    from openclaw_pipelines.domain.evaluation.metrics.definitions import METRICS
 
     codes = [names_in(row[1])[0] for row in rows_under(generator.reject_codes(), "| no.")]
     assert codes == [code.name for code in RejectCode if code is not RejectCode.NONE]
@@ -448,7 +448,7 @@ def test_extending_check_judges() -> None:
     import polars as pl
 
     from openclaw_pipelines.contracts.tables import TABLES
-    from openclaw_pipelines.domain.quality import Window
+    from openclaw_pipelines.domain.market.quality.checks import Window
 
     names: dict[str, Any] = {}
     exec(compile(extending("python", "round_prices"), "docs/extending.md", "exec"), names)

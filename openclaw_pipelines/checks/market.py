@@ -1,12 +1,12 @@
-"""Asset checks of `candles` and `funding_rates`, one per rule of `domain.quality` and `domain.quality_funding`."""
+"""Asset checks of `candles` and `funding_rates`, one per rule of `domain.market.quality`."""
 
 from collections.abc import Iterator
 
 import dagster as dg
 
 from openclaw_pipelines.checks.reporting import evaluate_partitions
-from openclaw_pipelines.domain.quality import CHECKS
-from openclaw_pipelines.domain.quality_funding import FUNDING_CHECKS
+from openclaw_pipelines.domain.market.quality.checks import CHECKS
+from openclaw_pipelines.domain.market.quality.funding import FUNDING_CHECKS
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.market.examination import examine_candles, examine_funding
 

@@ -13,7 +13,7 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
 )
 
 from openclaw_pipelines.assets.metadata import markdown_table
-from openclaw_pipelines.domain.quality import CheckResult
+from openclaw_pipelines.domain.market.quality.checks import CheckResult
 
 
 def severity_of(result: CheckResult) -> dg.AssetCheckSeverity:

@@ -88,8 +88,8 @@ def _cell(text: str) -> str:
 
 
 def _check_rows() -> list[str]:
-    from openclaw_pipelines.domain.quality import CHECKS
-    from openclaw_pipelines.domain.quality_funding import FUNDING_CHECKS
+    from openclaw_pipelines.domain.market.quality.checks import CHECKS
+    from openclaw_pipelines.domain.market.quality.funding import FUNDING_CHECKS
     from openclaw_pipelines.services.factory.examining import CHECKS as FACTORY_CHECKS
     from openclaw_pipelines.services.lifecycle.examination import LOG_CHECKS, PAPER_REPLAY_PARITY
     from openclaw_pipelines.services.trading.examination import LEDGER_CHECKS, LEDGER_ERRORS

@@ -21,7 +21,7 @@ from openclaw_pipelines.commands.shared import (
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from openclaw_pipelines.domain.deployment import Deployment
+    from openclaw_pipelines.domain.trading.deployment import Deployment
     from openclaw_pipelines.resources.ledger import StrategyLedger
     from openclaw_pipelines.resources.world import World
 
@@ -95,7 +95,7 @@ def _without(row: dict[str, Any], *columns: str) -> dict[str, Any]:
 
 def _candles(ledger: "StrategyLedger", decision: dict[str, Any], count: int) -> list[dict[str, Any]]:
     """The last bars of the symbol that the ticks up to the decision consumed, newest last, in quote currency."""
-    from openclaw_pipelines.domain.inputs import BAR_FIELDS, NO_BAR
+    from openclaw_pipelines.domain.trading.inputs import BAR_FIELDS, NO_BAR
     from openclaw_pipelines.kernel.layout import BarState
 
     at, symbol, unit = decision["tick_at"], decision["symbol"], _price_unit(ledger, decision)
@@ -111,7 +111,7 @@ def _candles(ledger: "StrategyLedger", decision: dict[str, Any], count: int) -> 
 
 
 def _deployment(ledger: "StrategyLedger", decision: dict[str, Any]) -> "Deployment":
-    from openclaw_pipelines.domain.deployment import Deployment
+    from openclaw_pipelines.domain.trading.deployment import Deployment
 
     return Deployment.from_payload(ledger.context_at(decision["tick_at"])["deployment"])
 
@@ -156,7 +156,7 @@ def _entry_key(ledger: "StrategyLedger", decision: dict[str, Any]) -> str | None
 
 def _position(ledger: "StrategyLedger", entry: str) -> dict[str, Any] | None:
     """What became of the position: its round trip, or where it stands while it is open."""
-    from openclaw_pipelines.domain.trades import closed_trades
+    from openclaw_pipelines.domain.evaluation.trades import closed_trades
 
     opened = ledger.query("SELECT symbol, deployment_id FROM autopilot_fills", "decision_key = ? AND qty > 0", [entry])
     if opened.is_empty():

@@ -140,7 +140,7 @@ class KillSwitch(StrEnum):
 
 
 class ProposalState(StrEnum):
-    """States of a proposal; legal moves are in `domain.proposals`."""
+    """States of a proposal; legal moves are in `domain.governance.proposal_states`."""
 
     PROPOSED = "proposed"
     PREVIEW_REJECTED = "preview_rejected"

@@ -17,7 +17,7 @@ class StrategyReport:
         of other days are passed over.
     interval: length of its bars, as `15m`.
     no_data_reason: why there is nothing for this day, where that is known.
-    funding: payments as in `domain.trades.closed_trades`, so that trades bear them.
+    funding: payments as in `domain.evaluation.trades.closed_trades`, so that trades bear them.
     starts_at: inception; ticks before it are not due.
     enabled: whether it ticks at all.
     """

@@ -7,8 +7,8 @@ from typing import Any
 
 import polars as pl
 
-from openclaw_pipelines.domain.metric_definitions import METRICS
-from openclaw_pipelines.domain.trades import closed_trades
+from openclaw_pipelines.domain.evaluation.metrics.definitions import METRICS
+from openclaw_pipelines.domain.evaluation.trades import closed_trades
 from openclaw_pipelines.report import text
 from openclaw_pipelines.report.data import Day, ReportData
 from openclaw_pipelines.report.text import Cell

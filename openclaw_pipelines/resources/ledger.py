@@ -15,13 +15,14 @@ import polars as pl
 
 from openclaw_pipelines.contracts.errors import LedgerError
 from openclaw_pipelines.contracts.tables import TABLES
-from openclaw_pipelines.domain.audit import GENESIS, AuditChain
-from openclaw_pipelines.domain.awaiting import Awaiting
-from openclaw_pipelines.domain.books import Books
-from openclaw_pipelines.domain.deployment import Deployment, Policy
-from openclaw_pipelines.domain.inputs import NO_BAR
-from openclaw_pipelines.domain.records import Row
-from openclaw_pipelines.domain.session import Session
+from openclaw_pipelines.domain.governance.approvals import Awaiting
+from openclaw_pipelines.domain.governance.audit import GENESIS, AuditChain
+from openclaw_pipelines.domain.governance.policy import Policy
+from openclaw_pipelines.domain.trading.books import Books
+from openclaw_pipelines.domain.trading.deployment import Deployment
+from openclaw_pipelines.domain.trading.inputs import NO_BAR
+from openclaw_pipelines.domain.trading.records import Row
+from openclaw_pipelines.domain.trading.session import Session
 from openclaw_pipelines.kernel import layout, money
 from openclaw_pipelines.kernel.signals import new_indicators, observe
 from openclaw_pipelines.resources.engine import Connection

@@ -1,6 +1,6 @@
 """The paper executor: fills orders inside the bars that follow, by the kernel's candle rules."""
 
-from openclaw_pipelines.domain.session import Session
+from openclaw_pipelines.domain.trading.session import Session
 from openclaw_pipelines.kernel import layout, step
 
 

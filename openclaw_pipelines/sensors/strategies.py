@@ -1,7 +1,8 @@
 """The strategy sensor: starts a strategy's ticks when the bars they wait for are in the store. And the alerts.
 
-What is due is decided by `domain.timing`. A run advances its strategy to the latest closed bar of its day, so a missed
-or failed start is caught up by the next; the ledger's primary key, not the run key, keeps ticks from being taken twice.
+What is due is decided by `domain.trading.timing`. A run advances its strategy to the latest closed bar of its day, so a
+missed or failed start is caught up by the next; the ledger's primary key, not the run key, keeps ticks from being taken
+twice.
 """
 
 import json
@@ -12,7 +13,8 @@ import dagster as dg
 
 from openclaw_pipelines.assets.market import LIVE_TAG
 from openclaw_pipelines.assets.partitions import STRATEGIES, range_tags, strategies
-from openclaw_pipelines.domain.timing import Asked, Due, Need, choose, failed_run_alert
+from openclaw_pipelines.domain.governance.alerts import failed_run_alert
+from openclaw_pipelines.domain.trading.timing import Asked, Due, Need, choose
 from openclaw_pipelines.jobs import CYCLE_LIVE, MARKET_DAY, MARKET_LIVE, jobs_named
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.governance.notifications import notify

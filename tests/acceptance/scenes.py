@@ -15,11 +15,11 @@ from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PART
 
 from openclaw_pipelines.contracts.time import DAY, day_start
 from openclaw_pipelines.definitions import build_defs
-from openclaw_pipelines.domain import records
-from openclaw_pipelines.domain.deployment import Policy
-from openclaw_pipelines.domain.inputs import TickInput
-from openclaw_pipelines.domain.session import Session
-from openclaw_pipelines.domain.tick_rows import equity_row
+from openclaw_pipelines.domain.governance.policy import Policy
+from openclaw_pipelines.domain.trading import records
+from openclaw_pipelines.domain.trading.inputs import TickInput
+from openclaw_pipelines.domain.trading.session import Session
+from openclaw_pipelines.domain.trading.tick_rows import equity_row
 from openclaw_pipelines.kernel import layout
 from openclaw_pipelines.kernel.replay import TickInput as KernelInput
 from openclaw_pipelines.kernel.replay import step_once

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 from scenes import Scene, backfill
 
-from openclaw_pipelines.domain.quality import CheckResult
+from openclaw_pipelines.domain.market.quality.checks import CheckResult
 from openclaw_pipelines.resources import candle_store
 from openclaw_pipelines.services.market.examination import examine_candles
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from openclaw_pipelines.commands.error_reference import errors, reference
-from openclaw_pipelines.domain.quality import CHECKS
+from openclaw_pipelines.domain.market.quality.checks import CHECKS
 from openclaw_pipelines.services.factory.examining import CHECKS as FACTORY_CHECKS
 from openclaw_pipelines.services.lifecycle.examination import LOG_CHECKS
 from openclaw_pipelines.services.trading.examination import LEDGER_CHECKS

@@ -17,14 +17,15 @@ from openclaw_pipelines.contracts.config.governance import Risk
 from openclaw_pipelines.contracts.config.trading import Costs
 from openclaw_pipelines.contracts.enums import InstrumentState, MarketType, Mode, RejectCode
 from openclaw_pipelines.contracts.tables import TABLES
-from openclaw_pipelines.domain.audit import AuditChain, verify_chain
-from openclaw_pipelines.domain.awaiting import verdicts
-from openclaw_pipelines.domain.cycle import TickResult, run_tick
-from openclaw_pipelines.domain.deployment import Deployment, Policy
-from openclaw_pipelines.domain.governance import HALTS, Controls, KillSwitch, control_codes
-from openclaw_pipelines.domain.inputs import TickInput
-from openclaw_pipelines.domain.instruments import Instrument
-from openclaw_pipelines.domain.session import Session, new_session
+from openclaw_pipelines.domain.governance.approvals import verdicts
+from openclaw_pipelines.domain.governance.audit import AuditChain, verify_chain
+from openclaw_pipelines.domain.governance.controls import HALTS, Controls, KillSwitch, control_codes
+from openclaw_pipelines.domain.governance.policy import Policy
+from openclaw_pipelines.domain.market.instruments import Instrument
+from openclaw_pipelines.domain.trading.deployment import Deployment
+from openclaw_pipelines.domain.trading.inputs import TickInput
+from openclaw_pipelines.domain.trading.session import Session, new_session
+from openclaw_pipelines.domain.trading.tick import TickResult, run_tick
 from openclaw_pipelines.kernel import layout
 from openclaw_pipelines.resources.ledger import opening_state
 from openclaw_pipelines.resources.paper import PaperExecutor

@@ -14,8 +14,8 @@ import pytest
 
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.contracts.time import interval_length
-from openclaw_pipelines.domain.metrics import compute_metrics
-from openclaw_pipelines.domain.outcomes import due_outcomes, score_outcomes
+from openclaw_pipelines.domain.evaluation.metrics.compute import compute_metrics
+from openclaw_pipelines.domain.evaluation.outcomes import due_outcomes, score_outcomes
 from openclaw_pipelines.report.daily import ReportData, StrategyReport
 
 sys.path.insert(0, str(Path(__file__).parent))  # factory_cycle, which tests of the factory's report share

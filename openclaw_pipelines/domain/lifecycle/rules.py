@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from openclaw_pipelines.contracts.config.lifecycle import Lifecycle
 from openclaw_pipelines.contracts.enums import KillSwitch
+from openclaw_pipelines.domain.evaluation.statistics import Statistic, max_drawdown, profit_factor
 from openclaw_pipelines.domain.lifecycle.evidence import PaperEvidence
-from openclaw_pipelines.domain.statistics import Statistic, max_drawdown, profit_factor
 
 
 @dataclass(frozen=True)

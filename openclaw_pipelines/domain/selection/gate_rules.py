@@ -22,7 +22,7 @@ from openclaw_pipelines.domain.selection.gate_limits import Gate, GateLimits
 from openclaw_pipelines.domain.selection.lookahead import LookaheadReport
 from openclaw_pipelines.domain.selection.looks import Look, earlier_look
 from openclaw_pipelines.domain.selection.overfitting import overfitting
-from openclaw_pipelines.domain.selection.statistics import Moments, deflated_sharpe, moments
+from openclaw_pipelines.domain.selection.sharpe import Moments, deflated_sharpe, moments
 from openclaw_pipelines.domain.selection.trials import Trials, TrialsError, clustered_trials, raw_trials
 from openclaw_pipelines.domain.selection.warmup import WarmupReport
 

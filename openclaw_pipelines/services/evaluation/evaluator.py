@@ -1,6 +1,6 @@
 """Scores what was decided: reads ledger and candles, calls the domain's rules, writes outcomes, metrics and the report.
 
-The rules are in `domain.outcomes` and `domain.metrics`, the page is made in `report`.
+The rules are in `domain.evaluation.outcomes` and `domain.evaluation.metrics.compute`, the page is made in `report`.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,10 +15,10 @@ from openclaw_pipelines.contracts.canonical import sha256_of
 from openclaw_pipelines.contracts.enums import ProposalState
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.contracts.time import DAY, day_start, interval_length
-from openclaw_pipelines.domain.audit import proposal_moved
-from openclaw_pipelines.domain.metrics import compute_metrics
-from openclaw_pipelines.domain.outcomes import due_outcomes, score_outcomes
-from openclaw_pipelines.domain.quality import CheckResult
+from openclaw_pipelines.domain.evaluation.metrics.compute import compute_metrics
+from openclaw_pipelines.domain.evaluation.outcomes import due_outcomes, score_outcomes
+from openclaw_pipelines.domain.governance.audit import proposal_moved
+from openclaw_pipelines.domain.market.quality.checks import CheckResult
 from openclaw_pipelines.report.data import ReportData, StrategyReport
 from openclaw_pipelines.resources import candle_store
 from openclaw_pipelines.resources.clock import Clock

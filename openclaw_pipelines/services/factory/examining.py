@@ -7,7 +7,7 @@ import polars as pl
 
 from openclaw_pipelines.contracts.factory import CycleState
 from openclaw_pipelines.domain.factory.contract import ParamsChangedError
-from openclaw_pipelines.domain.quality import CheckResult
+from openclaw_pipelines.domain.market.quality.checks import CheckResult
 from openclaw_pipelines.domain.selection.gates import Gate, verdict
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.factory.cycle import cycle_row, reopen_cycle

@@ -11,10 +11,11 @@ import numpy as np
 from openclaw_pipelines.contracts.enums import Mode
 from openclaw_pipelines.contracts.errors import DataError
 from openclaw_pipelines.contracts.time import DAY, interval_length
-from openclaw_pipelines.domain.deployment import Deployment, Policy, kernel_instrument
 from openclaw_pipelines.domain.factory.contract import RunContract, costs_payload, limits_hash
-from openclaw_pipelines.domain.instruments import instruments_of
+from openclaw_pipelines.domain.governance.policy import Policy
+from openclaw_pipelines.domain.market.instruments import instruments_of
 from openclaw_pipelines.domain.selection.windows import Window, bars_between
+from openclaw_pipelines.domain.trading.deployment import Deployment, kernel_instrument
 from openclaw_pipelines.kernel import layout
 from openclaw_pipelines.kernel.bars import Bars
 from openclaw_pipelines.kernel.compile_cache import sources_hash

@@ -1,4 +1,4 @@
-"""Alerts: written once to the outbox, then sent to the log. What deserves one is decided in `domain.timing`."""
+"""Alerts: written once to the outbox, then sent to the log. What deserves one is decided in `domain.trading.timing`."""
 
 import logging
 from collections.abc import Iterable
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from openclaw_pipelines import __version__
 from openclaw_pipelines.contracts.canonical import sha256_of
 from openclaw_pipelines.contracts.tables import TABLES
-from openclaw_pipelines.domain.timing import Alert
+from openclaw_pipelines.domain.governance.alerts import Alert
 from openclaw_pipelines.resources.store import insert_new
 from openclaw_pipelines.resources.world import World
 

@@ -1,6 +1,6 @@
 """The policy of a strategy as configured now."""
 
-from openclaw_pipelines.domain.deployment import Policy
+from openclaw_pipelines.domain.governance.policy import Policy
 from openclaw_pipelines.settings import StrategySettings
 
 

@@ -9,12 +9,12 @@ from typing import Any
 from openclaw_pipelines.contracts.factory import ParityClass
 from openclaw_pipelines.contracts.lifecycle import Stage
 from openclaw_pipelines.contracts.time import DAY, day_start, floor_to
-from openclaw_pipelines.domain.deployment import Policy
+from openclaw_pipelines.domain.evaluation.trades import closed_trades
+from openclaw_pipelines.domain.governance.policy import Policy
 from openclaw_pipelines.domain.lifecycle.evidence import PaperEvidence, ParityState
 from openclaw_pipelines.domain.lifecycle.log import Position
 from openclaw_pipelines.domain.lifecycle.review import Standing
 from openclaw_pipelines.domain.lifecycle.states import CONFIGURED
-from openclaw_pipelines.domain.trades import closed_trades
 from openclaw_pipelines.resources.ledger import StrategyLedger
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.lifecycle.book import DeploymentBook

@@ -1,6 +1,6 @@
 """Examines stored market data: the quality rules on the candles and the funding of a day.
 
-The rules are in `domain.quality`.
+The rules are in `domain.market.quality.checks`.
 """
 
 from typing import Any
@@ -8,8 +8,8 @@ from typing import Any
 import polars as pl
 
 from openclaw_pipelines.contracts.time import DAY, day_start
-from openclaw_pipelines.domain.quality import CheckResult, Window, run_all
-from openclaw_pipelines.domain.quality_funding import funding_coverage
+from openclaw_pipelines.domain.market.quality.checks import CheckResult, Window, run_all
+from openclaw_pipelines.domain.market.quality.funding import funding_coverage
 from openclaw_pipelines.resources import candle_store
 from openclaw_pipelines.resources.world import World
 

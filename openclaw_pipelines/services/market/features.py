@@ -1,4 +1,4 @@
-"""Computes and stores the features of a day. The values are defined in `domain.features` and `domain.regime`."""
+"""Computes and stores the features of a day. The values are defined in `domain.market`."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from openclaw_pipelines.contracts.time import DAY, day_start, interval_length
-from openclaw_pipelines.domain.features import features, lookback_bars
+from openclaw_pipelines.domain.market.features import features, lookback_bars
 from openclaw_pipelines.resources import candle_store
 from openclaw_pipelines.services.market.history import days_between, uncovered_days
 

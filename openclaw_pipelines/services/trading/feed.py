@@ -8,9 +8,9 @@ from openclaw_pipelines.contracts.config.market import Quality
 from openclaw_pipelines.contracts.config.trading import Costs
 from openclaw_pipelines.contracts.enums import RejectCode
 from openclaw_pipelines.contracts.time import DAY, day_start, interval_length
-from openclaw_pipelines.domain.deployment import Deployment
-from openclaw_pipelines.domain.inputs import bars_by_tick
-from openclaw_pipelines.domain.masks import entry_masks, window_bars
+from openclaw_pipelines.domain.market.masks import entry_masks, window_bars
+from openclaw_pipelines.domain.trading.deployment import Deployment
+from openclaw_pipelines.domain.trading.inputs import bars_by_tick
 from openclaw_pipelines.resources import candle_store
 from openclaw_pipelines.resources.coverage import coverage, funding_coverage, funding_due, perpetuals
 from openclaw_pipelines.resources.store import Store

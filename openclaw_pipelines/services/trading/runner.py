@@ -1,7 +1,7 @@
 """Walks a strategy through its ticks: reads what each one may depend on, takes it, and commits whole ticks.
 
 One walk serves a live tick, a backfilled day and the catch-up after an outage. The rules of a tick are in
-`domain.cycle`, comparing recorded ticks with their replay in `verification`.
+`domain.trading.tick`, comparing recorded ticks with their replay in `verification`.
 """
 
 import json
@@ -16,16 +16,16 @@ from openclaw_pipelines.contracts.canonical import canonical_json
 from openclaw_pipelines.contracts.enums import KillSwitch, Regime
 from openclaw_pipelines.contracts.errors import LedgerError, MarketError
 from openclaw_pipelines.contracts.time import DAY, day_start
-from openclaw_pipelines.domain import cycle
-from openclaw_pipelines.domain.awaiting import verdicts
-from openclaw_pipelines.domain.deployment import Deployment
-from openclaw_pipelines.domain.governance import HALTS, Controls, control_codes
-from openclaw_pipelines.domain.inputs import TickInput
-from openclaw_pipelines.domain.instruments import instruments_of
-from openclaw_pipelines.domain.outcomes import due_outcomes, score_outcomes
-from openclaw_pipelines.domain.records import Row
-from openclaw_pipelines.domain.session import Executor, Session, new_session
-from openclaw_pipelines.domain.universe import rank_universe
+from openclaw_pipelines.domain.evaluation.outcomes import due_outcomes, score_outcomes
+from openclaw_pipelines.domain.governance.approvals import verdicts
+from openclaw_pipelines.domain.governance.controls import HALTS, Controls, control_codes
+from openclaw_pipelines.domain.market.instruments import instruments_of
+from openclaw_pipelines.domain.trading.deployment import Deployment
+from openclaw_pipelines.domain.trading.inputs import TickInput
+from openclaw_pipelines.domain.trading.records import Row
+from openclaw_pipelines.domain.trading.session import Executor, Session, new_session
+from openclaw_pipelines.domain.trading.tick import run_tick
+from openclaw_pipelines.domain.trading.universe import rank_universe
 from openclaw_pipelines.resources import candle_store
 from openclaw_pipelines.resources.clock import Clock
 from openclaw_pipelines.resources.ledger import Head, StrategyLedger, opening_state
@@ -290,7 +290,7 @@ class Runner:
             if (policy := policy_of(strategy)) != session.policy:
                 session.use_policy(policy)
             tick_input = self._input(walk, session, feed, strategy, tick_at, universe, settle_only, switch)
-            result = cycle.run_tick(session, tick_input, self.executor)
+            result = run_tick(session, tick_input, self.executor)
             asked = effective_kill_switch(self.settings())[0]  # once more, just before an order counts
             if HALTS[asked] <= HALTS[switch]:
                 break

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from openclaw_pipelines.contracts.time import DAY, day_start, floor_to, interval_length
-from openclaw_pipelines.domain.timing import Alert, Due, Need, Waiting, due_ticks, stale_market_alert, stalled_alert
+from openclaw_pipelines.domain.governance.alerts import Alert, stale_market_alert
+from openclaw_pipelines.domain.trading.timing import Due, Need, Waiting, due_ticks, stalled_alert
 from openclaw_pipelines.resources import candle_store
 from openclaw_pipelines.resources.coverage import coverage, funding_asked, funding_due
 from openclaw_pipelines.resources.world import World

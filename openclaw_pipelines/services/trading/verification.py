@@ -11,12 +11,12 @@ from datetime import datetime
 from openclaw_pipelines import __version__
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.contracts.time import DAY, day_start
-from openclaw_pipelines.domain import cycle
-from openclaw_pipelines.domain.audit import AuditChain
-from openclaw_pipelines.domain.deployment import Policy
-from openclaw_pipelines.domain.inputs import TickInput
-from openclaw_pipelines.domain.records import Row
-from openclaw_pipelines.domain.session import Executor
+from openclaw_pipelines.domain.governance.audit import AuditChain
+from openclaw_pipelines.domain.governance.policy import Policy
+from openclaw_pipelines.domain.trading.inputs import TickInput
+from openclaw_pipelines.domain.trading.records import Row
+from openclaw_pipelines.domain.trading.session import Executor
+from openclaw_pipelines.domain.trading.tick import run_tick
 from openclaw_pipelines.resources.ledger import TICK_TABLES, StrategyLedger
 from openclaw_pipelines.resources.ledger_store import Difference, verify_equal
 
@@ -90,7 +90,7 @@ def replayed(
         if row["context_hash"] != context_hash:
             session.use_policy(change(Policy.from_payload(row["policy"])))
             context_hash = row["context_hash"]
-        result = cycle.run_tick(session, TickInput.from_row(row), executor)
+        result = run_tick(session, TickInput.from_row(row), executor)
         for table, own in result.rows.items():
             rows.setdefault(table, []).extend(own)
     return rows

@@ -11,11 +11,11 @@ from openclaw_pipelines.contracts.canonical import canonical_json
 from openclaw_pipelines.contracts.enums import TickStatus
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.contracts.time import day_start
-from openclaw_pipelines.domain import tick_rows
-from openclaw_pipelines.domain.cycle import TickResult
-from openclaw_pipelines.domain.inputs import TickInput, chained_hash
-from openclaw_pipelines.domain.records import Row
-from openclaw_pipelines.domain.session import Session, kernel_state_row
+from openclaw_pipelines.domain.trading import tick_rows
+from openclaw_pipelines.domain.trading.inputs import TickInput, chained_hash
+from openclaw_pipelines.domain.trading.records import Row
+from openclaw_pipelines.domain.trading.session import Session, kernel_state_row
+from openclaw_pipelines.domain.trading.tick import TickResult
 from openclaw_pipelines.kernel import layout
 from openclaw_pipelines.resources.ledger import StrategyLedger
 

@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 from domain.selection.controls import FIRST, walk_bars
 
+from openclaw_pipelines.domain.evaluation.statistics import daily_returns as decimal_returns
 from openclaw_pipelines.domain.selection.equity import EquityShapeError, daily_returns, day_end_equity
-from openclaw_pipelines.domain.statistics import daily_returns as decimal_returns
 from openclaw_pipelines.kernel.params import params_record
 from openclaw_pipelines.kernel.replay import replay
 

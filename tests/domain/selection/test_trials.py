@@ -6,6 +6,7 @@ from domain.selection.controls import noise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from openclaw_pipelines.domain.evaluation.statistics import sharpe
 from openclaw_pipelines.domain.selection.trials import (
     TrialsError,
     clustered_trials,
@@ -13,7 +14,6 @@ from openclaw_pipelines.domain.selection.trials import (
     raw_trials,
     sharpe_rows,
 )
-from openclaw_pipelines.domain.statistics import sharpe
 
 
 def families(copies: int, days: int, seed: int, *, of: int = 3) -> np.ndarray:

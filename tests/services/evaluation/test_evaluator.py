@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from openclaw_pipelines.contracts.time import day_start
-from openclaw_pipelines.domain.audit import verify_chain
+from openclaw_pipelines.domain.governance.audit import verify_chain
 from openclaw_pipelines.services.evaluation.evaluator import Evaluator
 
 MOMENTUM = "momentum_1h"

@@ -2,7 +2,7 @@
 
 import logging
 
-from openclaw_pipelines.domain.timing import Alert
+from openclaw_pipelines.domain.governance.alerts import Alert
 from openclaw_pipelines.services.governance.notifications import notify
 
 

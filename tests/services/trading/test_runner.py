@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from openclaw_pipelines.contracts.enums import KillSwitch
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.contracts.time import day_start
-from openclaw_pipelines.domain.audit import verify_chain
-from openclaw_pipelines.domain.inputs import TickInput
-from openclaw_pipelines.domain.records import Scale, event_rows
+from openclaw_pipelines.domain.governance.audit import verify_chain
+from openclaw_pipelines.domain.trading.inputs import TickInput
+from openclaw_pipelines.domain.trading.records import Scale, event_rows
 from openclaw_pipelines.kernel import layout, step
 from openclaw_pipelines.kernel.replay import tick_buffers
 from openclaw_pipelines.resources.ledger_store import HASHED_TABLES, ledger_hash

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from openclaw_pipelines.contracts.time import day_start
-from openclaw_pipelines.domain.timing import Need
+from openclaw_pipelines.domain.trading.timing import Need
 from openclaw_pipelines.services.market.features import compute_features
 from openclaw_pipelines.services.market.ingest import Ingest
 from openclaw_pipelines.services.trading.timetable import (

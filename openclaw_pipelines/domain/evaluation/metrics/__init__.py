@@ -1,0 +1,1 @@
+"""The stored metrics: definitions, inputs and values."""

@@ -1,0 +1,29 @@
+"""What an operator must see: once per subject and hour."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+
+@dataclass(frozen=True)
+class Alert:
+    """Something an operator must see. Alerts of one key are raised once."""
+
+    key: str
+    kind: str
+    severity: str
+    subject: str
+    message: str
+
+
+def failed_run_alert(job: str, message: str, now: datetime) -> Alert:
+    """An alert for a failed run, once per job and hour."""
+    return Alert(f"failed_run:{job}:{now:%Y%m%dT%H}", "failed_run", "error", job, message)
+
+
+def stale_market_alert(source: str, newest: datetime | None, now: datetime, limit: timedelta) -> Alert | None:
+    """An alert for market data that does not move, once per source and hour."""
+    if newest is not None and now - newest <= limit:
+        return None
+    since = "holds no candle" if newest is None else f"holds nothing newer than {newest:%Y-%m-%d %H:%M}Z"
+    message = f"{source} {since}. See the runs of market_live and the source itself."
+    return Alert(f"stale_market:{source}:{now:%Y%m%dT%H}", "stale_market", "warning", source, message)

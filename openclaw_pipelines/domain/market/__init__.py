@@ -1,0 +1,1 @@
+"""What market data says and whether it can be trusted."""

@@ -1,0 +1,1 @@
+"""The tick: from a recorded input to ledger rows."""

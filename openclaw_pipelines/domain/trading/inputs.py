@@ -1,0 +1,142 @@
+"""A tick's input: everything it may depend on, as kernel arrays and as the JSON that the ledger keeps.
+
+What is recorded here is what verification and replay read; nothing else may influence a tick.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from openclaw_pipelines.contracts.canonical import canonical_json
+from openclaw_pipelines.contracts.enums import RejectCode
+from openclaw_pipelines.contracts.time import interval_length
+from openclaw_pipelines.domain.governance.approvals import External
+from openclaw_pipelines.domain.trading.deployment import Deployment
+from openclaw_pipelines.kernel import layout, money
+
+BAR_FIELDS = ("open", "high", "low", "close", "bar_state", "funding_rate", "volume")
+NO_BAR = (0, 0, 0, 0, int(layout.BarState.MISSING), 0, 0.0)
+
+
+@dataclass(frozen=True)
+class TickInput:
+    """One tick's input.
+
+    at: close time of the bars.
+    bars: per symbol open, high, low, close (price units), bar state, funding (1e-10) due at the open, volume.
+    controls: per symbol the code that refuses entries, 0 for none.
+    universe: symbols that may be entered; the others are close-only.
+    """
+
+    at: datetime
+    bars: Mapping[str, tuple[Any, ...]]
+    controls: Mapping[str, int]
+    universe: tuple[str, ...]
+    universe_key: str | None
+    halt: layout.Halt = layout.Halt.OFF
+    settle_only: str | None = None
+    external: tuple[External, ...] = field(default=())
+
+    def kernel_tick(self, symbols: list[str]) -> layout.Tick:
+        """The kernel's view, in the columns of `symbols`."""
+        records = layout.records(layout.SYMBOL_TICK, len(symbols))
+        for record, symbol in zip(records, symbols, strict=True):
+            for name, value in zip(BAR_FIELDS, self.bars.get(symbol, NO_BAR), strict=True):
+                record[name] = value
+            record.in_universe = int(symbol in self.universe)
+            record.control = self.controls.get(symbol, int(RejectCode.NONE))
+        return layout.Tick(int(self.at.timestamp()), records)
+
+    def bars_json(self) -> str:
+        """Recorded form of the bars."""
+        return canonical_json({symbol: list(bar) for symbol, bar in self.bars.items()})
+
+    def masks_json(self) -> str:
+        """Recorded form of everything that is neither bar nor proposal."""
+        return canonical_json(
+            {
+                "controls": dict(self.controls),
+                "universe": list(self.universe),
+                "halt": int(self.halt),
+                "settle_only": self.settle_only,
+            }
+        )
+
+    def external_json(self) -> str:
+        """Recorded form of proposals and verdicts from outside."""
+        return canonical_json([vars(item) for item in self.external])
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> "TickInput":
+        """The input that a `tick_inputs` row recorded."""
+        masks = json.loads(row["masks"])
+        return cls(
+            at=row["tick_at"],
+            bars={symbol: tuple(bar) for symbol, bar in json.loads(row["bars"]).items()},
+            controls=masks["controls"],
+            universe=tuple(masks["universe"]),
+            universe_key=row["universe_key"],
+            halt=layout.Halt(masks["halt"]),
+            settle_only=masks["settle_only"],
+            external=tuple(External(**item) for item in json.loads(row["external"])),
+        )
+
+
+def chained_hash(previous: str, bars_json: str) -> str:
+    """Hash of the bars consumed up to a tick: that of the tick before and this tick's bars."""
+    return hashlib.sha256((previous + bars_json).encode()).hexdigest()
+
+
+def bars_by_tick(
+    candles: pl.DataFrame, funding: pl.DataFrame, deployment: Deployment
+) -> dict[datetime, dict[str, tuple[Any, ...]]]:
+    """Integer bars per tick and symbol out of stored candles of the deployment's interval.
+
+    A bar off its price unit is a `PriceUnitError`. Synthetic bars count as missing; zero-volume bars fill nothing.
+    Funding whose time lies inside a bar is due at that bar's open; several are added up.
+    """
+    length = interval_length(deployment.interval)
+    due = _funding_due(funding, length)
+    bars: dict[datetime, dict[str, tuple[Any, ...]]] = {}
+    for item in deployment.instruments:
+        own = candles.filter((pl.col("symbol") == item.symbol) & ~pl.col("is_synthetic")).sort("ts")
+        units = [money.to_units(own[name].to_numpy(), item.price_unit, item.symbol) for name in BAR_FIELDS[:4]]
+        volume = own["volume"].to_numpy()
+        states = np.where(volume > 0, int(layout.BarState.TRADABLE), int(layout.BarState.UNFILLABLE))
+        for row, opened_at in enumerate(own["ts"].to_list()):
+            rate = due.get((item.symbol, opened_at), 0) if item.is_perp else 0
+            bar = (*(int(column[row]) for column in units), int(states[row]), rate, float(volume[row]))
+            bars.setdefault(opened_at + length, {})[item.symbol] = bar
+    _add_funding_without_bar(bars, due, deployment, length)
+    return bars
+
+
+def _add_funding_without_bar(
+    bars: dict[datetime, dict[str, tuple[Any, ...]]],
+    due: dict[tuple[str, datetime], int],
+    deployment: Deployment,
+    length: timedelta,
+) -> None:
+    """A missing bar does not excuse from funding; it is charged at the last price."""
+    perps = {item.symbol for item in deployment.instruments if item.is_perp}
+    for (symbol, opened_at), rate in due.items():
+        own = bars.setdefault(opened_at + length, {})
+        if symbol in perps and symbol not in own:
+            own[symbol] = (*NO_BAR[:5], rate, 0.0)
+
+
+def _funding_due(funding: pl.DataFrame, length: timedelta) -> dict[tuple[str, datetime], int]:
+    due: dict[tuple[str, datetime], int] = {}
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    for row in funding.select("symbol", "ts", "funding_rate").iter_rows(named=True):
+        key = (row["symbol"], row["ts"] - (row["ts"] - epoch) % length)
+        rate = int((Decimal(repr(row["funding_rate"])) / money.RATE_UNIT).to_integral_value())
+        due[key] = due.get(key, 0) + rate
+    return due

@@ -1,0 +1,360 @@
+"""Each check on hand-made days, each with a twin that breaks one thing, and on what exchanges really published."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+
+from openclaw_pipelines.contracts.config.market import Quality
+from openclaw_pipelines.contracts.tables import TABLES
+from openclaw_pipelines.domain.market.quality.checks import CHECKS, MAX_CASES, Window, run_all
+from openclaw_pipelines.domain.market.quality.series import gap_runs, stale_runs
+
+DAY = datetime(2025, 5, 10, tzinfo=UTC)
+NEXT = DAY + timedelta(days=1)
+LATER = datetime(2025, 6, 1, tzinfo=UTC)
+SYMBOLS = ["BTC/USDT", "ETH/USDT"]
+HOUR = timedelta(hours=1)
+
+
+def bar(symbol: str, i: int) -> dict:
+    """A bar that moves by a few bps up and down and always trades."""
+    open_, close = 100.0 + 0.05 * (i % 5), 100.0 + 0.05 * ((i + 1) % 5)
+    return {
+        "source": "archive:test",
+        "symbol": symbol,
+        "interval": "1h",
+        "ts": DAY + i * HOUR,
+        "open": open_,
+        "high": max(open_, close) + 0.03,
+        "low": min(open_, close) - 0.03,
+        "close": close,
+        "volume": 5.0 + i % 3,
+        "is_synthetic": False,
+        "ingested_at": LATER,
+    }
+
+
+def frame(rows: list[dict]) -> pl.DataFrame:
+    return pl.DataFrame(rows, schema=TABLES["candles"].polars_schema, orient="row")
+
+
+def day(change=None) -> pl.DataFrame:
+    rows = [bar(symbol, i) for symbol in SYMBOLS for i in range(24)]
+    return frame(change(rows) if change else rows)
+
+
+def window(candles: pl.DataFrame, **changes) -> Window:
+    facts = {"symbols": SYMBOLS, "intervals": ["1h"], "start": DAY, "end": NEXT, "as_of": LATER, "quality": Quality()}
+    return Window(candles, **{**facts, **changes})
+
+
+def failing(results) -> dict[str, str]:
+    return {result.name: result.severity for result in results if not result.passed}
+
+
+def put(i: int, **values):
+    """The day with some columns of row `i` replaced."""
+    return lambda rows: [{**row, **(values if n == i else {})} for n, row in enumerate(rows)]
+
+
+def still(first: int, bars: int, volume: float):
+    """The day with `bars` bars from `first` at the close before them."""
+
+    def change(rows):
+        price = rows[first - 1]["close"]
+        flat = dict.fromkeys(("open", "high", "low", "close"), price) | {"volume": volume}
+        return [{**row, **(flat if first <= n < first + bars else {})} for n, row in enumerate(rows)]
+
+    return change
+
+
+def without(*gone: int):
+    return lambda rows: [row for n, row in enumerate(rows) if n not in gone]
+
+
+SPIKE = {"high": 112.0}
+CRASH = {"open": 100.0, "high": 100.0, "low": 89.0, "close": 90.0}
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        pytest.param(None, {}, id="ordinary day"),
+        pytest.param(put(3, volume=-1.0), {"schema": "error", "ohlc": "error"}, id="negative volume"),
+        pytest.param(put(3, interval="7m"), {"schema": "error", "off_grid": "error", "gaps": "warning"}, id="interval"),
+        pytest.param(lambda rows: [*rows, rows[4]], {"duplicates": "error"}, id="a row twice"),
+        pytest.param(
+            put(3, ts=DAY + 3 * HOUR + timedelta(seconds=1)), {"off_grid": "error", "gaps": "warning"}, id="off grid"
+        ),
+        pytest.param(put(3, high=100.0), {"ohlc": "error"}, id="high below close"),
+        pytest.param(put(3, low=100.3), {"ohlc": "error"}, id="low above open"),
+        pytest.param(put(3, volume=float("nan")), {"schema": "error", "ohlc": "error"}, id="volume is not a number"),
+        pytest.param(put(3, volume=float("inf")), {"ohlc": "error"}, id="volume is infinite"),
+        pytest.param(lambda rows: rows[:24], {"coverage": "error", "freshness": "warning"}, id="a symbol is absent"),
+        pytest.param(lambda rows: [], {"coverage": "warning", "freshness": "warning"}, id="nothing at all"),
+        pytest.param(without(22, 23), {"gaps": "warning", "freshness": "warning"}, id="ends early"),
+        pytest.param(without(23), {"gaps": "warning"}, id="ends one bar early, as late as is allowed"),
+        pytest.param(without(5, 6, 9), {"gaps": "warning"}, id="holes"),
+        pytest.param(still(3, 10, 5.0), {"stale_flat_runs": "warning"}, id="ten still bars with volume"),
+        pytest.param(still(3, 9, 5.0), {}, id="nine still bars with volume"),
+        pytest.param(put(3, volume=0.0), {}, id="one bar without trades"),
+        pytest.param(put(12, **SPIKE), {"outlier_moves": "warning"}, id="a spike in the high"),
+        pytest.param(put(12, **CRASH), {"outlier_moves": "warning"}, id="a crash"),
+        pytest.param(put(12, high=102.9), {}, id="a move below the floor"),
+    ],
+)
+def test_each_check_sees_its_defect_and_no_other(change, expected):
+    assert failing(run_all(window(day(change)))) == expected
+
+
+def test_names_are_unique_and_every_result_carries_its_check():
+    results = run_all(window(day()))
+    assert [result.name for result in results] == [check.name for check in CHECKS]
+    assert len({check.name for check in CHECKS}) == len(CHECKS)
+    assert {result.description for result in results} == {check.description for check in CHECKS}
+
+
+def test_only_checks_declared_blocking_give_errors():
+    broken = [put(3, high=100.0), put(3, volume=-1.0), lambda rows: [*rows, rows[4]], lambda rows: rows[:24]]
+    blocking = {check.name for check in CHECKS if check.blocking}
+    for change in broken:
+        errors = {name for name, severity in failing(run_all(window(day(change)))).items() if severity == "error"}
+        assert errors
+        assert errors <= blocking
+
+
+def test_gaps_are_listed_as_runs():
+    runs = gap_runs(window(day(without(0, 5, 6, 9, 24 + 23))))
+    assert runs.rows() == [
+        ("BTC/USDT", "1h", DAY, DAY, 1),
+        ("BTC/USDT", "1h", DAY + 5 * HOUR, DAY + 6 * HOUR, 2),
+        ("BTC/USDT", "1h", DAY + 9 * HOUR, DAY + 9 * HOUR, 1),
+        ("ETH/USDT", "1h", DAY + 23 * HOUR, DAY + 23 * HOUR, 1),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("as_of", "listed_at", "missing"),
+    [
+        pytest.param(DAY + timedelta(hours=6, minutes=30), {}, 0, id="live: later bars are not expected yet"),
+        pytest.param(DAY + timedelta(hours=9), {}, 6, id="live: three bars late for both symbols"),
+        pytest.param(DAY - timedelta(days=1), {}, 0, id="before the day"),
+        pytest.param(DAY + timedelta(hours=9), {"ETH/USDT": DAY + timedelta(hours=8)}, 4, id="listed in the day"),
+    ],
+)
+def test_only_bars_that_can_be_there_are_missed(as_of, listed_at, missing):
+    early = day().filter(pl.col("ts") < DAY + 6 * HOUR)
+    early = early.filter((pl.col("symbol") == "BTC/USDT") | (not listed_at) | (pl.col("ts") == DAY))
+    runs = gap_runs(window(early, as_of=as_of, listed_at=listed_at))
+    assert runs.get_column("bars").sum() == missing
+
+
+def test_a_symbol_is_not_expected_before_its_listing():
+    only_btc = day(lambda rows: rows[:24])
+    assert failing(run_all(window(only_btc, listed_at={"ETH/USDT": NEXT}))) == {}
+
+
+@pytest.mark.parametrize(
+    ("as_of", "rows", "severity"),
+    [
+        pytest.param(DAY + timedelta(hours=9), 6, "error", id="live and everything is late: the source stands still"),
+        pytest.param(LATER, 6, "warning", id="a day long past may end in a hole"),
+    ],
+)
+def test_freshness_is_an_error_only_where_a_live_source_stopped(as_of, rows, severity):
+    candles = day().filter(pl.col("ts") < DAY + rows * HOUR)
+    assert failing(run_all(window(candles, as_of=as_of)))["freshness"] == severity
+
+
+def test_one_late_symbol_of_a_live_source_is_a_warning():
+    candles = day().filter((pl.col("ts") < DAY + 6 * HOUR) | (pl.col("symbol") == "ETH/USDT"))
+    candles = candles.filter(pl.col("ts") < DAY + 9 * HOUR)
+    results = {result.name: result for result in run_all(window(candles, as_of=DAY + timedelta(hours=9)))}
+    assert (results["freshness"].passed, results["freshness"].severity) == (False, "warning")
+    assert results["freshness"].cases.select("symbol", "lag_seconds").rows() == [("BTC/USDT", 3 * 3600)]
+
+
+@pytest.mark.parametrize(
+    ("as_of", "unclosed"),
+    [
+        pytest.param(NEXT, 0, id="the last bar closes right then"),
+        pytest.param(NEXT - timedelta(microseconds=1), 2, id="just before"),
+        pytest.param(DAY + timedelta(hours=22, minutes=59), 4, id="two bars of both symbols"),
+    ],
+)
+def test_bars_that_had_not_closed_are_errors(as_of, unclosed):
+    result = next(r for r in run_all(window(day(), as_of=as_of)) if r.name == "unclosed")
+    assert (result.passed, result.severity, result.total_cases) == (not unclosed, "error", unclosed)
+
+
+def test_an_outage_in_a_busy_symbol_is_found_though_it_is_short():
+    candles = pl.concat([day(still(9, 2, 0.0)), *[shifted(day(), n) for n in (1, 2, 3)]])
+    found = stale_runs(window(candles, end=DAY + timedelta(days=4)))
+    assert found.rows() == [("BTC/USDT", "1h", DAY + 9 * HOUR, DAY + 10 * HOUR, 2, 2, "outage")]
+
+
+def test_a_pause_in_a_quiet_symbol_is_ordinary():
+    # twin: 2 of 24 bars without trades is more than one in twenty
+    assert stale_runs(window(day(still(9, 2, 0.0)))).is_empty()
+
+
+def test_a_hole_breaks_a_run():
+    assert stale_runs(window(day(lambda rows: without(8)(still(3, 11, 5.0)(rows))))).is_empty()
+
+
+def shifted(candles: pl.DataFrame, days: int) -> pl.DataFrame:
+    return candles.with_columns(pl.col("ts") + timedelta(days=days))
+
+
+@pytest.mark.parametrize(
+    ("close", "differing"), [pytest.param(100.2, 0, id="the same row"), pytest.param(100.19, 1, id="another value")]
+)
+def test_duplicates_say_whether_they_differ(close, differing):
+    candles = day(lambda rows: [*rows, {**rows[3], "close": close}])
+    result = next(r for r in run_all(window(candles)) if r.name == "duplicates")
+    assert (result.total_cases, result.facts["differing_keys"]) == (1, differing)
+
+
+def test_zero_volume_warns_above_its_share():
+    def quiet(bars: int):
+        return day(lambda rows: [{**row, "volume": 0.0 if n < bars else 1.0} for n, row in enumerate(rows)])
+
+    # 2,000 bps of 24 bars is 4.8
+    assert failing(run_all(window(quiet(4)))) == {}
+    results = {result.name: result for result in run_all(window(quiet(5)))}
+    assert results["zero_volume"].cases.rows() == [("BTC/USDT", "1h", 5, 24, 2083.3)]
+    assert results["zero_volume"].facts["zero_volume_bars"] == 5
+
+
+def test_an_outlier_is_measured_in_bps_and_deviations():
+    result = next(r for r in run_all(window(day(put(12, **CRASH)))) if r.name == "outlier_moves")
+    # the close before is 100.10; the low of 89 is the farthest the bar went
+    first = result.cases.row(0, named=True)
+    assert first["ts"] == DAY + 12 * HOUR
+    assert first["move_bps"] == round((90 / 100.10 - 1) * 10_000, 2)
+    assert first["excursion_bps"] == round((1 - 89 / 100.10) * 10_000, 2)
+    closes = [row["close"] for row in put(12, **CRASH)([bar("BTC/USDT", i) for i in range(24)])]
+    moves = np.diff(closes) / closes[:-1]
+    sigma = 1.4826 * np.median(np.abs(moves - np.median(moves)))
+    assert first["robust_sigmas"] == pytest.approx((1 - 89 / 100.10) / sigma, rel=1e-6)
+
+
+def test_outliers_need_both_the_floor_and_the_deviations():
+    wide = window(day(put(12, **SPIKE)), quality=Quality(outlier_floor_bps=1_300))
+    calm = window(day(put(12, **SPIKE)), quality=Quality(outlier_sigma=1e9))
+    assert failing(run_all(wide)) == failing(run_all(calm)) == {}
+
+
+def test_revisions_show_both_values():
+    later = TABLES["candle_revisions"].polars_schema
+    row = {**bar("BTC/USDT", 3), "close": 100.3, "high": 100.4, "seen_at": LATER}
+    outside = {**row, "ts": NEXT}
+    revisions = pl.DataFrame([{name: item[name] for name in later} for item in (row, outside)], schema=later)
+    results = {result.name: result for result in run_all(window(day(), revisions=revisions))}
+    assert failing(results.values()) == {"revisions": "warning"}
+    case = results["revisions"].cases.row(0, named=True)
+    assert results["revisions"].total_cases == 1
+    assert (case["ts"], case["stored_close"], case["close"]) == (DAY + 3 * HOUR, 100.2, 100.3)
+    assert case["close_change_bps"] == round((100.3 / 100.2 - 1) * 10_000, 2)
+
+
+def test_broken_columns_fail_every_check():
+    results = run_all(window(day().drop("volume")))
+    assert all(not result.passed and result.severity == "error" for result in results)
+    assert "volume: column_in_dataframe" in results[0].sentence
+    assert results[1].sentence.startswith("Not judged")
+
+
+def test_cases_are_capped_and_counted():
+    rows = [{**bar("BTC/USDT", i), "high": 1.0} for i in range(24)] * 3
+    results = {result.name: result for result in run_all(window(frame(rows)))}
+    assert (results["ohlc"].cases.height, results["ohlc"].total_cases) == (MAX_CASES, 72)
+
+
+def real(path, symbol: str, interval: str) -> pl.DataFrame:
+    stamp = pl.Datetime("us", "UTC")
+    return pl.read_parquet(path).select(
+        source=pl.lit("archive:real"),
+        symbol=pl.lit(symbol),
+        interval=pl.lit(interval),
+        ts=pl.col("ts").cast(stamp),
+        open="open",
+        high="high",
+        low="low",
+        close="close",
+        volume="volume",
+        is_synthetic=pl.lit(value=False),
+        ingested_at=pl.lit(LATER).cast(stamp),
+    )
+
+
+@pytest.mark.shared_data
+def test_the_binance_halt_of_march_2023_is_reported(shared_data):
+    symbols = ["BTC/USDT", "ETH/USDT", "SOL/USDT"]
+    start = datetime(2023, 3, 24, tzinfo=UTC)
+    folder = shared_data / "binance_spot"
+    halt = pl.concat(
+        real(folder / f"{name.replace('/', '-')}_5m_20230301_20230331.parquet", name, "5m") for name in symbols
+    ).filter(pl.col("ts").dt.date() == start.date())
+    seen = window(halt, symbols=symbols, intervals=["5m"], start=start, end=start + timedelta(days=1))
+    results = {result.name: result for result in run_all(seen)}
+    assert failing(results.values()) == {"gaps": "warning", "stale_flat_runs": "warning"}
+    at = datetime(2023, 3, 24, 11, 30, tzinfo=UTC)
+    minutes = timedelta(minutes=1)
+    assert gap_runs(seen).rows() == [(s, "5m", at + 70 * minutes, at + 145 * minutes, 16) for s in symbols]
+    assert stale_runs(seen).rows() == [(s, "5m", at, at + 65 * minutes, 14, 14, "flat") for s in symbols]
+    assert [results["zero_volume"].facts[f"zero_volume_bars {s} 5m"] for s in symbols] == [14, 14, 14]
+
+
+@pytest.mark.shared_data
+def test_hyperliquid_outages_are_still_bars_and_no_gaps(shared_data):
+    path = shared_data / "hyperliquid_perp" / "BTC-USDC_5m_20250314_20250726.parquet"
+    candles = real(path, "BTC/USDC:USDC", "5m")
+    end = candles.get_column("ts").max() + timedelta(minutes=5)
+    start = datetime(2025, 3, 15, tzinfo=UTC)
+    candles = candles.filter(pl.col("ts") >= start)
+    seen = window(candles, symbols=["BTC/USDC:USDC"], intervals=["5m"], start=start, end=end)
+    assert gap_runs(seen).is_empty()
+    runs = stale_runs(seen)
+    assert runs.select("first", "bars", "kind").rows() == [
+        (datetime(2025, 5, 25, 14, 25, tzinfo=UTC), 2, "outage"),
+        (datetime(2025, 6, 8, 9, 45, tzinfo=UTC), 8, "outage"),
+        (datetime(2025, 7, 19, 9, 55, tzinfo=UTC), 4, "outage"),
+    ]
+    # the fifteenth stands alone and is counted as a bar without trades
+    zero = next(result for result in run_all(seen) if result.name == "zero_volume")
+    assert zero.facts["zero_volume_bars"] == 15
+
+
+@pytest.mark.shared_data
+def test_binanceus_usdc_without_trades_is_counted_exactly(shared_data):
+    path = shared_data / "binanceus_spot" / "BTC-USDC_1m_20230301_20230321.parquet"
+    start = datetime(2023, 3, 1, tzinfo=UTC)
+    seen = window(
+        real(path, "BTC/USDC", "1m"),
+        symbols=["BTC/USDC"],
+        intervals=["1m"],
+        start=start,
+        end=start + timedelta(days=21),
+    )
+    results = {result.name: result for result in run_all(seen)}
+    assert results["zero_volume"].facts["zero_volume_bars"] == 12_971
+    assert not results["zero_volume"].passed
+    assert results["gaps"].passed
+
+
+@pytest.mark.shared_data
+def test_kraken_bars_without_trades_are_absent(shared_data):
+    path = shared_data / "kraken_spot" / "BTC-USDC_1m_20230301_20230321.parquet"
+    start = datetime(2023, 3, 1, tzinfo=UTC)
+    candles = real(path, "BTC/USDC", "1m").filter(pl.col("ts") < start + timedelta(days=20))
+    seen = window(candles, symbols=["BTC/USDC"], intervals=["1m"], start=start, end=start + timedelta(days=20))
+    results = {result.name: result for result in run_all(seen)}
+    assert results["gaps"].facts["missing_bars"] == 20 * 1440 - candles.height
+    assert results["zero_volume"].facts["zero_volume_bars"] == 0
+    # the depeg of 11 March was no error of the feed: reported, not blocked
+    assert not results["outlier_moves"].passed
+    assert dict(results["outlier_moves"].cases.group_by(pl.col("ts").dt.date()).len().iter_rows())[date(2023, 3, 11)]
+    assert "error" not in failing(results.values()).values()

@@ -1,0 +1,123 @@
+"""What a tick depends on: bars out of candles, funding, and the JSON that the ledger keeps."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from openclaw_pipelines.domain.governance.approvals import External
+from openclaw_pipelines.domain.trading.inputs import TickInput, bars_by_tick, chained_hash
+from openclaw_pipelines.kernel import layout
+from openclaw_pipelines.kernel.money import PriceUnitError
+
+PERP, SPOT = "AAA/USDT:USDT", "BBB/USDT"
+EIGHT = datetime(2025, 5, 10, 8, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+BAR = {"open": 100.0, "high": 101.5, "low": 99.0, "close": 100.25, "volume": 3.5, "is_synthetic": False}
+
+
+def candles(*rows: dict[str, Any]) -> pl.DataFrame:
+    full = [{"symbol": PERP, "ts": EIGHT, **BAR, **row} for row in rows]
+    return pl.DataFrame(full, schema_overrides={"ts": pl.Datetime("us", "UTC")})
+
+
+def funding(*rows: tuple[str, datetime, float]) -> pl.DataFrame:
+    schema = {"symbol": pl.String, "ts": pl.Datetime("us", "UTC"), "funding_rate": pl.Float64}
+    return pl.DataFrame(list(rows), schema=schema, orient="row")
+
+
+@pytest.fixture
+def deployment(desk: Any) -> Any:
+    return desk(PERP, SPOT, warm=False).session.deployment
+
+
+@pytest.mark.parametrize(
+    ("change", "bar"),
+    [
+        pytest.param({}, (10_000, 10_150, 9_900, 10_025, 1, 0, 3.5), id="traded"),
+        pytest.param({"volume": 0.0}, (10_000, 10_150, 9_900, 10_025, 2, 0, 0.0), id="no volume fills nothing"),
+        pytest.param({"is_synthetic": True}, None, id="synthetic is missing"),
+    ],
+)
+def test_a_bar_in_integers_at_its_close(deployment: Any, change: dict[str, Any], bar: Any) -> None:
+    found = bars_by_tick(candles(change), funding(), deployment)
+    assert found.get(EIGHT + HOUR, {}).get(PERP) == bar
+
+
+@pytest.mark.parametrize(
+    ("rows", "rate"),
+    [
+        pytest.param([(PERP, EIGHT, 0.0001)], 1_000_000, id="at the open"),
+        pytest.param([(PERP, EIGHT + timedelta(milliseconds=12), 0.0001)], 1_000_000, id="stamped late"),
+        pytest.param([(PERP, EIGHT, 0.0001), (PERP, EIGHT + HOUR / 2, -0.00005)], 500_000, id="two in one bar"),
+        pytest.param([(PERP, EIGHT + HOUR, 0.0001)], 0, id="the next bar's"),
+        pytest.param([(SPOT, EIGHT, 0.0001)], 0, id="another symbol's"),
+    ],
+)
+def test_funding_is_due_in_the_bar_it_lies_in(deployment: Any, rows: list[Any], rate: int) -> None:
+    assert bars_by_tick(candles({}), funding(*rows), deployment)[EIGHT + HOUR][PERP][5] == rate
+
+
+def test_spot_has_no_funding(deployment: Any) -> None:
+    found = bars_by_tick(candles({"symbol": SPOT}), funding((SPOT, EIGHT, 0.0001)), deployment)
+    assert found[EIGHT + HOUR][SPOT][5] == 0
+
+
+def test_a_missing_bar_does_not_excuse_from_funding(deployment: Any) -> None:
+    found = bars_by_tick(candles({"symbol": SPOT}), funding((PERP, EIGHT, 0.0001)), deployment)
+    assert found[EIGHT + HOUR][PERP] == (0, 0, 0, 0, 0, 1_000_000, 0.0)
+
+
+def test_a_price_off_its_unit_is_an_error(deployment: Any) -> None:
+    with pytest.raises(PriceUnitError, match=r"AAA/USDT:USDT: price 100\.255"):
+        bars_by_tick(candles({"close": 100.255}), funding(), deployment)
+
+
+def test_a_bar_that_is_absent_is_missing_in_the_kernel(deployment: Any) -> None:
+    given = TickInput(EIGHT, {PERP: (1, 2, 1, 2, 1, 0, 1.0)}, {SPOT: 21}, (PERP,), None)
+    perp, spot = given.kernel_tick([PERP, SPOT]).symbols
+    assert (int(perp.bar_state), int(perp.in_universe), int(perp.control)) == (1, 1, 0)
+    assert (int(spot.bar_state), int(spot.in_universe), int(spot.control)) == (0, 0, 21)
+
+
+whole = st.integers(1, 2**53)
+BARS = st.dictionaries(
+    st.sampled_from([PERP, SPOT]),
+    st.tuples(whole, whole, whole, whole, st.integers(0, 2), st.integers(-(10**9), 10**9), st.floats(0, 1e12)),
+)
+EXTERNAL = st.builds(
+    External,
+    st.just("k"), st.sampled_from([PERP, SPOT]), st.sampled_from(["approve", "decline", "expire"]), whole,
+    st.integers(0, 2), st.sampled_from([-1, 1]), whole, st.floats(0, 1), whole, whole, whole,
+)  # fmt: skip
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    bars=BARS,
+    controls=st.dictionaries(st.sampled_from([PERP, SPOT]), st.integers(0, 35)),
+    halt=st.sampled_from(layout.Halt),
+    settle_only=st.sampled_from([None, "too old"]),
+    external=st.lists(EXTERNAL, max_size=2),
+)
+def test_what_is_recorded_is_what_was_given(
+    bars: Any, controls: Any, halt: Any, settle_only: Any, external: Any
+) -> None:
+    given = TickInput(EIGHT, bars, controls, (SPOT, PERP), "u", halt, settle_only, tuple(external))
+    row = {
+        "tick_at": EIGHT,
+        "bars": given.bars_json(),
+        "masks": given.masks_json(),
+        "external": given.external_json(),
+        "universe_key": "u",
+    }
+    assert TickInput.from_row(row) == given
+
+
+def test_the_hash_is_chained_over_every_tick() -> None:
+    one, other = chained_hash("0" * 64, "a"), chained_hash("0" * 64, "b")
+    assert one != other
+    assert chained_hash(one, "c") != chained_hash(other, "c")
