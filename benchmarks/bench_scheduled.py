@@ -17,8 +17,8 @@ import dagster as dg
 from bench_project import STRATEGIES, Project
 
 from openclaw_pipelines.jobs import CYCLE_LIVE
+from openclaw_pipelines.processes.ticker import Ticker
 from openclaw_pipelines.resources.world import open_world
-from openclaw_pipelines.ticker import Ticker
 
 DEFINITIONS = ("-m", "openclaw_pipelines.definitions")
 PATIENCE_SECONDS = 150.0

@@ -29,7 +29,7 @@ from openclaw_pipelines.kernel.layout import EventKind
 from openclaw_pipelines.kernel.replay import Costs
 from openclaw_pipelines.kernel.risk import distance_units
 from openclaw_pipelines.kernel.simulate import simulate_signals
-from openclaw_pipelines.resources.market.simulated import SimulatedMarket
+from openclaw_pipelines.resources.market.simulated.source import SimulatedMarket
 
 SEED = 20_250_504
 BARS_PER_SET = 600

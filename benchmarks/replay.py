@@ -34,10 +34,10 @@ from openclaw_pipelines.kernel.batches import ema
 from openclaw_pipelines.kernel.replay import Costs
 from openclaw_pipelines.kernel.result import Result
 from openclaw_pipelines.kernel.simulate import simulate_signals
-from openclaw_pipelines.resources import candle_store
-from openclaw_pipelines.resources.market.archive import ArchiveMarket
-from openclaw_pipelines.resources.market.simulated import SimulatedMarket
-from openclaw_pipelines.resources.store import Store
+from openclaw_pipelines.resources.market.archive.source import ArchiveMarket
+from openclaw_pipelines.resources.market.simulated.source import SimulatedMarket
+from openclaw_pipelines.resources.store import market_tables
+from openclaw_pipelines.resources.store.store import Store
 
 HERE = Path(__file__).resolve().parent
 SHARED = HERE.parent.parent / "shared" / "data" / "binance_spot" / "BTC-USDT_1m_20250601_20250701.parquet"
@@ -94,7 +94,7 @@ def import_candles(source: Path, folder: Path) -> int:
     """Archive to a new store: read, check, validate, write first-write-wins; returns the rows written."""
     market = ArchiveMarket(source.parent)
     bars = market.candles(SYMBOL, "1m", datetime(2000, 1, 1, tzinfo=UTC), LATER, LATER)
-    return candle_store.append_candles(Store(folder), bars, LATER).inserted
+    return market_tables.append_candles(Store(folder), bars, LATER).inserted
 
 
 def read_with_polars(source: Path) -> int:

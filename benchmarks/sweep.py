@@ -37,7 +37,7 @@ from openclaw_pipelines.kernel.replay import Costs, replay
 from openclaw_pipelines.kernel.result import closed_trades
 from openclaw_pipelines.kernel.sweep import sweep
 from openclaw_pipelines.kernel.sweep_signals import score_signals
-from openclaw_pipelines.resources.market.simulated import SimulatedMarket
+from openclaw_pipelines.resources.market.simulated.source import SimulatedMarket
 
 PEERS = {"vectorbt": "peer_sweep_vectorbt.py", "raptorbt": "peer_sweep_raptorbt.py"}
 SYMBOL = "BTC/USDT:USDT"

@@ -29,9 +29,9 @@ from bench_project import STRATEGIES, SYMBOLS, Project, write_project
 from bench_scheduled import scheduled
 
 from openclaw_pipelines.jobs import CYCLE_ASSETS, CYCLE_LIVE, MARKET_LIVE, QUIET
+from openclaw_pipelines.processes.ticker import Ticker
 from openclaw_pipelines.resources.clock import ReplayedClock
 from openclaw_pipelines.resources.world import open_world
-from openclaw_pipelines.ticker import Ticker
 
 START = datetime(2025, 5, 10, 6, 0, tzinfo=UTC)
 """First tick: the six hours before it are caught up, so that the ledger is not an empty one."""

@@ -21,8 +21,8 @@ import yaml
 from openclaw_pipelines.assets.partitions import STRATEGIES, range_tags
 from openclaw_pipelines.contracts.time import day_start
 from openclaw_pipelines.resources.clock import ReplayedClock
-from openclaw_pipelines.resources.ledger_store import ledger_hash
-from openclaw_pipelines.resources.paper import PaperExecutor
+from openclaw_pipelines.resources.execution.paper import PaperExecutor
+from openclaw_pipelines.resources.store.comparison import ledger_hash
 from openclaw_pipelines.resources.world import World, open_market, open_store
 from openclaw_pipelines.settings import Settings, load_settings
 

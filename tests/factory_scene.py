@@ -16,10 +16,10 @@ import yaml
 
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.contracts.time import DAY, day_start
-from openclaw_pipelines.resources import candle_store
 from openclaw_pipelines.resources.clock import ReplayedClock
-from openclaw_pipelines.resources.paper import PaperExecutor
-from openclaw_pipelines.resources.store import insert
+from openclaw_pipelines.resources.execution.paper import PaperExecutor
+from openclaw_pipelines.resources.store import market_tables
+from openclaw_pipelines.resources.store.store import insert
 from openclaw_pipelines.resources.world import World, open_market, open_store
 from openclaw_pipelines.services.factory.comparing import compare_cycle
 from openclaw_pipelines.services.factory.cycle import Cycle, reopen_cycle
@@ -161,7 +161,7 @@ def copied(scene: FactoryScene, folder: Path) -> FactoryScene:
 
 
 def _fill(world: World, drift: float, seed: int) -> None:
-    units = dict(candle_store.instruments(world.store, world.source).select("symbol", "price_unit").iter_rows())
+    units = dict(market_tables.instruments(world.store, world.source).select("symbol", "price_unit").iter_rows())
     days = (day_start(LAST) - day_start(FIRST)) // DAY + 1
     half = [
         _half_hours(symbol, float(units[symbol]), days * HALF_HOURS, drift, np.random.default_rng([seed, n]))
@@ -176,7 +176,7 @@ def _fill(world: World, drift: float, seed: int) -> None:
         pl.col("volume").sum(),
     )
     for interval, bars in (("30m", frame), ("1h", hours)):
-        candle_store.append_candles(world.store, bars.with_columns(interval=pl.lit(interval)), NOW)
+        market_tables.append_candles(world.store, bars.with_columns(interval=pl.lit(interval)), NOW)
     funded = [
         {
             "source": world.source, "symbol": symbol, "day": f"{day_start(FIRST) + n * DAY:%Y-%m-%d}",

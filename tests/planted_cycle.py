@@ -8,7 +8,7 @@ from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.contracts.time import day_start
 from openclaw_pipelines.domain.lifecycle.hand_over import Today
 from openclaw_pipelines.kernel.params import params_hash, params_record, params_values
-from openclaw_pipelines.resources.store import insert
+from openclaw_pipelines.resources.store.store import insert
 
 DAY_ONE, DAY_TWO = "2025-05-10", "2025-05-11"
 SLOT = "momentum_1h"

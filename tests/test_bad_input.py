@@ -252,7 +252,7 @@ def test_in_a_process_of_its_own(
 HOLD = """
 import sys
 from pathlib import Path
-from openclaw_pipelines.resources.store import Store
+from openclaw_pipelines.resources.store.store import Store
 with Store(Path(sys.argv[1])).write(sys.argv[2]):
     print("holding", flush=True)
     sys.stdin.read()
@@ -325,8 +325,8 @@ def test_a_full_disk_keeps_nothing_of_the_day(
 
 APPROVE_AS_NOBODY = """
 import os
-import openclaw_pipelines.commands.approvals, openclaw_pipelines.contracts.tables.trading, openclaw_pipelines.resources.export
-import openclaw_pipelines.resources.world, openclaw_pipelines.resources.market.archive, openclaw_pipelines.settings.redaction
+import openclaw_pipelines.commands.approvals, openclaw_pipelines.contracts.tables.trading, openclaw_pipelines.resources.store.export
+import openclaw_pipelines.resources.world, openclaw_pipelines.resources.market.archive.source, openclaw_pipelines.settings.redaction
 from openclaw_pipelines.cli import main
 if os.getuid() == 0:
     os.setgid(65534)

@@ -27,6 +27,7 @@ from openclaw_pipelines.cli import main as openclaw
 from openclaw_pipelines.contracts.enums import RejectCode
 from openclaw_pipelines.contracts.errors import OpenclawError
 from openclaw_pipelines.contracts.factory import ParityClass
+from openclaw_pipelines.resources.store import market_tables
 
 PROJECT = Path(__file__).resolve().parents[1]
 GENERATED = ("commands.md", "configuration.md", "data-dictionary.md", "errors.md", "metrics.md", "reject-codes.md")
@@ -356,7 +357,7 @@ def test_readme_example_prints_what_it_says() -> None:
 
 
 def test_readme_archive_names_are_understood() -> None:
-    from openclaw_pipelines.resources.market.naming import Kind, parse_name
+    from openclaw_pipelines.resources.market.archive.naming import Kind, parse_name
 
     rows = rows_under(text_of("README.md"), "| format")
     read = {name: parse_name(name, ["USDT", "USD", "BTC"]) for row in rows for name in names_in(row[1])}
@@ -395,7 +396,7 @@ from openclaw_pipelines.kernel.bars import Bars
 from openclaw_pipelines.kernel.families import FAMILIES
 from openclaw_pipelines.kernel.params import params_record
 from openclaw_pipelines.kernel.replay import replay
-from openclaw_pipelines.resources.market.simulated import SimulatedMarket
+from openclaw_pipelines.resources.market.simulated.source import SimulatedMarket
 start = datetime(2025, 5, 1, tzinfo=UTC)
 end = start + timedelta(days=14)
 bars = Bars.from_frame(SimulatedMarket(7).candles("BTC/USDT:USDT", "1h", start, end, end), interval="1h")
@@ -426,8 +427,7 @@ def test_extending_family_patch_applies_and_trades(tmp_path: Path) -> None:
 
 
 def test_extending_source_can_be_ingested(tmp_path: Path) -> None:
-    from openclaw_pipelines.resources import candle_store
-    from openclaw_pipelines.resources.store import Store
+    from openclaw_pipelines.resources.store.store import Store
     from openclaw_pipelines.services.market.ingest import Ingest
 
     names: dict[str, Any] = {}
@@ -440,7 +440,7 @@ def test_extending_source_can_be_ingested(tmp_path: Path) -> None:
     assert ingest.candles_day("2025-05-10", now).series == {"BTC/USDT 15m": 11, "BTC/USDT 1h": 2}
     assert ingest.candles_day("2025-05-10", now).inserted == 0
     assert ingest.funding_day("2025-05-10", now).inserted == 0
-    stored = candle_store.candles(ingest.store, "steady", ["BTC/USDT"], "1h", day, day + timedelta(days=1))
+    stored = market_tables.candles(ingest.store, "steady", ["BTC/USDT"], "1h", day, day + timedelta(days=1))
     assert (stored["close"] - stored["open"]).round(6).to_list() == [0.6, 0.6]
 
 

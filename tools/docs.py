@@ -76,7 +76,7 @@ def errors() -> str:
 
 def data_dictionary() -> str:
     """Every table and column."""
-    from openclaw_pipelines.resources.export import data_dictionary as generated
+    from openclaw_pipelines.resources.store.export import data_dictionary as generated
 
     title, _, rest = generated().partition("\n")
     source = NOTE.format(source="the models in `openclaw_pipelines/contracts/`")

@@ -8,8 +8,8 @@ import polars as pl
 
 from openclaw_pipelines.assets.metadata import markdown_table
 from openclaw_pipelines.contracts.time import DAY, day_start, interval_length
-from openclaw_pipelines.resources import candle_store
-from openclaw_pipelines.resources.ledger import StrategyLedger
+from openclaw_pipelines.resources.store import market_tables
+from openclaw_pipelines.resources.store.strategy_ledger import StrategyLedger
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.trading.runner import DayReport
 
@@ -84,7 +84,8 @@ def _open_positions(positions: pl.DataFrame, equity: pl.DataFrame) -> dg.Markdow
 def _equity(equity: pl.DataFrame) -> Metadata:
     if equity.is_empty():
         return {}
-    from openclaw_pipelines.report.plots import equity_png, png_markdown
+    from openclaw_pipelines.report.day.plots import equity_png
+    from openclaw_pipelines.report.page.plots import png_markdown
 
     ordered = equity.sort("tick_at")
     opened, closed = ordered["day_open_equity"][0], ordered["equity"][-1]
@@ -100,12 +101,13 @@ def _price_plot(
     world: World, ledger: StrategyLedger, strategy: str, day: str, fills: pl.DataFrame
 ) -> dg.MarkdownMetadataValue:
     """The symbol with the most fills of the day."""
-    from openclaw_pipelines.report.plots import png_markdown, price_png
+    from openclaw_pipelines.report.day.plots import price_png
+    from openclaw_pipelines.report.page.plots import png_markdown
 
     busiest = fills.group_by("symbol").len().sort("len", "symbol", descending=[True, False])["symbol"][0]
     interval = world.settings().strategy(strategy).own.interval
     start = day_start(day)
-    candles = candle_store.candles(ledger.store, world.source, [busiest], interval, start, start + DAY)
+    candles = market_tables.candles(ledger.store, world.source, [busiest], interval, start, start + DAY)
     closes = candles.select(closed_at=pl.col("ts") + interval_length(interval), close="close")
     image = price_png(closes, fills.filter(pl.col("symbol") == busiest))
     return dg.MetadataValue.md(f"{busiest}\n\n{png_markdown(image, f'Fills of {busiest} on its closes')}")

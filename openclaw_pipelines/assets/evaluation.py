@@ -30,7 +30,8 @@ def evaluation_assets(days: dg.DailyPartitionsDefinition) -> list[dg.AssetsDefin
     )
     def outcomes(context: dg.AssetExecutionContext, world: dg.ResourceParam[World]) -> None:
         """Each decision, accepted or refused, scored at every horizon once it has matured."""
-        from openclaw_pipelines.report.plots import outcomes_png, png_markdown
+        from openclaw_pipelines.report.day.plots import outcomes_png
+        from openclaw_pipelines.report.page.plots import png_markdown
 
         for key in context.partition_keys:
             day, strategy = day_and_strategy(key)

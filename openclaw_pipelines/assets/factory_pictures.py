@@ -1,6 +1,6 @@
 """What the pages of the factory's assets show of a cycle: its plots, and the path of its report.
 
-Plots are those of `report.factory`; nothing is drawn until an asset is materialized.
+Plots are those of `report.factory.page`; nothing is drawn until an asset is materialized.
 """
 
 from typing import Any
@@ -16,7 +16,7 @@ _ENDS = ("gate_results", "deployments")
 def pictures(world: World, cycle_id: str, asset: str) -> dict[str, Any]:
     """Plots of a cycle for one asset, and the path of its report; a verdict or a block writes that report."""
     from openclaw_pipelines.contracts.factory import CycleState
-    from openclaw_pipelines.report.factory import cycle_plots
+    from openclaw_pipelines.report.factory.page import cycle_plots
     from openclaw_pipelines.services.factory.cycle_report import cycle_data, cycle_report_path, write_cycle_report
 
     data = cycle_data(world, cycle_id)

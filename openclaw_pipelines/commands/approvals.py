@@ -50,7 +50,7 @@ def answer(world: "World", key: str, verdict: str, now: datetime) -> str:
     from openclaw_pipelines import __version__
     from openclaw_pipelines.contracts.canonical import sha256_of
     from openclaw_pipelines.contracts.tables import TABLES
-    from openclaw_pipelines.resources.store import fetch, insert
+    from openclaw_pipelines.resources.store.store import fetch, insert
 
     settings = world.settings()
     with world.store.write("ledger") as con:

@@ -31,7 +31,7 @@ class UnusableFilesError(CommandError):
 @json_option
 def tables(*, as_json: bool) -> None:
     """The tables of the store."""
-    from openclaw_pipelines.resources.export import tables as described
+    from openclaw_pipelines.resources.store.export import tables as described
 
     infos = described()
     if as_json:
@@ -53,7 +53,7 @@ def export(
     table_name: str, path: Path, first_day: date | None, last_day: date | None, strategy: str | None, *, as_json: bool
 ) -> None:
     """Write TABLE to PATH, as Parquet or CSV by its ending."""
-    from openclaw_pipelines.resources.export import export_table
+    from openclaw_pipelines.resources.store.export import export_table
     from openclaw_pipelines.resources.world import open_store
     from openclaw_pipelines.settings import load_settings
 
@@ -94,7 +94,7 @@ def market() -> None:
 @json_option
 def inventory(*, as_json: bool) -> None:
     """What the archive folder holds, and what is wrong with it."""
-    from openclaw_pipelines.resources.market.archive import ArchiveMarket
+    from openclaw_pipelines.resources.market.archive.source import ArchiveMarket
     from openclaw_pipelines.resources.market.errors import MissingSourceSettingError
     from openclaw_pipelines.settings import load_settings
 

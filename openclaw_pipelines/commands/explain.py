@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from openclaw_pipelines.domain.trading.deployment import Deployment
-    from openclaw_pipelines.resources.ledger import StrategyLedger
+    from openclaw_pipelines.resources.store.strategy_ledger import StrategyLedger
     from openclaw_pipelines.resources.world import World
 
 BARS_SHOWN = 5

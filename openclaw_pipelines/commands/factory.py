@@ -8,7 +8,7 @@ import click
 from openclaw_pipelines.commands.shared import console, json_option, minute, print_json, table
 
 if TYPE_CHECKING:
-    from openclaw_pipelines.factory import Outcome
+    from openclaw_pipelines.processes.factory_run import Outcome
 
 PORT = 3000
 
@@ -29,7 +29,7 @@ def run(recipe: str | None, cycle_id: str | None, *, allow_blocked: bool, as_jso
     from dataclasses import asdict
 
     from openclaw_pipelines.commands.instance import open_instance
-    from openclaw_pipelines.factory import run_cycle
+    from openclaw_pipelines.processes.factory_run import run_cycle
     from openclaw_pipelines.resources.world import open_world
     from openclaw_pipelines.services.factory.cycle_report import write_cycle_report
 
@@ -65,7 +65,7 @@ def status(cycle_id: str | None, *, as_json: bool) -> None:
     """Every cycle and how far it came, or one in full."""
     from dataclasses import asdict
 
-    from openclaw_pipelines.factory import cycles, outcome
+    from openclaw_pipelines.processes.factory_run import cycles, outcome
     from openclaw_pipelines.resources.world import open_world
 
     world = open_world()

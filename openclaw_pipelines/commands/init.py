@@ -10,7 +10,7 @@ from openclaw_pipelines.commands.shared import json_option, print_json
 def init(*, as_json: bool) -> None:
     """Make the data folder, the store and Dagster's instance; safe to repeat."""
     from openclaw_pipelines.commands.instance import dagster_home, open_instance, prepare_home
-    from openclaw_pipelines.resources.migrations import DATABASES
+    from openclaw_pipelines.resources.store.migrations import DATABASES
     from openclaw_pipelines.resources.world import open_store
     from openclaw_pipelines.settings import load_settings
 

@@ -24,8 +24,8 @@ from openclaw_pipelines.commands.shared import (
 )
 
 if TYPE_CHECKING:
-    from openclaw_pipelines.demo import Result
-    from openclaw_pipelines.ticker import Ticked
+    from openclaw_pipelines.processes.demo import Result
+    from openclaw_pipelines.processes.ticker import Ticked
 
 PORT = 3000
 
@@ -38,7 +38,7 @@ def demo(*, as_json: bool) -> None:
     from dataclasses import asdict
 
     from openclaw_pipelines.commands.instance import open_instance
-    from openclaw_pipelines.demo import report_path, run_demo
+    from openclaw_pipelines.processes.demo import report_path, run_demo
     from openclaw_pipelines.resources.world import open_world
 
     logging.getLogger("dagster").setLevel(logging.WARNING)
@@ -84,8 +84,8 @@ def show(results: "list[Result]") -> None:
 def web(port: int, *, read_only: bool) -> None:
     """The guarded web UI on 127.0.0.1, and the daemon that runs schedules and sensors, until interrupted."""
     from openclaw_pipelines.commands.instance import open_instance
+    from openclaw_pipelines.processes.web import serve
     from openclaw_pipelines.settings import load_settings
-    from openclaw_pipelines.web import serve
 
     with _until_stopped(), open_instance(load_settings()) as instance:
         serve(instance, port, read_only=read_only)
@@ -107,7 +107,7 @@ def ticker(clock: str, start: datetime | None, end: datetime | None, strategies:
     settings = load_settings()
     names = chosen(strategies, list(settings.strategies)) if strategies else None
     prepare_home(settings)
-    from openclaw_pipelines import ticker as resident
+    from openclaw_pipelines.processes import ticker as resident
 
     with _until_stopped():
         taken = resident.main(clock=clock, start=start, end=end, strategies=names, show=_show_ticked)

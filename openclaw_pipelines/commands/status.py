@@ -63,13 +63,13 @@ class Status:
 
 def collect(world: "World", now: datetime) -> Status:
     """The status as of `now`, from configuration and ledger; nothing is written."""
-    from openclaw_pipelines.resources import candle_store
+    from openclaw_pipelines.resources.store import market_tables
     from openclaw_pipelines.services.trading.timetable import alerts_now
     from openclaw_pipelines.settings import effective_kill_switch
 
     settings = world.settings()
     switch, reason = effective_kill_switch(settings)
-    newest = candle_store.newest_candle(world.store, world.source, settings.intervals[0])
+    newest = market_tables.newest_candle(world.store, world.source, settings.intervals[0])
     return Status(
         at=now,
         account=settings.config.account,

@@ -79,7 +79,7 @@ def verify_strategy(
         MissingStateError: the state from which a day starts is not recorded.
     """
     from openclaw_pipelines.domain.governance.audit import verify_chain
-    from openclaw_pipelines.resources.ledger_store import ledger_hash, trades_hash
+    from openclaw_pipelines.resources.store.comparison import ledger_hash, trades_hash
     from openclaw_pipelines.services.trading.verification import verify_day
 
     ledger = world.ledger(strategy)

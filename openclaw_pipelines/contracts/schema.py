@@ -1,6 +1,6 @@
 """From a pandera model to its table: name, database, key, DDL and data dictionary.
 
-The models themselves are in `tables`; the connection that creates tables is in `resources.store`.
+The models themselves are in `tables`; the connection that creates tables is in `resources.store.store`.
 """
 
 from collections.abc import Callable

@@ -3,9 +3,9 @@
 import dagster as dg
 
 from openclaw_pipelines.resources.clock import Clock, RealClock
+from openclaw_pipelines.resources.execution.paper import PaperExecutor
 from openclaw_pipelines.resources.market.base import MarketSource
-from openclaw_pipelines.resources.paper import PaperExecutor
-from openclaw_pipelines.resources.store import Store
+from openclaw_pipelines.resources.store.store import Store
 from openclaw_pipelines.resources.world import World, open_market, open_store
 from openclaw_pipelines.settings import load_settings
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from openclaw_pipelines.domain.trading.session import Executor
 from openclaw_pipelines.resources.clock import Clock, RealClock
-from openclaw_pipelines.resources.ledger import StrategyLedger
+from openclaw_pipelines.resources.execution.paper import PaperExecutor
 from openclaw_pipelines.resources.market.base import MarketSource
-from openclaw_pipelines.resources.paper import PaperExecutor
-from openclaw_pipelines.resources.store import Store
+from openclaw_pipelines.resources.store.store import Store
+from openclaw_pipelines.resources.store.strategy_ledger import StrategyLedger
 from openclaw_pipelines.settings import Settings, load_settings
 
 
@@ -42,7 +42,7 @@ def open_store(settings: Settings) -> Store:
 
 def open_market(settings: Settings) -> MarketSource:
     """The configured market source."""
-    from openclaw_pipelines.resources.market.factory import build_source
+    from openclaw_pipelines.resources.market.choose import build_source
 
     return build_source(settings.market.model_copy(update={"archive_dir": _text(settings)}))
 

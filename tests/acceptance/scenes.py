@@ -24,8 +24,8 @@ from openclaw_pipelines.kernel import layout
 from openclaw_pipelines.kernel.replay import TickInput as KernelInput
 from openclaw_pipelines.kernel.replay import step_once
 from openclaw_pipelines.resources.clock import ReplayedClock
-from openclaw_pipelines.resources.ledger import StrategyLedger
-from openclaw_pipelines.resources.ledger_store import ledger_hash
+from openclaw_pipelines.resources.store.comparison import ledger_hash
+from openclaw_pipelines.resources.store.strategy_ledger import StrategyLedger
 from openclaw_pipelines.resources.world import World, open_world
 from openclaw_pipelines.services.market.history import history_days
 from openclaw_pipelines.settings import load_settings

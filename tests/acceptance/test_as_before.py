@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from scenes import Scene, backfill
 
-from openclaw_pipelines.resources.ledger_store import trades_hash
+from openclaw_pipelines.resources.store.comparison import trades_hash
 
 PROJECT = Path(__file__).resolve().parents[2]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]

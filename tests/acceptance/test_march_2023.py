@@ -7,7 +7,7 @@ import pytest
 from scenes import Scene, backfill
 
 from openclaw_pipelines.domain.market.quality.checks import CheckResult
-from openclaw_pipelines.resources import candle_store
+from openclaw_pipelines.resources.store import market_tables
 from openclaw_pipelines.services.market.examination import examine_candles
 
 pytestmark = [pytest.mark.slow, pytest.mark.shared_data, pytest.mark.timeout(1800)]
@@ -45,5 +45,5 @@ def _traded_bars(subject: Scene, strategy: str) -> pl.DataFrame:
     world = subject.world()
     own = world.settings().strategy(strategy)
     args = (world.store, world.source, own.symbols, own.own.interval)
-    candles = candle_store.candles(*args, subject.begin, subject.end).filter(pl.col("volume") > 0)
+    candles = market_tables.candles(*args, subject.begin, subject.end).filter(pl.col("volume") > 0)
     return candles.select("symbol", bar_at="ts")

@@ -14,7 +14,7 @@ from factory_scene import RECIPE, FactoryScene, factory_scene
 from openclaw_pipelines import jobs
 from openclaw_pipelines.assets.factory import CYCLES
 from openclaw_pipelines.domain.factory.search import SHARD_KEYS
-from openclaw_pipelines.factory import CycleBlockedError, Outcome, outcome, run_cycle
+from openclaw_pipelines.processes.factory_run import CycleBlockedError, Outcome, outcome, run_cycle
 
 CHECKS = ("parameters_unchanged", "candidates_found", "parity_equal", "parity_fresh", "gates_passed")
 
@@ -102,7 +102,7 @@ def test_a_blocked_cycle_stops_at_its_check_and_deploys_nothing(tmp_path) -> Non
 _ON_TWO_PROCESSES = """
 import sys
 import dagster as dg
-from openclaw_pipelines import spread
+from openclaw_pipelines.processes import spread_shards as spread
 if __name__ == "__main__":
     cluster = {"local": {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}}
     config = {"execution": {"config": {"cluster": cluster}}} if sys.argv[1] == "on_dask" else None

@@ -6,7 +6,7 @@ import polars as pl
 from dagster_scene import BTC, DAY_ONE, DAY_TWO, ETH, FIRST_DAY, Lived, Scene, failure, materialized
 
 from openclaw_pipelines.contracts.time import day_start
-from openclaw_pipelines.resources.ledger_store import table_hash
+from openclaw_pipelines.resources.store.comparison import table_hash
 
 DAYS = [FIRST_DAY, "2025-05-09", DAY_ONE, DAY_TWO]
 

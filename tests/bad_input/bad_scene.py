@@ -28,10 +28,10 @@ from dagster._core.errors import DagsterUnknownPartitionError
 
 from openclaw_pipelines.contracts.errors import StoreError
 from openclaw_pipelines.contracts.tables import TABLES
-from openclaw_pipelines.resources.ledger_store import frame_hash
-from openclaw_pipelines.resources.market.simulated import SimulatedMarket
-from openclaw_pipelines.resources.migrations import DATABASES
-from openclaw_pipelines.resources.store import Store, fetch
+from openclaw_pipelines.resources.market.simulated.source import SimulatedMarket
+from openclaw_pipelines.resources.store.comparison import frame_hash
+from openclaw_pipelines.resources.store.migrations import DATABASES
+from openclaw_pipelines.resources.store.store import Store, fetch
 
 PROJECT = Path(__file__).resolve().parents[2]
 BTC, ETH = "BTC/USDT:USDT", "ETH/USDT:USDT"

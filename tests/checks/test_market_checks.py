@@ -7,7 +7,7 @@ import pytest
 from dagster_scene import BTC, DAY_ONE, DAY_TWO, FIRST_DAY, Lived, Scene, failure, materialized
 
 from openclaw_pipelines.domain.market.quality.checks import CHECKS
-from openclaw_pipelines.resources.market.simulated import SimulatedMarket
+from openclaw_pipelines.resources.market.simulated.source import SimulatedMarket
 
 DAYS = [FIRST_DAY, "2025-05-09", DAY_ONE, DAY_TWO]
 

@@ -173,7 +173,7 @@ def test_explain_names_the_nearest_key(home, ledger: Query):
 
 
 def test_verify_passes_and_prints_the_ledgers_hashes(home):
-    from openclaw_pipelines.resources.ledger_store import ledger_hash, trades_hash
+    from openclaw_pipelines.resources.store.comparison import ledger_hash, trades_hash
 
     result = home.openclaw("verify", "--strategy", "fast", "--json")
     own = result.json["strategies"][0]

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from openclaw_pipelines.cli import main
 from openclaw_pipelines.commands.factory import show
-from openclaw_pipelines.factory import CycleBlockedError, Outcome
+from openclaw_pipelines.processes.factory_run import CycleBlockedError, Outcome
 
 AT = datetime(2025, 5, 10, tzinfo=UTC)
 PARAMS = "ab" * 32

@@ -27,8 +27,8 @@ from openclaw_pipelines.domain.trading.inputs import TickInput
 from openclaw_pipelines.domain.trading.session import Session, new_session
 from openclaw_pipelines.domain.trading.tick import TickResult, run_tick
 from openclaw_pipelines.kernel import layout
-from openclaw_pipelines.resources.ledger import opening_state
-from openclaw_pipelines.resources.paper import PaperExecutor
+from openclaw_pipelines.resources.execution.paper import PaperExecutor
+from openclaw_pipelines.resources.store.strategy_ledger import opening_state
 
 INCEPTION = datetime(2025, 5, 10, tzinfo=UTC)
 HOUR = timedelta(hours=1)

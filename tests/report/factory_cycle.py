@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from openclaw_pipelines.report.factory_data import CycleData
+from openclaw_pipelines.report.factory.data import CycleData
 
 BEGUN = datetime(2025, 6, 1, 9, tzinfo=UTC)
 TRAIN = datetime(2025, 5, 1, tzinfo=UTC)

@@ -16,9 +16,9 @@ import yaml
 
 from openclaw_pipelines.contracts.time import DAY, day_start, interval_length
 from openclaw_pipelines.resources.clock import ReplayedClock
-from openclaw_pipelines.resources.ledger import StrategyLedger
-from openclaw_pipelines.resources.ledger_store import ledger_hash
-from openclaw_pipelines.resources.paper import PaperExecutor
+from openclaw_pipelines.resources.execution.paper import PaperExecutor
+from openclaw_pipelines.resources.store.comparison import ledger_hash
+from openclaw_pipelines.resources.store.strategy_ledger import StrategyLedger
 from openclaw_pipelines.resources.world import World, open_market, open_store
 from openclaw_pipelines.services.market.features import compute_features
 from openclaw_pipelines.services.market.ingest import Ingest

@@ -20,7 +20,7 @@ GENESIS_BARS = "0" * 64
 
 
 class Executor(Protocol):
-    """What fills orders. The paper executor is in `resources.paper`."""
+    """What fills orders. The paper executor is in `resources.execution.paper`."""
 
     def settle(self, session: "Session", tick: layout.Tick, account_limits: layout.Records) -> layout.Records:
         """Fill pending orders and protective levels inside the closed bars; returns the events."""

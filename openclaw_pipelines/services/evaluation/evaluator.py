@@ -19,13 +19,13 @@ from openclaw_pipelines.domain.evaluation.metrics.compute import compute_metrics
 from openclaw_pipelines.domain.evaluation.outcomes import due_outcomes, score_outcomes
 from openclaw_pipelines.domain.governance.audit import proposal_moved
 from openclaw_pipelines.domain.market.quality.checks import CheckResult
-from openclaw_pipelines.report.data import ReportData, StrategyReport
-from openclaw_pipelines.resources import candle_store
+from openclaw_pipelines.report.day.data import ReportData, StrategyReport
 from openclaw_pipelines.resources.clock import Clock
-from openclaw_pipelines.resources.coverage import coverage
 from openclaw_pipelines.resources.files import replace_file
-from openclaw_pipelines.resources.ledger import StrategyLedger
-from openclaw_pipelines.resources.store import Store, insert, insert_new
+from openclaw_pipelines.resources.store import market_tables
+from openclaw_pipelines.resources.store.coverage import coverage
+from openclaw_pipelines.resources.store.store import Store, insert, insert_new
+from openclaw_pipelines.resources.store.strategy_ledger import StrategyLedger
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.trading.strategy_lock import strategy_lock
 from openclaw_pipelines.settings import Settings
@@ -91,7 +91,7 @@ class Evaluator:
 
     def _closes(self, settings: Settings, start: datetime, end: datetime) -> pl.DataFrame:
         args = (self.store, self.source, settings.market.symbols)
-        return pl.concat([candle_store.candles(*args, interval, start, end) for interval in settings.intervals])
+        return pl.concat([market_tables.candles(*args, interval, start, end) for interval in settings.intervals])
 
     def _write_outcomes(
         self, ledger: StrategyLedger, outcomes: pl.DataFrame, scored: pl.DataFrame, decisions: pl.DataFrame
@@ -183,7 +183,7 @@ class Evaluator:
         end = day_start(day) + DAY
         first = equity["tick_at"].min()
         start = (first if isinstance(first, datetime) else day_start(day)) - DAY
-        candles = candle_store.candles(self.store, self.source, list(symbols), interval, start, end)
+        candles = market_tables.candles(self.store, self.source, list(symbols), interval, start, end)
         length = interval_length(interval)
         return candles.select("symbol", closed_at=pl.col("ts") + length, close="close")
 
@@ -194,12 +194,12 @@ class Evaluator:
 
         checks: what was examined for the day, as asset, partition and result.
         """
-        from openclaw_pipelines.report.daily import render_daily_report
+        from openclaw_pipelines.report.day.page import render_daily_report
 
         settings = self.settings()
         start, end = day_start(day), day_start(day) + DAY
         interval = min((s.own.interval for s in settings.strategies.values()), key=interval_length)
-        candles = candle_store.candles(
+        candles = market_tables.candles(
             self.store, self.source, settings.market.symbols, interval, start, end
         ).select("symbol", closed_at=pl.col("ts") + interval_length(interval), close="close")  # fmt: skip
         data = ReportData(

@@ -23,7 +23,7 @@ from openclaw_pipelines.domain.selection.gates import GateLimits
 from openclaw_pipelines.domain.selection.windows import Split, Window, gap_days, train_and_holdout
 from openclaw_pipelines.kernel.bars import Bars
 from openclaw_pipelines.kernel.params import ParameterConflictError, params_hash, params_record, warmup_bars
-from openclaw_pipelines.resources.store import insert_new
+from openclaw_pipelines.resources.store.store import insert_new
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.factory.market_data import MarketData, MarketDaysMissingError
 from openclaw_pipelines.services.lifecycle.book import DeploymentBook

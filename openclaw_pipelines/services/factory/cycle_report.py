@@ -1,7 +1,7 @@
 """The report of a factory cycle: its stored rows read, its page written beside the daily reports.
 
 It opens no cycle and asks for no contract, so that a cycle whose code, bars or configuration are others now can still
-be read. What the page shows is in `report.factory`.
+be read. What the page shows is in `report.factory.page`.
 """
 
 import re
@@ -14,9 +14,9 @@ import polars as pl
 from openclaw_pipelines import __version__
 from openclaw_pipelines.contracts.time import DAY, interval_length
 from openclaw_pipelines.domain.factory.search import SHARD_KEYS
-from openclaw_pipelines.report.factory_data import CycleData
-from openclaw_pipelines.resources import candle_store
+from openclaw_pipelines.report.factory.data import CycleData
 from openclaw_pipelines.resources.files import replace_file
+from openclaw_pipelines.resources.store import market_tables
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.factory.cycle import cycle_row
 from openclaw_pipelines.services.factory.gpu import gpu_sentence
@@ -70,14 +70,14 @@ def held(world: World, data: CycleData) -> pl.DataFrame:
     parts = []
     for window in ("train", "holdout"):
         start, end = data.cycle[f"{window}_start"], data.cycle[f"{window}_end"]
-        candles = candle_store.candles(world.store, source, symbols, data.cycle["interval"], start, end)
+        candles = market_tables.candles(world.store, source, symbols, data.cycle["interval"], start, end)
         parts.append(_held(candles, window, start, interval_length(data.cycle["interval"])))
     return pl.concat(parts)
 
 
 def write_cycle_report(world: World, cycle_id: str) -> Path:
     """Render a cycle's report into the data folder; returns its path. Raises UnknownCycleError."""
-    from openclaw_pipelines.report.factory import render_cycle_report
+    from openclaw_pipelines.report.factory.page import render_cycle_report
 
     path = cycle_report_path(world, cycle_id)
     return replace_file(path, render_cycle_report(cycle_data(world, cycle_id)))

@@ -18,8 +18,8 @@ from openclaw_pipelines.domain.lifecycle.trust import Compared, GpuTrust, passin
 from openclaw_pipelines.kernel import cuda
 from openclaw_pipelines.kernel.compile_cache import sources_hash
 from openclaw_pipelines.kernel.sweep_result import Sweep
-from openclaw_pipelines.resources.engine import Connection
-from openclaw_pipelines.resources.store import insert
+from openclaw_pipelines.resources.store.engine import Connection
+from openclaw_pipelines.resources.store.store import insert
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.factory.cycle import Cycle, cycle_row
 

@@ -26,7 +26,7 @@ from openclaw_pipelines.domain.selection.warmup import WarmupError, WarmupReport
 from openclaw_pipelines.domain.selection.windows import Window, rows_of
 from openclaw_pipelines.kernel.money import to_atoms
 from openclaw_pipelines.kernel.params import warmup_bars
-from openclaw_pipelines.resources.store import insert
+from openclaw_pipelines.resources.store.store import insert
 from openclaw_pipelines.services.factory.cycle import Cycle, gate_limits
 from openclaw_pipelines.services.factory.listing import Candidate, shortlisted
 from openclaw_pipelines.services.factory.market_data import finer_interval

@@ -12,7 +12,7 @@ from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.domain.factory.contract import unchanged
 from openclaw_pipelines.domain.factory.search import SHARD_KEYS
 from openclaw_pipelines.domain.factory.shortlist import SCORES, Entry, Row, candidates, shortlist
-from openclaw_pipelines.resources.store import insert
+from openclaw_pipelines.resources.store.store import insert
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.factory.cycle import Cycle
 from openclaw_pipelines.services.factory.sweeping import INCUMBENT_ROW, done_shards

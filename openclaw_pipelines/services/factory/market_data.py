@@ -21,7 +21,7 @@ from openclaw_pipelines.kernel.bars import Bars
 from openclaw_pipelines.kernel.compile_cache import sources_hash
 from openclaw_pipelines.kernel.layout import Records
 from openclaw_pipelines.kernel.replay import Costs
-from openclaw_pipelines.resources import candle_store
+from openclaw_pipelines.resources.store import market_tables
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.governance.policy import policy_of
 from openclaw_pipelines.services.market.history import days_between, uncovered_days
@@ -84,7 +84,7 @@ class MarketData:
     @cached_property
     def deployment(self) -> Deployment:
         """The strategy as it would be deployed at the start of the range, for its instruments and limits."""
-        rows = candle_store.instruments(self.world.store, self.source).to_dicts()
+        rows = market_tables.instruments(self.world.store, self.source).to_dicts()
         own = self.strategy
         return Deployment(
             self.settings.config.account, own.name, own.own.family, dict(own.params), own.own.interval,
@@ -112,8 +112,8 @@ class MarketData:
         wanted = interval or self.strategy.own.interval
         start = self._first(warmup_bars)
         symbols, store = list(self.strategy.symbols), self.world.store
-        frame = candle_store.candles(store, self.source, symbols, wanted, start, self.whole.end)
-        funding = candle_store.funding_rates(store, self.source, symbols, start, self.whole.end)
+        frame = market_tables.candles(store, self.source, symbols, wanted, start, self.whole.end)
+        funding = market_tables.funding_rates(store, self.source, symbols, start, self.whole.end)
         costs = self.strategy.costs
         instruments = [kernel_instrument(item, costs) for item in self.deployment.instruments]
         return Bars.from_frame(frame, interval=wanted, instruments=instruments, funding=funding)

@@ -11,7 +11,7 @@ from openclaw_pipelines.contracts.canonical import canonical_json
 from openclaw_pipelines.contracts.factory import Comparison
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.domain.factory.parity import Found, Report, RowSide, stale
-from openclaw_pipelines.resources.store import insert
+from openclaw_pipelines.resources.store.store import insert
 from openclaw_pipelines.services.factory.cycle import Cycle
 from openclaw_pipelines.services.factory.listing import Candidate, candidate_of, shortlisted
 

@@ -27,7 +27,7 @@ from openclaw_pipelines.kernel.params import params_values
 from openclaw_pipelines.kernel.replay import Costs, replay
 from openclaw_pipelines.kernel.result import Result
 from openclaw_pipelines.kernel.sweep_result import Sweep
-from openclaw_pipelines.resources.store import insert, insert_new
+from openclaw_pipelines.resources.store.store import insert, insert_new
 from openclaw_pipelines.services.factory.cycle import Cycle
 from openclaw_pipelines.services.factory.listing import Candidate, candidate_of, shortlisted, sweep_rows
 from openclaw_pipelines.services.factory.market_data import Run, finer_interval, same_span

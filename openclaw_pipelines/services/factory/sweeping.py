@@ -30,7 +30,7 @@ from openclaw_pipelines.kernel.params import params_hash, params_record, params_
 from openclaw_pipelines.kernel.replay import replay
 from openclaw_pipelines.kernel.sweep import Progress, sweep
 from openclaw_pipelines.kernel.sweep_result import Sweep
-from openclaw_pipelines.resources.store import insert
+from openclaw_pipelines.resources.store.store import insert
 from openclaw_pipelines.services.factory.cycle import Cycle, cycle_row
 from openclaw_pipelines.services.factory.gpu import log_comparison, require_same, spot_rows, sweeping_gpu
 from openclaw_pipelines.services.factory.market_data import Run

@@ -7,7 +7,7 @@ from openclaw_pipelines import __version__
 from openclaw_pipelines.contracts.canonical import sha256_of
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.domain.governance.alerts import Alert
-from openclaw_pipelines.resources.store import insert_new
+from openclaw_pipelines.resources.store.store import insert_new
 from openclaw_pipelines.resources.world import World
 
 _LOG = logging.getLogger("openclaw.alerts")

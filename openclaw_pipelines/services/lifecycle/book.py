@@ -15,8 +15,8 @@ from openclaw_pipelines.contracts.lifecycle import Stage, Trigger
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.domain.lifecycle.document import document
 from openclaw_pipelines.domain.lifecycle.log import Position, Step, append, position_of, positions, verify_log
-from openclaw_pipelines.resources.locks import file_lock
-from openclaw_pipelines.resources.store import insert
+from openclaw_pipelines.resources.store.locks import file_lock
+from openclaw_pipelines.resources.store.store import insert
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.settings.deployments import DEPLOYMENTS_FILE
 

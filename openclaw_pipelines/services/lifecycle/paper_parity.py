@@ -13,8 +13,8 @@ from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.contracts.time import DAY, day_start
 from openclaw_pipelines.domain.lifecycle.evidence import ParityState
 from openclaw_pipelines.kernel.compile_cache import sources_hash
-from openclaw_pipelines.resources.ledger_store import Difference, ledger_hash
-from openclaw_pipelines.resources.store import insert
+from openclaw_pipelines.resources.store.comparison import Difference, ledger_hash
+from openclaw_pipelines.resources.store.store import insert
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.trading.verification import Verification, verify_day
 

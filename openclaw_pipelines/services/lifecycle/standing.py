@@ -15,7 +15,7 @@ from openclaw_pipelines.domain.lifecycle.evidence import PaperEvidence, ParitySt
 from openclaw_pipelines.domain.lifecycle.log import Position
 from openclaw_pipelines.domain.lifecycle.review import Standing
 from openclaw_pipelines.domain.lifecycle.states import CONFIGURED
-from openclaw_pipelines.resources.ledger import StrategyLedger
+from openclaw_pipelines.resources.store.strategy_ledger import StrategyLedger
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.lifecycle.book import DeploymentBook
 from openclaw_pipelines.services.lifecycle.paper_parity import paper_parity

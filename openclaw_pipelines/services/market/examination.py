@@ -10,7 +10,7 @@ import polars as pl
 from openclaw_pipelines.contracts.time import DAY, day_start
 from openclaw_pipelines.domain.market.quality.checks import CheckResult, Window, run_all
 from openclaw_pipelines.domain.market.quality.funding import funding_coverage
-from openclaw_pipelines.resources import candle_store
+from openclaw_pipelines.resources.store import market_tables
 from openclaw_pipelines.resources.world import World
 
 
@@ -18,8 +18,8 @@ def examine_candles(world: World, day: str) -> list[CheckResult]:
     """Every quality rule on the stored candles of a day, with their revisions."""
     settings, start = world.settings(), day_start(day)
     args = (world.store, world.source, settings.market.symbols)
-    frames = [candle_store.candles(*args, interval, start, start + DAY) for interval in settings.intervals]
-    revisions = [candle_store.revisions(*args, interval, start, start + DAY) for interval in settings.intervals]
+    frames = [market_tables.candles(*args, interval, start, start + DAY) for interval in settings.intervals]
+    revisions = [market_tables.revisions(*args, interval, start, start + DAY) for interval in settings.intervals]
     known = _instruments(world)
     return run_all(
         Window(
@@ -43,7 +43,7 @@ def examine_funding(world: World, day: str) -> list[CheckResult]:
     symbols = world.settings().market.symbols
     return [
         funding_coverage(
-            candle_store.funding_rates(world.store, world.source, symbols, start, start + DAY),
+            market_tables.funding_rates(world.store, world.source, symbols, start, start + DAY),
             _known(known, "funding_interval_hours"),
             start=start,
             end=start + DAY,
@@ -54,7 +54,7 @@ def examine_funding(world: World, day: str) -> list[CheckResult]:
 
 
 def _instruments(world: World) -> pl.DataFrame:
-    return candle_store.instruments(world.store, world.source, world.settings().market.symbols)
+    return market_tables.instruments(world.store, world.source, world.settings().market.symbols)
 
 
 def _known(instruments: pl.DataFrame, column: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import polars as pl
 
 from openclaw_pipelines.contracts.time import DAY, day_start, interval_length
 from openclaw_pipelines.domain.market.features import features, lookback_bars
-from openclaw_pipelines.resources import candle_store
+from openclaw_pipelines.resources.store import market_tables
 from openclaw_pipelines.services.market.history import days_between, uncovered_days
 
 if TYPE_CHECKING:
@@ -55,10 +55,10 @@ def compute_features(world: "World", day: str) -> DayFeatures:
     parts = []
     for interval in settings.intervals:
         since = start - lookback_bars(interval) * interval_length(interval)
-        candles = candle_store.candles(*args, interval, since, start + DAY)
+        candles = market_tables.candles(*args, interval, since, start + DAY)
         parts.append(features(candles, interval, start, start + DAY))
     rows = pl.concat(parts).with_columns(ingested_at=pl.lit(world.clock.now()))
-    candle_store.replace_features(
+    market_tables.replace_features(
         world.store,
         rows,
         source=world.source,

@@ -1,7 +1,7 @@
 """Brings market data into the store: whole days for backfills, what is new for live ticks.
 
 How far each day was asked for is kept beside candles and funding, so that what does not exist can be told from what
-nobody asked for yet. Sources are in `market`, the tables in `candle_store`.
+nobody asked for yet. Sources are in `market`, the tables in `market_tables`.
 """
 
 from collections.abc import Iterable
@@ -14,10 +14,10 @@ import polars as pl
 from openclaw_pipelines.contracts.enums import SourceKind
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.contracts.time import DAY, day_start, floor_to, interval_length
-from openclaw_pipelines.resources import candle_store
-from openclaw_pipelines.resources.coverage import FUNDING_GRID, FUNDING_LATE, coverage, funding_asked, perpetuals
 from openclaw_pipelines.resources.market.base import MarketSource
-from openclaw_pipelines.resources.store import Store
+from openclaw_pipelines.resources.store import market_tables
+from openclaw_pipelines.resources.store.coverage import FUNDING_GRID, FUNDING_LATE, coverage, funding_asked, perpetuals
+from openclaw_pipelines.resources.store.store import Store
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.settings import Settings
 
@@ -90,20 +90,20 @@ class Ingest:
         start = day_start(day)
         return self._ask(self._continuing(start), start, as_of)
 
-    def funding_day(self, day: str, as_of: datetime) -> candle_store.Written:
+    def funding_day(self, day: str, as_of: datetime) -> market_tables.Written:
         """Ask for the funding of a day."""
         start, end = day_start(day), day_start(day) + DAY
         rates = {symbol: self.source.funding_rates(symbol, start, end, as_of) for symbol in self.symbols}
         covered = self._funding_covered(rates, start, end, as_of)
-        return candle_store.append_funding(self.store, pl.concat(list(rates.values())), as_of, covered)
+        return market_tables.append_funding(self.store, pl.concat(list(rates.values())), as_of, covered)
 
-    def instruments(self, as_of: datetime) -> candle_store.Upserted:
+    def instruments(self, as_of: datetime) -> market_tables.Upserted:
         """Store the source's instruments of the configured symbols."""
-        return candle_store.upsert_instruments(self.store, self.source.instruments(self.symbols, as_of))
+        return market_tables.upsert_instruments(self.store, self.source.instruments(self.symbols, as_of))
 
     def unknown_instruments(self) -> list[str]:
         """Configured symbols of which the store has no instrument."""
-        known = candle_store.instruments(self.store, self.source.name)["symbol"].to_list()
+        known = market_tables.instruments(self.store, self.source.name)["symbol"].to_list()
         return [symbol for symbol in self.symbols if symbol not in known]
 
     def behind(self, day: str, now: datetime) -> bool:
@@ -137,7 +137,7 @@ class Ingest:
             for (symbol, interval), start in starts.items()
         }
         bars = pl.concat(list(frames.values()))
-        written = candle_store.append_candles(self.store, bars, as_of, self._covered(frames, day, day + DAY, as_of))
+        written = market_tables.append_candles(self.store, bars, as_of, self._covered(frames, day, day + DAY, as_of))
         first, last = bars["ts"].min(), bars["ts"].max()
         return Ingested(
             written.inserted,

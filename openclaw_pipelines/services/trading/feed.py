@@ -11,9 +11,9 @@ from openclaw_pipelines.contracts.time import DAY, day_start, interval_length
 from openclaw_pipelines.domain.market.masks import entry_masks, window_bars
 from openclaw_pipelines.domain.trading.deployment import Deployment
 from openclaw_pipelines.domain.trading.inputs import bars_by_tick
-from openclaw_pipelines.resources import candle_store
-from openclaw_pipelines.resources.coverage import coverage, funding_coverage, funding_due, perpetuals
-from openclaw_pipelines.resources.store import Store
+from openclaw_pipelines.resources.store import market_tables
+from openclaw_pipelines.resources.store.coverage import coverage, funding_coverage, funding_due, perpetuals
+from openclaw_pipelines.resources.store.store import Store
 
 
 class Unknown(NamedTuple):
@@ -53,8 +53,8 @@ class Feed:
     ) -> "Feed":
         """Bars that open in `start <= ts < end`, with the funding due inside them."""
         args = (store, source, deployment.symbols)
-        candles = candle_store.candles(*args, deployment.interval, start, end)
-        funding = candle_store.funding_rates(*args, start, end)
+        candles = market_tables.candles(*args, deployment.interval, start, end)
+        funding = market_tables.funding_rates(*args, start, end)
         if not costs.funding:
             funding = funding.clear()
         days = [f"{day_start(f'{start:%Y-%m-%d}') + n * DAY:%Y-%m-%d}" for n in range((end - start) // DAY + 2)]
@@ -73,7 +73,7 @@ class Feed:
     ) -> None:
         """Control codes of the data-quality rules for the ticks from `first` to `last`."""
         start = first - window_bars(quality) * self.length
-        candles = candle_store.candles(store, source, deployment.symbols, deployment.interval, start, last)
+        candles = market_tables.candles(store, source, deployment.symbols, deployment.interval, start, last)
         codes = entry_masks(candles, deployment.symbols, first, last, deployment.interval, quality)
         for n, row in enumerate(codes):
             by_symbol = zip(deployment.symbols, row, strict=True)

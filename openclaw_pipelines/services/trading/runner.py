@@ -26,10 +26,10 @@ from openclaw_pipelines.domain.trading.records import Row
 from openclaw_pipelines.domain.trading.session import Executor, Session, new_session
 from openclaw_pipelines.domain.trading.tick import run_tick
 from openclaw_pipelines.domain.trading.universe import rank_universe
-from openclaw_pipelines.resources import candle_store
 from openclaw_pipelines.resources.clock import Clock
-from openclaw_pipelines.resources.ledger import Head, StrategyLedger, opening_state
-from openclaw_pipelines.resources.store import Store
+from openclaw_pipelines.resources.store import market_tables
+from openclaw_pipelines.resources.store.store import Store
+from openclaw_pipelines.resources.store.strategy_ledger import Head, StrategyLedger, opening_state
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.governance.policy import policy_of
 from openclaw_pipelines.services.market.history import history_days, uncovered_days
@@ -187,7 +187,7 @@ class Runner:
         """Features of the last bars that were closed at `as_of`."""
         length, symbols = strategy.interval, list(strategy.symbols)
         start = as_of - REGIME_BARS * length
-        rows = candle_store.features(self.store, self.source, symbols, strategy.own.interval, start, as_of)
+        rows = market_tables.features(self.store, self.source, symbols, strategy.own.interval, start, as_of)
         return rows.sort("ts").group_by("symbol", maintain_order=True).last()
 
     def _refuse_unknown(
@@ -336,7 +336,7 @@ class Runner:
         since = as_of - timedelta(days=strategy.universe.lookback_days + strategy.universe.min_age_days)
         symbols = list(strategy.symbols)
         args = (self.store, self.source, symbols)
-        candles = candle_store.candles(*args, strategy.own.interval, since, as_of)
+        candles = market_tables.candles(*args, strategy.own.interval, since, as_of)
         horizons = settings.config.outcome_horizons_seconds
         due = due_outcomes(walk.decisions(since, as_of), (), horizons, as_of)
         outcomes = score_outcomes(due, candles, as_of, [strategy.own.interval])

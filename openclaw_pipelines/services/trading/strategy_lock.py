@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from openclaw_pipelines.resources.locks import file_lock
+from openclaw_pipelines.resources.store.locks import file_lock
 from openclaw_pipelines.settings import Settings
 
 STRATEGY_LOCK_SECONDS = 600.0

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from openclaw_pipelines.contracts.time import DAY, day_start, floor_to, interval_length
 from openclaw_pipelines.domain.governance.alerts import Alert, stale_market_alert
 from openclaw_pipelines.domain.trading.timing import Due, Need, Waiting, due_ticks, stalled_alert
-from openclaw_pipelines.resources import candle_store
-from openclaw_pipelines.resources.coverage import coverage, funding_asked, funding_due
+from openclaw_pipelines.resources.store import market_tables
+from openclaw_pipelines.resources.store.coverage import coverage, funding_asked, funding_due
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.market.history import history_days, uncovered_days
 
@@ -106,6 +106,6 @@ def alerts_now(world: World, now: datetime) -> list[Alert]:
     settings = world.settings()
     found = [stalled_alert(due_of(world, name, now), now) for name in settings.strategies]
     limit = timedelta(seconds=settings.config.quality.max_staleness_seconds)
-    newest = candle_store.newest_candle(world.store, world.source, settings.intervals[0])
+    newest = market_tables.newest_candle(world.store, world.source, settings.intervals[0])
     found.append(stale_market_alert(world.source, max(newest.values(), default=None), now, limit))
     return [alert for alert in found if alert is not None]

@@ -17,8 +17,8 @@ from openclaw_pipelines.domain.trading.inputs import TickInput
 from openclaw_pipelines.domain.trading.records import Row
 from openclaw_pipelines.domain.trading.session import Executor
 from openclaw_pipelines.domain.trading.tick import run_tick
-from openclaw_pipelines.resources.ledger import TICK_TABLES, StrategyLedger
-from openclaw_pipelines.resources.ledger_store import Difference, verify_equal
+from openclaw_pipelines.resources.store.comparison import Difference, verify_equal
+from openclaw_pipelines.resources.store.strategy_ledger import TICK_TABLES, StrategyLedger
 
 
 @dataclass(frozen=True)

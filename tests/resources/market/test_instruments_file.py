@@ -14,7 +14,7 @@ from openclaw_pipelines.resources.market.instruments_file import (
     shipped_venues,
     venue_instruments,
 )
-from openclaw_pipelines.resources.market.simulated_profiles import PROFILES
+from openclaw_pipelines.resources.market.simulated.profiles import PROFILES
 
 NOW = datetime(2025, 5, 10, tzinfo=UTC)
 EVERY = [(venue, symbol) for venue, known in sorted(shipped_venues().items()) for symbol in known]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from openclaw_pipelines.resources.store import Store
+from openclaw_pipelines.resources.store.store import Store
 
 WORKER = Path(__file__).with_name("worker.py")
 

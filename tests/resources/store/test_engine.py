@@ -8,9 +8,9 @@ import threading
 import duckdb
 import pytest
 
-from openclaw_pipelines.resources import engine
-from openclaw_pipelines.resources.engine import discard, engine_of
-from openclaw_pipelines.resources.locks import StoreFullError
+from openclaw_pipelines.resources.store import engine
+from openclaw_pipelines.resources.store.engine import discard, engine_of
+from openclaw_pipelines.resources.store.locks import StoreFullError
 
 NOTEBOOK = """
 import duckdb, sys

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from openclaw_pipelines.contracts.tables import TABLES
-from openclaw_pipelines.resources.export import (
+from openclaw_pipelines.resources.store.export import (
     ExportFailedError,
     FilterError,
     UnknownFormatError,
@@ -14,7 +14,7 @@ from openclaw_pipelines.resources.export import (
     export_table,
     tables,
 )
-from openclaw_pipelines.resources.store import UnknownTableError, insert
+from openclaw_pipelines.resources.store.store import UnknownTableError, insert
 
 AT = datetime(2025, 5, 10, tzinfo=UTC)
 HOUR = timedelta(hours=1)

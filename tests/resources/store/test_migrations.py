@@ -3,8 +3,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from openclaw_pipelines.resources import migrations
-from openclaw_pipelines.resources.migrations import (
+from openclaw_pipelines.resources.store import migrations
+from openclaw_pipelines.resources.store.migrations import (
     DATABASES,
     MigrationChangedError,
     MigrationFilesError,
@@ -22,7 +22,7 @@ def test_migrated_schema_is_what_the_models_say(database):
     assert differences == [], (
         "A model changed without a migration. Add migration_sql/NNNN_"
         f"{database}_what.sql with the ALTER or CREATE statements (before the first release: "
-        "python -m openclaw_pipelines.resources.migrations freeze)."
+        "python -m openclaw_pipelines.resources.store.migrations freeze)."
     )
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from openclaw_pipelines.resources.ledger_store import table_hash
-from openclaw_pipelines.resources.locks import StoreLockedError
-from openclaw_pipelines.resources.store import Store
+from openclaw_pipelines.resources.store.comparison import table_hash
+from openclaw_pipelines.resources.store.locks import StoreLockedError
+from openclaw_pipelines.resources.store.store import Store
 
 
 def test_six_writers_and_two_readers_lose_nothing_and_see_whole_ticks(tmp_path, worker, rows):

@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from openclaw_pipelines.contracts.schema import SchemaError
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.contracts.time import NaiveTimeError
-from openclaw_pipelines.resources.locks import (
+from openclaw_pipelines.resources.store.locks import (
     StoreFullError,
     StoreLockedError,
     StoreReadOnlyError,
     StoreUnusableError,
 )
-from openclaw_pipelines.resources.migrations import StoreNewerError
-from openclaw_pipelines.resources.store import (
+from openclaw_pipelines.resources.store.migrations import StoreNewerError
+from openclaw_pipelines.resources.store.store import (
     DuplicateRowsError,
     KeyExistsError,
     Store,

@@ -23,8 +23,8 @@ import polars as pl
 from openclaw_pipelines.contracts.errors import OpenclawError
 from openclaw_pipelines.contracts.schema import Table
 from openclaw_pipelines.contracts.tables import TABLES
-from openclaw_pipelines.resources.export import export_table
-from openclaw_pipelines.resources.store import Store, insert
+from openclaw_pipelines.resources.store.export import export_table
+from openclaw_pipelines.resources.store.store import Store, insert
 
 START = datetime(2025, 5, 10, tzinfo=UTC)
 SAMPLES = {

@@ -9,8 +9,8 @@ import pytest
 
 from openclaw_pipelines.contracts.time import DAY
 from openclaw_pipelines.kernel.money import to_atoms
-from openclaw_pipelines.report.factory_plots import curves
-from openclaw_pipelines.resources import candle_store
+from openclaw_pipelines.report.factory.plots import curves
+from openclaw_pipelines.resources.store import market_tables
 from openclaw_pipelines.services.factory.cycle import UnknownCycleError
 from openclaw_pipelines.services.factory.cycle_report import (
     cycle_data,
@@ -51,7 +51,7 @@ def test_curves_end_at_the_last_stored_equity_of_the_window(edge_proven, data, w
 def test_holding_is_the_mean_of_what_each_symbol_made(edge_proven, data) -> None:
     start, end = data.cycle["holdout_start"], data.cycle["holdout_end"]
     symbols = data.contract["symbols"]
-    candles = candle_store.candles(edge_proven.store, "simulated", symbols, "1h", start, end).to_dicts()
+    candles = market_tables.candles(edge_proven.store, "simulated", symbols, "1h", start, end).to_dicts()
     opens = {row["symbol"]: float(row["open"]) for row in candles if row["ts"] == start}
     for place, day in ((0, 1), (-1, (end - start) // DAY)):
         closing = start + day * DAY - timedelta(hours=1)

@@ -17,7 +17,7 @@ from planted_cycle import cycle_row, plant
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.domain.lifecycle.hand_over import HandOverError
 from openclaw_pipelines.kernel.compile_cache import sources_hash
-from openclaw_pipelines.resources.store import insert
+from openclaw_pipelines.resources.store.store import insert
 from openclaw_pipelines.services.factory import examining, sweeping
 from openclaw_pipelines.services.factory.comparing import compare_cycle
 from openclaw_pipelines.services.factory.cycle import Cycle, reopen_cycle

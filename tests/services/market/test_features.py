@@ -3,7 +3,7 @@
 import polars as pl
 
 from openclaw_pipelines.contracts.time import day_start
-from openclaw_pipelines.resources.ledger_store import frame_hash
+from openclaw_pipelines.resources.store.comparison import frame_hash
 from openclaw_pipelines.services.market.features import compute_features
 
 DAY_ONE = "2025-05-10"

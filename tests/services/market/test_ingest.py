@@ -8,11 +8,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from openclaw_pipelines.resources.candle_store import candles, revisions
-from openclaw_pipelines.resources.coverage import coverage, funding_coverage
-from openclaw_pipelines.resources.engine import Connection
-from openclaw_pipelines.resources.market.simulated import SimulatedMarket
-from openclaw_pipelines.resources.store import Store
+from openclaw_pipelines.resources.market.simulated.source import SimulatedMarket
+from openclaw_pipelines.resources.store.coverage import coverage, funding_coverage
+from openclaw_pipelines.resources.store.engine import Connection
+from openclaw_pipelines.resources.store.market_tables import candles, revisions
+from openclaw_pipelines.resources.store.store import Store
 from openclaw_pipelines.services.market.ingest import RECHECKED_BARS, Ingest
 
 SYMBOL, DAY = "BTC/USDT:USDT", "2025-05-10"

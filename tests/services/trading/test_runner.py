@@ -18,9 +18,9 @@ from openclaw_pipelines.domain.trading.inputs import TickInput
 from openclaw_pipelines.domain.trading.records import Scale, event_rows
 from openclaw_pipelines.kernel import layout, step
 from openclaw_pipelines.kernel.replay import tick_buffers
-from openclaw_pipelines.resources.ledger_store import HASHED_TABLES, ledger_hash
-from openclaw_pipelines.resources.paper import PaperExecutor
-from openclaw_pipelines.resources.store import insert
+from openclaw_pipelines.resources.execution.paper import PaperExecutor
+from openclaw_pipelines.resources.store.comparison import HASHED_TABLES, ledger_hash
+from openclaw_pipelines.resources.store.store import insert
 from openclaw_pipelines.services.market.ingest import Ingest
 from openclaw_pipelines.services.trading.runner import (
     DeploymentChangedError,

@@ -8,8 +8,8 @@ import pytest
 
 from openclaw_pipelines import __version__
 from openclaw_pipelines.contracts.time import day_start
-from openclaw_pipelines.resources.ledger import MissingStateError
-from openclaw_pipelines.resources.paper import PaperExecutor
+from openclaw_pipelines.resources.execution.paper import PaperExecutor
+from openclaw_pipelines.resources.store.strategy_ledger import MissingStateError
 from openclaw_pipelines.services.trading.verification import verify_day
 
 MOMENTUM = "momentum_1h"

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from openclaw_pipelines.resources.market.ccxt_client import Backoff
-from openclaw_pipelines.resources.market.ccxt_source import CcxtMarket
+from openclaw_pipelines.resources.market.ccxt.client import Backoff
+from openclaw_pipelines.resources.market.ccxt.source import CcxtMarket
 
 sys.path.insert(0, str(Path(__file__).parent))  # importlib mode has no packages of tests
 

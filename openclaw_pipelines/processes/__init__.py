@@ -1,0 +1,1 @@
+"""What runs by itself: the ticker, the web UI, and whole sequences of jobs."""

@@ -1,0 +1,57 @@
+"""Jobs run one after another in this process, for commands that do a whole sequence."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from openclaw_pipelines.contracts.errors import OpenclawError
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+
+
+class LayerFailedError(OpenclawError):
+    """A run of a layer failed."""
+
+    template = "{job} failed in {step}: {reason}. See run {run_id} in the web UI (`make up`)."
+    fields = ("job", "step", "reason", "run_id")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One run: a job over a range of partitions."""
+
+    says: str
+    job: str
+    first: str | None
+    last: str | None
+
+
+def run_layer(
+    defs: "dg.Definitions", instance: "dg.DagsterInstance", layer: Layer, run_config: Mapping[str, Any] | None = None
+) -> None:
+    """Execute one layer in this process; only warnings are printed unless `run_config` says otherwise.
+
+    Raises:
+        LayerFailedError: a step of it failed.
+    """
+    from openclaw_pipelines.jobs import QUIET
+
+    tags = {} if layer.first is None else {RANGE_START: layer.first, RANGE_END: layer.last or layer.first}
+    result = defs.resolve_job_def(layer.job).execute_in_process(
+        instance=instance, tags=tags, raise_on_error=False, run_config=run_config or QUIET
+    )
+    if not result.success:
+        raise _failure(layer, result)
+
+
+def _failure(layer: Layer, result: "dg.ExecuteInProcessResult") -> LayerFailedError:
+    failed = next((event for event in result.all_events if event.is_step_failure), None)
+    if failed is None:
+        return LayerFailedError(layer.job, "the run itself", "see its log", result.run_id)
+    error = failed.step_failure_data.error
+    cause = error.cause or error if error else None
+    reason = cause.message.strip() if cause else "no error was recorded"
+    return LayerFailedError(layer.job, failed.step_key, reason, result.run_id)

@@ -1,0 +1,306 @@
+"""The `ccxt` market source: any exchange that ccxt knows, over REST, closed candles only.
+
+Retries are in `ccxt_client`, paging in `ccxt_pages`, facts of exchanges in `ccxt_exchanges`, units in
+`ccxt_instruments`. Whether the bars make sense as a market (OHLC rules, gaps, outliers) is judged by the data-quality
+checks: a bar with its high below its low is passed on as the exchange published it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import polars as pl
+
+from openclaw_pipelines.contracts.config.market import Market
+from openclaw_pipelines.contracts.symbols import market_type
+from openclaw_pipelines.contracts.tables import TABLES
+from openclaw_pipelines.contracts.time import INTERVALS, floor_to, interval_length, utc
+from openclaw_pipelines.resources.market.ccxt.client import Backoff, CcxtClient, nearest
+from openclaw_pipelines.resources.market.ccxt.errors import (
+    ConflictingRowsError,
+    FundingNotOfferedError,
+    HistoryTooShortError,
+    IntervalNotSupportedError,
+    MalformedResponseError,
+    MarketKindNotSupportedError,
+    OffGridStampError,
+    SymbolNotListedError,
+    VolumeUnitUnknownError,
+)
+from openclaw_pipelines.resources.market.ccxt.exchanges import BASE_DEFAULTS, traits_of
+from openclaw_pipelines.resources.market.ccxt.frames import candle_frame, funding_frame
+from openclaw_pipelines.resources.market.ccxt.instruments import instrument_row
+from openclaw_pipelines.resources.market.ccxt.pages import Page, Walk, read_once, walk
+from openclaw_pipelines.resources.market.errors import MissingSourceSettingError
+from openclaw_pipelines.resources.market.resample import divides, parts_window, resample
+
+HOUR = timedelta(hours=1)
+MILLISECOND = timedelta(milliseconds=1)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class CcxtMarket:
+    """Candles, funding and instruments of one exchange, read through ccxt.
+
+    exchange: ccxt id, as `kraken`.
+    options: configuration of the ccxt client (`hostname`, `rateLimit`, `httpsProxy`, `options` ...), no credentials.
+    timeout_seconds: time-out of one request. max_retries: further attempts after the first.
+
+    Every method raises the errors of `ccxt_client.CcxtClient.call`, besides its own.
+    """
+
+    def __init__(
+        self,
+        exchange: str,
+        *,
+        options: Mapping[str, Any] | None = None,
+        timeout_seconds: float = 10,
+        max_retries: int = 5,
+        backoff: Backoff | None = None,
+    ) -> None:
+        import ccxt
+
+        self.exchange = exchange
+        self.name = f"ccxt:{exchange}"
+        self._traits = traits_of(exchange)
+        self._client = CcxtClient(
+            exchange,
+            defaults=ccxt.Exchange.deep_extend(BASE_DEFAULTS, self._traits.defaults),
+            options=options or {},
+            timeout_seconds=timeout_seconds,
+            max_retries=max_retries,
+            backoff=backoff or Backoff(),
+            envelope=self._traits.envelope,
+        )
+
+    def candles(self, symbol: str, interval: str, start: datetime, end: datetime, as_of: datetime) -> pl.DataFrame:
+        """Bars with `start <= ts < end` that are closed at `as_of`, ascending, in `CANDLE_COLUMNS`.
+
+        A bar is closed when both `as_of` and the exchange's own clock are past its end. An interval that the exchange
+        lacks is built from the longest one that divides it. Raises HistoryTooShortError where the exchange no longer
+        serves `start`, OffGridStampError, ConflictingRowsError, SymbolNotListedError, IntervalNotSupportedError,
+        MarketKindNotSupportedError.
+        """
+        length = interval_length(interval)
+        part = self._part_of(interval)
+        self._check_volume_unit(self._market(symbol))
+        first, last = parts_window(interval, utc(start, "start"), utc(end, "end"))
+        last = min(last, floor_to(utc(as_of, "as_of"), length))
+        if first >= last:
+            return candle_frame(self.name, symbol, interval, [])
+        what = f"{symbol} {part} bars {first:%Y-%m-%dT%H:%MZ}..{last:%Y-%m-%dT%H:%MZ}"
+        found = self._read_candles(what, symbol, part, first, last)
+        closed_by = last if found.served_at is None else min(last, floor_to(found.served_at, length))
+        rows = self._distinct((row for row in found.rows if row[0] < _ms(closed_by)), what)
+        self._check_grid(rows, part, what)
+        self._check_reach(rows, found, first, part, as_of, what)
+        frame = candle_frame(self.name, symbol, part, rows)
+        return frame if part == interval else resample(frame, interval, closed_by)
+
+    def funding_rates(self, symbol: str, start: datetime, end: datetime, as_of: datetime) -> pl.DataFrame:
+        """Funding with `start <= ts < end`, stamped at or before `as_of`, in `FUNDING_COLUMNS`; empty for spot.
+
+        `ts` is the stamp floored to the hour, the grid on which every venue pays. Raises FundingNotOfferedError,
+        HistoryTooShortError, ConflictingRowsError.
+        """
+        market = self._market(symbol)
+        first, last = parts_window("1h", utc(start, "start"), utc(end, "end"))
+        last = min(last, utc(as_of, "as_of") + MILLISECOND)
+        if market["spot"] or first >= last:
+            return funding_frame(self.name, symbol, [])
+        if self._client.api.has.get("fetchFundingRateHistory") is not True:
+            raise FundingNotOfferedError(self.exchange, symbol)
+        what = f"funding of {symbol} {first:%Y-%m-%dT%H:%MZ}..{last:%Y-%m-%dT%H:%MZ}"
+        found = self._read_funding(what, symbol, first, last)
+        hour = _ms(HOUR)
+        stamps = {stamp // hour * hour: stamp for stamp, _ in sorted(found.rows, reverse=True)}
+        rates = self._distinct(((stamp // hour * hour, rate) for stamp, rate in found.rows), what)
+        self._check_funding_reach(rates, found, first, as_of, what)
+        return funding_frame(self.name, symbol, [(ts, stamps[ts], float(rate)) for ts, rate in rates])
+
+    def instruments(self, symbols: Sequence[str], as_of: datetime) -> pl.DataFrame:
+        """Rows of `contracts.tables.market.Instruments`, from a list of markets read anew.
+
+        Raises SymbolNotListedError, MarketKindNotSupportedError, IncompleteInstrumentError.
+        """
+        self._load_markets(reload=True)
+        markets = [self._market(symbol) for symbol in symbols]
+        hours = self._funding_hours() if any(market["contract"] for market in markets) else {}
+        rows = [
+            instrument_row(
+                market,
+                exchange=self.exchange,
+                precision_mode=self._client.api.precisionMode,
+                traits=self._traits,
+                as_of=utc(as_of, "as_of"),
+                funding_hours=hours.get(market["symbol"]),
+            )
+            for market in markets
+        ]
+        return TABLES["instruments"].frame(rows)
+
+    def _funding_hours(self) -> dict[str, int]:
+        """Hours between fundings where the exchange lists them; Binance lists those that are not its usual."""
+        if self._client.api.has.get("fetchFundingIntervals") is not True:
+            return {}
+        listed = self._client.call("its funding intervals", "fetch_funding_intervals").value
+        hours = {symbol: str(one["interval"]).removesuffix("h") for symbol, one in listed.items()}
+        return {symbol: int(number) for symbol, number in hours.items() if number.isdigit()}
+
+    def _load_markets(self, *, reload: bool) -> dict[str, Any]:
+        markets: dict[str, Any] = self._client.call("its markets", "load_markets", reload).value
+        if not markets:
+            raise MalformedResponseError(self.exchange, "its markets", 1, "it lists none")
+        return markets
+
+    def _market(self, symbol: str) -> dict[str, Any]:
+        markets = self._load_markets(reload=False)
+        market: dict[str, Any] | None = markets.get(symbol)
+        if market is None:
+            market_type(symbol)  # a form that is no symbol at all has its own error
+            raise SymbolNotListedError(self.exchange, symbol, nearest(symbol, list(markets)))
+        kind = _unsupported_kind(market)
+        if kind:
+            raise MarketKindNotSupportedError(self.exchange, symbol, kind)
+        return market
+
+    def _check_volume_unit(self, market: Mapping[str, Any]) -> None:
+        size = market["contractSize"]
+        if market["contract"] and size not in (None, 1) and not self._traits.volume_in_base:
+            raise VolumeUnitUnknownError(self.exchange, market["symbol"], size)
+
+    def _part_of(self, interval: str) -> str:
+        """The interval itself where the exchange has it, else the longest that divides it."""
+        api = self._client.api
+        own = (
+            [name for name in INTERVALS if name in (api.timeframes or {})] if api.has.get("fetchOHLCV") is True else []
+        )
+        fitting = [name for name in own if divides(name, interval)]
+        if not fitting:
+            raise IntervalNotSupportedError(self.exchange, interval, ", ".join(own) or "none")
+        return max(fitting, key=lambda name: INTERVALS[name])
+
+    def _read_candles(self, what: str, symbol: str, interval: str, first: datetime, last: datetime) -> Walk:
+        step = _ms(INTERVALS[interval])
+        page = self._traits.candle_page or self._client.api.feature_value(symbol, "fetchOHLCV", "limit", 100)
+
+        def fetch(low: int, high: int) -> Page:
+            bounds = (page, {"until": high - 1}) if self._traits.honours_end else (None, {})
+            answer = self._client.call(what, "fetch_ohlcv", symbol, interval, low, *bounds)
+            return Page([self._candle(row, what) for row in answer.value], answer.served_at)
+
+        if not self._traits.honours_end:
+            return read_once(fetch, _ms(first), _ms(last))
+        return walk(fetch, _ms(first), _ms(last), step=step, grain=step, page=page)
+
+    def _read_funding(self, what: str, symbol: str, first: datetime, last: datetime) -> Walk:
+        step = self._traits.funding_interval_hours * _ms(HOUR)
+        page = self._traits.funding_page
+
+        def fetch(low: int, high: int) -> Page:
+            # one ms more, since some venues take the end as included and some as excluded
+            bounds = (page, {self._traits.funding_end: high})
+            answer = self._client.call(what, "fetch_funding_rate_history", symbol, low, *bounds)
+            return Page([self._funding(row, what) for row in answer.value], answer.served_at)
+
+        return walk(fetch, _ms(first), _ms(last), step=step, grain=1, page=page)
+
+    def _candle(self, row: Any, what: str) -> tuple[int, tuple[float, ...]]:
+        stamp, *values = row[:6]
+        return self._stamp(stamp, row, what), tuple(float(self._number(value, row, what)) for value in values)
+
+    def _funding(self, row: Mapping[str, Any], what: str) -> tuple[int, Decimal]:
+        shown = row.get("info", row)
+        return self._stamp(row.get("timestamp"), shown, what), self._number(row.get("fundingRate"), shown, what)
+
+    def _stamp(self, value: Any, row: Any, what: str) -> int:
+        if not isinstance(value, int):
+            raise MalformedResponseError(self.exchange, what, 1, f"no time in {row!s:.120}")
+        return value
+
+    def _number(self, value: Any, row: Any, what: str) -> Decimal:
+        if not isinstance(value, Decimal) or not value.is_finite():
+            raise MalformedResponseError(self.exchange, what, 1, f"no number where one belongs in {row!s:.120}")
+        return value
+
+    def _distinct(self, rows: Iterable[tuple[int, Any]], what: str) -> list[tuple[int, Any]]:
+        """Rows ascending, each stamp once; two values for one stamp are an error."""
+        kept: dict[int, Any] = {}
+        for stamp, value in rows:
+            if kept.setdefault(stamp, value) != value:
+                raise ConflictingRowsError(self.exchange, what, _time(stamp).isoformat(), kept[stamp], value)
+        return sorted(kept.items())
+
+    def _check_grid(self, rows: Sequence[tuple[int, Any]], interval: str, what: str) -> None:
+        step = _ms(INTERVALS[interval])
+        off = next((stamp for stamp, _ in rows if stamp % step), None)
+        if off is not None:
+            raise OffGridStampError(self.exchange, what, _time(off).isoformat(), interval)
+
+    def _check_reach(
+        self, rows: Sequence[tuple[int, Any]], found: Walk, first: datetime, interval: str, as_of: datetime, what: str
+    ) -> None:
+        """Bars absent at the beginning are a hole or an unlisted symbol, unless the exchange no longer serves them."""
+        bars = self._traits.candle_horizon_bars
+        if bars is None or (rows and rows[0][0] == _ms(first)):
+            return
+        if not self._traits.honours_end and found.largest_page < bars:
+            return  # it gave all it has and that was less than it could give
+        served_at = found.served_at or utc(as_of, "as_of")
+        # the latest bar is the forming one
+        reachable_from = floor_to(served_at, INTERVALS[interval]) - (bars - 1) * INTERVALS[interval]
+        if first < reachable_from:
+            horizon = f"the latest {bars:,} bars"
+            raise HistoryTooShortError(
+                self.exchange, what, first.isoformat(), horizon, _reached(rows, reachable_from).isoformat()
+            )
+
+    def _check_funding_reach(
+        self, rates: Sequence[tuple[int, Any]], found: Walk, first: datetime, as_of: datetime, what: str
+    ) -> None:
+        days = self._traits.funding_horizon_days
+        usual = self._traits.funding_interval_hours * _ms(HOUR)
+        if days is None or (rates and rates[0][0] - _ms(first) < usual):
+            return
+        reachable_from = (found.served_at or utc(as_of, "as_of")) - timedelta(days=days)
+        if first < reachable_from:
+            horizon = f"the latest {days} days"
+            raise HistoryTooShortError(
+                self.exchange, what, first.isoformat(), horizon, _reached(rates, reachable_from).isoformat()
+            )
+
+
+def build_ccxt_source(market: Market) -> CcxtMarket:
+    """The source that the configuration asks for. Raises MissingSourceSettingError, UnknownExchangeError."""
+    if not market.exchange:
+        raise MissingSourceSettingError("ccxt", "market.exchange", "OPENCLAW_EXCHANGE")
+    return CcxtMarket(
+        market.exchange,
+        options=market.exchange_options,
+        timeout_seconds=market.timeout_seconds,
+        max_retries=market.max_retries,
+    )
+
+
+def _unsupported_kind(market: Mapping[str, Any]) -> str | None:
+    kinds = (
+        ("an option", market["option"]),
+        ("a dated future", market["future"]),
+        ("an inverse contract", market["inverse"]),
+        ("settled in another currency than its quote", market["contract"] and market["settle"] != market["quote"]),
+        (f"of type {market['type']!r}", not (market["spot"] or market["swap"])),
+    )
+    return next((name for name, applies in kinds if applies), None)
+
+
+def _reached(rows: Sequence[tuple[int, Any]], estimate: datetime) -> datetime:
+    return _time(rows[0][0]) if rows else estimate
+
+
+def _ms(value: datetime | timedelta) -> int:
+    return (value - EPOCH if isinstance(value, datetime) else value) // MILLISECOND
+
+
+def _time(stamp: int) -> datetime:
+    return EPOCH + stamp * MILLISECOND

@@ -1,0 +1,344 @@
+"""The store: three DuckDB files, each opened behind an OS lock for the length of one transaction.
+
+A plain object that knows nothing of Dagster. It stands on `engine`, not on dagster-duckdb's resource: that one always
+opens for writing, waits up to 102 s without order when the file is busy, and keeps the file after an exception,
+where a lock in front of open - one transaction - close lost no commit with eight writers and two readers.
+Candles are in `market_tables`, comparison and hashes of ledger rows in `ledger_store`, files for notebooks in `export`.
+"""
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import duckdb
+import polars as pl
+
+from openclaw_pipelines.contracts.errors import ContractError, DataError, LedgerError, StoreError
+from openclaw_pipelines.contracts.schema import Table
+from openclaw_pipelines.contracts.tables import TABLES
+from openclaw_pipelines.contracts.time import NaiveTimeError
+from openclaw_pipelines.resources.store.engine import Connection, discard, engine_of
+from openclaw_pipelines.resources.store.locks import (
+    StoreFullError,
+    StoreReadOnlyError,
+    StoreUnusableError,
+    file_lock,
+    os_failure,
+)
+from openclaw_pipelines.resources.store.migrations import DATABASES, StoreNewerError, is_current, migrate
+
+_NONE_SHARED: Mapping[Path, Connection] = MappingProxyType({})
+_shared: ContextVar[Mapping[Path, Connection]] = ContextVar("shared connections", default=_NONE_SHARED)
+Params = Sequence[Any] | Mapping[str, Any]
+
+_DAMAGED = ("not a valid DuckDB", "Corrupt database", "Could not read enough bytes", "checksum", "Serialization Error")
+_FULL = ("No space left", "File too large", "Disk quota", "not enough disk space")
+_FORBIDDEN = ("Permission denied", "Read-only file system", "read-only mode")
+
+
+class StoreDamagedError(StoreError):
+    """The file is not a DuckDB file, or parts of it are gone."""
+
+    template = "{file} is damaged or not a DuckDB file: {reason}. Restore it from a copy, or move it away and backfill."
+    fields = ("file", "reason")
+
+
+class UnknownDatabaseError(ContractError):
+    """A database that the store does not have."""
+
+    template = "unknown database {database!r}. Known: " + ", ".join(DATABASES) + "."
+    fields = ("database",)
+
+
+class UnknownTableError(ContractError):
+    """A table that no model describes."""
+
+    template = "unknown table {table!r}. Nearest: {nearest}."
+    fields = ("table", "nearest")
+
+
+class DuplicateRowsError(DataError):
+    """Several rows to be written have the same key."""
+
+    template = "{rows} key(s) of {table} occur more than once in the rows to write. First: {first}. Mend their source."
+    fields = ("table", "rows", "first")
+
+
+class KeyExistsError(LedgerError):
+    """A row with this key is already stored, and stored rows are never changed."""
+
+    template = "{table} already has such a row: {reason}. Recorded rows are immutable; verify them instead."
+    fields = ("table", "reason")
+
+
+@dataclass(frozen=True)
+class Store:
+    """The files `market.duckdb`, `ledger.duckdb` and `research.duckdb` in one folder.
+
+    One transaction writes one file, so what must be atomic together lives in one database. A transaction inside another
+    one on the same database waits for itself and fails after `lock_timeout_seconds`.
+
+    Args:
+        folder: where the files are; made when first used.
+        lock_timeout_seconds: how long to wait for other processes.
+        threads: threads of one connection.
+        memory_limit: memory of one connection, as DuckDB writes it; beyond it DuckDB spills to disk.
+    """
+
+    folder: Path
+    lock_timeout_seconds: float = field(default=30.0, kw_only=True)
+    threads: int = field(default=2, kw_only=True)
+    memory_limit: str = field(default="1GB", kw_only=True)
+
+    def file(self, database: str) -> Path:
+        """Path of a database."""
+        if database not in DATABASES:
+            raise UnknownDatabaseError(database)
+        return Path(self.folder) / f"{database}.duckdb"
+
+    @contextmanager
+    def read(self, database: str) -> Iterator[Connection]:
+        """Read-only connection under the shared lock. A database that does not exist yet is made, empty.
+
+        Raises:
+            StoreError: locked, newer, damaged or unreadable; see its subclasses.
+        """
+        file = self.file(database)
+        shared = _shared.get().get(file)
+        if shared is not None:
+            yield shared
+            return
+        if file.exists():
+            with self._reader(file) as con:
+                if is_current(con, file, database):
+                    yield con
+                    return
+        with self._exclusive(file), self._current(file, database):
+            pass  # makes or migrates the file
+        with self._reader(file) as con:
+            yield con
+
+    @contextmanager
+    def sharing(self, database: str) -> Iterator[None]:
+        """All reads of the block, in this thread, use one connection: opening the file costs more than most queries.
+
+        Nothing may be written to the database inside the block, which also keeps writers of other processes waiting.
+        """
+        with self.read(database) as con:
+            before = _shared.set({**_shared.get(), self.file(database): con})
+            try:
+                yield
+            finally:
+                _shared.reset(before)
+
+    @contextmanager
+    def write(self, database: str) -> Iterator[Connection]:
+        """One transaction under the exclusive lock: committed at the normal end, rolled back after an exception.
+
+        Raises:
+            StoreError: locked, newer, damaged, full or read-only; the store stays as it was.
+        """
+        file = self.file(database)
+        with self._exclusive(file), self._current(file, database) as con:
+            con.begin()
+            yield con
+            # an exception above never comes here: closing the connection rolls back
+            con.commit()
+
+    def query(self, database: str, sql: str, params: Params = ()) -> pl.DataFrame:
+        """Result of `sql` with bound `params`; times are UTC on both sides.
+
+        Raises:
+            NaiveTimeError: a parameter or a column holds times without a zone.
+        """
+        with self.read(database) as con:
+            return fetch(con, sql, params)
+
+    def table(self, name: str) -> pl.DataFrame:
+        """All rows of one table in the order of their key."""
+        table = table_named(name)
+        return self.query(table.database, f"SELECT * FROM {name} ORDER BY {', '.join(table.key)}")
+
+    @contextmanager
+    def _reader(self, file: Path) -> Iterator[Connection]:
+        with (
+            file_lock(file, exclusive=False, timeout_seconds=self.lock_timeout_seconds),
+            self._connection(file, read_only=True) as con,
+        ):
+            yield con
+
+    @contextmanager
+    def _exclusive(self, file: Path) -> Iterator[None]:
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise os_failure(file.parent, error) from error
+        with file_lock(file, exclusive=True, timeout_seconds=self.lock_timeout_seconds):
+            yield
+
+    @contextmanager
+    def _current(self, file: Path, database: str) -> Iterator[Connection]:
+        """Writing connection to a file with all migrations. The exclusive lock must be held."""
+        if not file.exists():
+            self._create(file, database)
+        with self._connection(file, read_only=False) as con:
+            if not is_current(con, file, database):
+                migrate(con, file, database)
+            yield con
+
+    def _create(self, file: Path, database: str) -> None:
+        """Make the file beside its place and move it there when whole, so that a kill leaves none that is half made."""
+        draft = file.with_name(file.name + ".new")
+        _remove(draft)
+        try:
+            with self._connection(draft, read_only=False) as con:
+                migrate(con, file, database)
+            draft.rename(file)
+        except BaseException:
+            _remove(draft)
+            raise
+
+    @contextmanager
+    def _connection(self, file: Path, *, read_only: bool) -> Iterator[Connection]:
+        with _named_errors(file):
+            engine = engine_of(Path(self.folder), self.threads, self.memory_limit)
+            try:
+                with engine.attached(file, read_only=read_only, timeout_seconds=self.lock_timeout_seconds) as con:
+                    yield con
+            except duckdb.FatalException:
+                discard(engine)
+                raise
+
+
+def fetch(con: Connection, sql: str, params: Params = ()) -> pl.DataFrame:
+    """`sql` on an open connection as a frame, with the same rules for times as `Store.query`."""
+    values = list(params.values()) if isinstance(params, Mapping) else list(params)
+    for position, value in enumerate(values, start=1):
+        if isinstance(value, datetime) and value.tzinfo is None:
+            raise NaiveTimeError(f"parameter {position} of the query", value.isoformat())
+    frame = con.execute(sql, dict(params) if isinstance(params, Mapping) else values).pl()
+    for name, dtype in frame.schema.items():
+        if isinstance(dtype, pl.Datetime) and dtype.time_zone != "UTC":
+            raise NaiveTimeError(f"column {name!r} of the query", str(dtype))
+    return frame
+
+
+def insert(con: Connection, table_name: str, frame: pl.DataFrame, *, validated: bool = False) -> int:
+    """Validate `frame` against the model of its table and append it; returns the number of rows.
+
+    Args:
+        con: connection of `Store.write`.
+        table_name: table.
+        frame: all columns of the model, in any order.
+        validated: `frame` comes from `Table.frame` or `Table.validate`, so that checking it again, which takes some
+            10 ms per table, can be left out.
+
+    Raises:
+        SchemaError: rows break the rules of the model.
+        DuplicateRowsError: a key occurs twice in `frame`.
+        KeyExistsError: a key is already stored, for tables whose key the database enforces.
+    """
+    table = table_named(table_name)
+    rows = frame if validated else checked(table, frame)
+    with registered(con, rows) as view:
+        try:
+            con.execute(f"INSERT INTO {table.name} BY NAME SELECT * FROM {view}")
+        except duckdb.ConstraintException as error:
+            raise KeyExistsError(table.name, str(error).splitlines()[0]) from error
+    return rows.height
+
+
+def insert_new(con: Connection, table_name: str, frame: pl.DataFrame) -> int:
+    """Append the rows whose key is not stored yet; the first write of a key stays. Returns how many were written."""
+    table = table_named(table_name)
+    rows = checked(table, frame)
+    with registered(con, rows) as view:
+        written = con.execute(
+            f"INSERT INTO {table.name} BY NAME "
+            f"SELECT * FROM {view} ANTI JOIN {table.name} USING ({', '.join(table.key)})"
+        ).fetchone()
+    return int(written[0]) if written else 0
+
+
+def checked(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
+    """`frame` validated, in column order and with every key once."""
+    rows = table.validate(frame)
+    twice = rows.select(table.key).filter(pl.struct(table.key).is_duplicated()).unique(maintain_order=True)
+    if twice.height:
+        raise DuplicateRowsError(table.name, twice.height, key_text(twice.row(0, named=True)))
+    return rows
+
+
+def key_text(key: Mapping[str, Any]) -> str:
+    """A key as messages show it.
+
+    >>> key_text({"symbol": "BTC/USDT", "n": 1})
+    'symbol=BTC/USDT, n=1'
+    """
+    return ", ".join(
+        f"{name}={value.isoformat() if isinstance(value, datetime) else value}" for name, value in key.items()
+    )
+
+
+@contextmanager
+def registered(con: Connection, frame: pl.DataFrame, name: str = "incoming") -> Iterator[str]:
+    """`frame` under a name that SQL can use, for the length of the block."""
+    con.register(name, frame)
+    try:
+        yield name
+    finally:
+        con.unregister(name)
+
+
+def table_named(name: str) -> Table:
+    """Table of that name.
+
+    >>> table_named("candels")
+    Traceback (most recent call last):
+    openclaw_pipelines.resources.store.store.UnknownTableError: unknown table 'candels'. Nearest: candles.
+    """
+    try:
+        return TABLES[name]
+    except KeyError:
+        nearest = difflib.get_close_matches(name, TABLES, n=1, cutoff=0.0)
+        raise UnknownTableError(name, nearest[0]) from None
+
+
+def _remove(draft: Path) -> None:
+    draft.unlink(missing_ok=True)
+    draft.with_name(draft.name + ".wal").unlink(missing_ok=True)
+
+
+@contextmanager
+def _named_errors(file: Path) -> Iterator[None]:
+    """Failures of the file as the store's own errors; errors of the caller's SQL pass as they are."""
+    try:
+        yield
+    except duckdb.Error as error:
+        named = _named(file, error)
+        if named is None:
+            raise
+        raise named from error
+
+
+def _named(file: Path, error: duckdb.Error) -> StoreError | None:
+    reason = str(error).splitlines()[0]
+    if _says(error, ("version number",)) and isinstance(error, duckdb.IOException):
+        return StoreNewerError(str(file), reason, f"files of DuckDB {duckdb.__version__}")
+    if _says(error, _FULL):
+        return StoreFullError(str(file), reason)
+    if _says(error, _FORBIDDEN):
+        return StoreReadOnlyError(str(file), reason)
+    if _says(error, _DAMAGED) or isinstance(error, duckdb.FatalException | duckdb.InternalException):
+        return StoreDamagedError(str(file), reason)
+    return StoreUnusableError(str(file), reason) if isinstance(error, duckdb.IOException) else None
+
+
+def _says(error: Exception, texts: tuple[str, ...]) -> bool:
+    return any(text in str(error) for text in texts)

@@ -1,0 +1,259 @@
+"""What the ledger knows of one strategy: its newest tick, the session to go on from, and the rows of recorded ticks.
+
+Walking ticks is in `runner`, comparing rows in `ledger_store`, files and locks in `store`.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import polars as pl
+
+from openclaw_pipelines.contracts.errors import LedgerError
+from openclaw_pipelines.contracts.tables import TABLES
+from openclaw_pipelines.domain.governance.approvals import Awaiting
+from openclaw_pipelines.domain.governance.audit import GENESIS, AuditChain
+from openclaw_pipelines.domain.governance.policy import Policy
+from openclaw_pipelines.domain.trading.books import Books
+from openclaw_pipelines.domain.trading.deployment import Deployment
+from openclaw_pipelines.domain.trading.inputs import NO_BAR
+from openclaw_pipelines.domain.trading.records import Row
+from openclaw_pipelines.domain.trading.session import Session
+from openclaw_pipelines.kernel import layout, money
+from openclaw_pipelines.kernel.signals import new_indicators, observe
+from openclaw_pipelines.resources.store.engine import Connection
+from openclaw_pipelines.resources.store.store import Store, fetch, insert, insert_new
+
+TICK_TABLES = (
+    "autopilot_proposals",
+    "autopilot_decisions",
+    "autopilot_orders",
+    "autopilot_fills",
+    "autopilot_funding_payments",
+    "autopilot_positions",
+    "autopilot_equity",
+    "reconcile_events",
+    "autopilot_ticks",
+    "tick_inputs",
+)
+"""Tables that a tick writes and verification compares."""
+
+
+class MissingStateError(LedgerError):
+    """A tick from which to go on has no recorded kernel state."""
+
+    template = "{strategy} has no kernel state at {tick_at}. States are kept for each day's end and the latest tick."
+    fields = ("strategy", "tick_at")
+
+
+@dataclass(frozen=True)
+class Head:
+    """Newest recorded tick of a strategy."""
+
+    tick_at: datetime
+    deployment_id: str
+    deployment: Deployment
+
+
+class StrategyLedger:
+    """Reads and writes the rows of one strategy."""
+
+    def __init__(self, store: Store, account_id: str, strategy: str) -> None:
+        self.store, self.account_id, self.strategy = store, account_id, strategy
+        self._open: Connection | None = None
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """One connection for all queries of the block; nothing may be written inside it."""
+        with self.store.read("ledger") as connection:
+            self._open = connection
+            try:
+                yield
+            finally:
+                self._open = None
+
+    def query(self, select: str, where: str = "true", params: Iterable[Any] = ()) -> pl.DataFrame:
+        """Rows of this strategy: `select` up to FROM, `where` beyond account and strategy."""
+        sql = f"{select} WHERE account_id = ? AND strategy_config_id = ? AND ({where})"
+        bound = [self.account_id, self.strategy, *params]
+        return self.store.query("ledger", sql, bound) if self._open is None else fetch(self._open, sql, bound)
+
+    def newest_tick(self) -> datetime | None:
+        """Time of the newest recorded tick, None before the first."""
+        newest: datetime | None = self.query("SELECT max(tick_at) AS tick_at FROM autopilot_ticks")["tick_at"][0]
+        return newest
+
+    def head(self) -> Head | None:
+        """Newest recorded tick with its deployment, None before the first."""
+        newest = self.newest_tick()
+        if newest is None:
+            return None
+        payload = self.context_at(newest)
+        deployment = Deployment.from_payload(payload["deployment"])
+        return Head(newest, deployment.deployment_id, deployment)
+
+    def context_at(self, tick_at: datetime) -> dict[str, Any]:
+        """Deployment and policy recorded with a tick."""
+        rows = self.query(
+            "SELECT payload FROM tick_inputs JOIN tick_contexts USING (context_hash)", "tick_at = ?", [tick_at]
+        )
+        return dict(json.loads(rows["payload"][0]))
+
+    def recorded_ticks(self, after: datetime, until: datetime) -> list[datetime]:
+        """Recorded ticks with `after < tick_at <= until`."""
+        rows = self.query("SELECT tick_at FROM autopilot_ticks", "tick_at > ? AND tick_at <= ?", [after, until])
+        return sorted(rows["tick_at"].to_list())
+
+    def inputs(self, after: datetime, until: datetime) -> list[Row]:
+        """Recorded inputs in the order of ticks, each with the `policy` and `inception` of its context."""
+        rows = self.query(
+            "SELECT tick_inputs.*, payload FROM tick_inputs JOIN tick_contexts USING (context_hash)",
+            "tick_at > ? AND tick_at <= ?",
+            [after, until],
+        ).sort("tick_at")
+        contexts = {text: json.loads(text) for text in rows["payload"].unique()}
+        return [
+            {
+                **row,
+                "policy": contexts[row["payload"]]["policy"],
+                "inception": datetime.fromisoformat(contexts[row["payload"]]["deployment"]["inception"]),
+            }
+            for row in rows.iter_rows(named=True)
+        ]
+
+    def versions(self, after: datetime, until: datetime) -> tuple[str, ...]:
+        """Versions of the program that took the recorded ticks with `after < tick_at <= until`."""
+        rows = self.query("SELECT program_version FROM autopilot_ticks", "tick_at > ? AND tick_at <= ?", [after, until])
+        return tuple(sorted(rows["program_version"].unique()))
+
+    def previous_tick(self, before: datetime) -> datetime:
+        """Newest recorded tick before a time."""
+        rows = self.query("SELECT max(tick_at) AS at FROM autopilot_ticks", "tick_at < ?", [before])
+        newest: datetime = rows["at"][0]
+        return newest
+
+    def session_at(self, tick_at: datetime) -> Session:
+        """The session as it was after a tick whose state is kept, rebuilt from the ledger alone."""
+        kept = self.query("SELECT state FROM kernel_states", "tick_at = ?", [tick_at])
+        if kept.is_empty():
+            raise MissingStateError(self.strategy, tick_at.isoformat())
+        payload = self.context_at(tick_at)
+        deployment, policy = Deployment.from_payload(payload["deployment"]), Policy.from_payload(payload["policy"])
+        session = Session(
+            deployment,
+            policy,
+            layout.load_state(kept["state"][0]),
+            self._books(deployment, tick_at),
+            self.chain(),
+        )
+        last = self.query("SELECT bars_hash, config_fingerprint FROM tick_inputs", "tick_at = ?", [tick_at])
+        session.bars_hash, session.config_fingerprint = last["bars_hash"][0], last["config_fingerprint"][0]
+        session.uncertain = bool(
+            self.query("SELECT check_name FROM reconcile_events", "tick_at = ? AND NOT passed", [tick_at]).height
+        )
+        session.awaiting = self._awaiting(session, tick_at)
+        session.reconciled_day = None if tick_at == deployment.inception else tick_at.strftime("%Y-%m-%d")
+        return session
+
+    def _books(self, deployment: Deployment, tick_at: datetime) -> Books:
+        books = Books(deployment.capital)
+        own = ("deployment_id = ? AND tick_at <= ?", [deployment.deployment_id, tick_at])
+        fills = self.query("SELECT symbol, side, qty, cash_change FROM autopilot_fills", *own)
+        funding = self.query("SELECT amount FROM autopilot_funding_payments", *own)
+        books.book(fills.to_dicts(), funding.to_dicts())
+        return books
+
+    def chain(self) -> AuditChain:
+        """The audit trail as it stands."""
+        last = self.query("SELECT sequence, row_hash FROM admin_actions").sort("sequence").tail(1)
+        sequence, row_hash = last.row(0) if last.height else (0, GENESIS)
+        return AuditChain(self.account_id, self.strategy, sequence, row_hash)
+
+    def _awaiting(self, session: Session, tick_at: datetime) -> dict[str, Awaiting]:
+        """Proposals still waiting for an operator after a tick."""
+        waiting = self.query(
+            "SELECT p.* FROM autopilot_proposals p",
+            "p.state = 'awaiting_approval' AND p.deployment_id = ? AND p.tick_at <= ? AND NOT EXISTS (SELECT 1 FROM "
+            "admin_actions a WHERE a.subject = p.decision_key AND a.from_state = 'awaiting_approval' AND "
+            "a.tick_at <= ?)",
+            [session.deployment.deployment_id, tick_at, tick_at],
+        )
+        return {row["decision_key"]: _awaiting_of(session, row) for row in waiting.to_dicts()}
+
+    def operator_requests(self) -> dict[str, str]:
+        """What operators said, by decision key."""
+        rows = self.query("SELECT decision_key, verdict FROM operator_requests")
+        return dict(rows.iter_rows())
+
+    def universe(self, day: str) -> Row | None:
+        """Recorded universe of a day."""
+        rows = self.query("SELECT * FROM autopilot_universe_snapshots", "universe_key LIKE ?", [f"%:{day}"])
+        return rows.row(0, named=True) if rows.height else None
+
+    def previous_universe(self, before: datetime) -> list[str] | None:
+        """Selection of the newest universe before a time."""
+        rows = self.query("SELECT as_of, selected FROM autopilot_universe_snapshots", "as_of < ?", [before])
+        return list(json.loads(rows.sort("as_of")["selected"][-1])) if rows.height else None
+
+    def commit(self, rows: dict[str, list[Row]], now: datetime, states: list[Row]) -> int:
+        """Write whole ticks in one transaction. Returns the number of rows.
+
+        Contexts and policies that are stored already stay; of the kernel states, days' ends and the newest are kept.
+        """
+        written = 0
+        with self.store.write("ledger") as con:
+            for table, own in rows.items():
+                frame = TABLES[table].unchecked([{**row, "recorded_at": now} for row in own])
+                shared = table in ("tick_contexts", "policy_versions")
+                written += (insert_new if shared else insert)(con, table, frame)
+            if states:
+                self._prune_states(con)
+                frame = TABLES["kernel_states"].unchecked([{**row, "recorded_at": now} for row in states])
+                written += insert(con, "kernel_states", frame)
+        return written
+
+    def _prune_states(self, con: Connection) -> None:
+        con.execute(
+            "DELETE FROM kernel_states WHERE account_id = ? AND strategy_config_id = ? "
+            "AND date_trunc('day', tick_at) <> tick_at",
+            [self.account_id, self.strategy],
+        )
+
+
+def _awaiting_of(session: Session, row: Row) -> Awaiting:
+    column = session.deployment.symbols.index(row["symbol"])
+    item, lot = session.deployment.instruments[column], session.deployment.lots[column]
+
+    def units(distance: Decimal | None) -> int:
+        return int(distance / item.price_unit) if distance else 0
+
+    return Awaiting(
+        row["decision_key"],
+        row["symbol"],
+        int(row["tick_at"].timestamp()),
+        {"hold": 0, "enter": 1, "exit": 2}[row["action"]],
+        1 if row["side"] == "buy" else -1,
+        int(row["proposed_qty"] / lot),
+        row["confidence"],
+        units(row["stop_distance"]),
+        units(row["target_distance"]),
+        units(row["trail_distance"]),
+    )
+
+
+def opening_state(
+    deployment: Deployment, policy: Policy, warm_up: dict[datetime, dict[str, tuple[Any, ...]]]
+) -> layout.State:
+    """Flat state at inception, its indicators folded over the warm-up bars in order."""
+    params = deployment.context(policy).params[0]
+    indicators = new_indicators(len(deployment.symbols), params)
+    for _, bars in sorted(warm_up.items()):
+        for column, symbol in enumerate(deployment.symbols):
+            opened, high, low, close, bar_state, _, volume = bars.get(symbol, NO_BAR)
+            if bar_state != layout.BarState.MISSING:
+                observe(indicators[column], params, float(opened), float(high), float(low), float(close), volume)
+    return layout.new_state(indicators, money.to_atoms(deployment.capital), int(deployment.inception.timestamp()))
