@@ -23,12 +23,12 @@ import numpy as np
 import polars as pl
 
 from openclaw_pipelines.contracts.enums import ExitReason, Leg
-from openclaw_pipelines.kernel.bars import Bars
-from openclaw_pipelines.kernel.instruments import Instrument
-from openclaw_pipelines.kernel.layout import EventKind
-from openclaw_pipelines.kernel.replay import Costs
-from openclaw_pipelines.kernel.risk import distance_units
-from openclaw_pipelines.kernel.simulate import simulate_signals
+from openclaw_pipelines.kernel.account.instruments import Instrument
+from openclaw_pipelines.kernel.account.risk import distance_units
+from openclaw_pipelines.kernel.base.layout import EventKind
+from openclaw_pipelines.kernel.run.bars import Bars
+from openclaw_pipelines.kernel.run.replay import Costs
+from openclaw_pipelines.kernel.run.simulate import simulate_signals
 from openclaw_pipelines.resources.market.simulated.source import SimulatedMarket
 
 SEED = 20_250_504

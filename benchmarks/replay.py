@@ -29,11 +29,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from openclaw_pipelines.kernel.bars import Bars
-from openclaw_pipelines.kernel.batches import ema
-from openclaw_pipelines.kernel.replay import Costs
-from openclaw_pipelines.kernel.result import Result
-from openclaw_pipelines.kernel.simulate import simulate_signals
+from openclaw_pipelines.kernel.run.bars import Bars
+from openclaw_pipelines.kernel.run.replay import Costs
+from openclaw_pipelines.kernel.run.result import Result
+from openclaw_pipelines.kernel.run.simulate import simulate_signals
+from openclaw_pipelines.kernel.strategy.batches import ema
 from openclaw_pipelines.resources.market.archive.source import ArchiveMarket
 from openclaw_pipelines.resources.market.simulated.source import SimulatedMarket
 from openclaw_pipelines.resources.store import market_tables

@@ -28,15 +28,15 @@ import numpy as np
 import polars as pl
 from replay import LATER, Peer, timed
 
-from openclaw_pipelines.kernel.bars import Bars
-from openclaw_pipelines.kernel.batches import ema
-from openclaw_pipelines.kernel.instruments import Instrument
-from openclaw_pipelines.kernel.layout import new_account_limits
-from openclaw_pipelines.kernel.params import params_record, stack_params
-from openclaw_pipelines.kernel.replay import Costs, replay
-from openclaw_pipelines.kernel.result import closed_trades
-from openclaw_pipelines.kernel.sweep import sweep
-from openclaw_pipelines.kernel.sweep_signals import score_signals
+from openclaw_pipelines.kernel.account.instruments import Instrument
+from openclaw_pipelines.kernel.base.layout import new_account_limits
+from openclaw_pipelines.kernel.run.bars import Bars
+from openclaw_pipelines.kernel.run.replay import Costs, replay
+from openclaw_pipelines.kernel.run.result import closed_trades
+from openclaw_pipelines.kernel.strategy.batches import ema
+from openclaw_pipelines.kernel.strategy.params import params_record, stack_params
+from openclaw_pipelines.kernel.sweep.given_signals import score_signals
+from openclaw_pipelines.kernel.sweep.sweep import sweep
 from openclaw_pipelines.resources.market.simulated.source import SimulatedMarket
 
 PEERS = {"vectorbt": "peer_sweep_vectorbt.py", "raptorbt": "peer_sweep_raptorbt.py"}

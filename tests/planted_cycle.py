@@ -7,7 +7,7 @@ from typing import Any
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.contracts.time import day_start
 from openclaw_pipelines.domain.lifecycle.hand_over import Today
-from openclaw_pipelines.kernel.params import params_hash, params_record, params_values
+from openclaw_pipelines.kernel.strategy.params import params_hash, params_record, params_values
 from openclaw_pipelines.resources.store.store import insert
 
 DAY_ONE, DAY_TWO = "2025-05-10", "2025-05-11"

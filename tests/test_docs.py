@@ -392,10 +392,10 @@ def extending(language: str, holds: str) -> str:
 
 FADE = """
 from datetime import UTC, datetime, timedelta
-from openclaw_pipelines.kernel.bars import Bars
-from openclaw_pipelines.kernel.families import FAMILIES
-from openclaw_pipelines.kernel.params import params_record
-from openclaw_pipelines.kernel.replay import replay
+from openclaw_pipelines.kernel.run.bars import Bars
+from openclaw_pipelines.kernel.strategy.families import FAMILIES
+from openclaw_pipelines.kernel.strategy.params import params_record
+from openclaw_pipelines.kernel.run.replay import replay
 from openclaw_pipelines.resources.market.simulated.source import SimulatedMarket
 start = datetime(2025, 5, 1, tzinfo=UTC)
 end = start + timedelta(days=14)

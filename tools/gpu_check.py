@@ -19,13 +19,13 @@ import polars as pl
 from numpy.typing import NDArray
 
 from openclaw_pipelines.kernel import cuda
-from openclaw_pipelines.kernel.bars import Bars
-from openclaw_pipelines.kernel.instruments import Instrument
-from openclaw_pipelines.kernel.layout import Records, new_account_limits, new_limits
-from openclaw_pipelines.kernel.params import params_record, stack_params
-from openclaw_pipelines.kernel.replay import Costs, replay
-from openclaw_pipelines.kernel.result import Result
-from openclaw_pipelines.kernel.sweep_result import Sweep
+from openclaw_pipelines.kernel.account.instruments import Instrument
+from openclaw_pipelines.kernel.base.layout import Records, new_account_limits, new_limits
+from openclaw_pipelines.kernel.run.bars import Bars
+from openclaw_pipelines.kernel.run.replay import Costs, replay
+from openclaw_pipelines.kernel.run.result import Result
+from openclaw_pipelines.kernel.strategy.params import params_record, stack_params
+from openclaw_pipelines.kernel.sweep.result import Sweep
 
 CAPITAL = Decimal(10_000)
 COSTS = Costs(fee_bps=Decimal("4.5"), slippage_bps=Decimal(2), liquidation_fee_bps=Decimal(50))

@@ -96,7 +96,7 @@ def _without(row: dict[str, Any], *columns: str) -> dict[str, Any]:
 def _candles(ledger: "StrategyLedger", decision: dict[str, Any], count: int) -> list[dict[str, Any]]:
     """The last bars of the symbol that the ticks up to the decision consumed, newest last, in quote currency."""
     from openclaw_pipelines.domain.trading.inputs import BAR_FIELDS, NO_BAR
-    from openclaw_pipelines.kernel.layout import BarState
+    from openclaw_pipelines.kernel.base.layout import BarState
 
     at, symbol, unit = decision["tick_at"], decision["symbol"], _price_unit(ledger, decision)
     deployment = _deployment(ledger, decision)

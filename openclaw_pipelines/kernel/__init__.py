@@ -6,6 +6,6 @@ presentation belong to `domain`, `resources` and `assets`. The one thing done at
 code on the kernel's sources.
 """
 
-from openclaw_pipelines.kernel.compile_cache import use_source_keyed_cache
+from openclaw_pipelines.kernel.base.compile_cache import use_source_keyed_cache
 
 use_source_keyed_cache()

@@ -160,7 +160,7 @@ def _table(prefix: str, model: type[BaseModel]) -> Iterator[str]:
 
 
 def _family_tables() -> Iterator[str]:
-    from openclaw_pipelines.kernel.families import FAMILIES
+    from openclaw_pipelines.kernel.strategy.families import FAMILIES
 
     yield "## Parameters of the strategy families\n\nSet under `strategies.<name>.params`.\n"
     kinds: dict[type, str] = _KINDS

@@ -163,8 +163,8 @@ def _check_order_sizes(limits: Risk, documents: Sequence[Document], strategy: st
 
 
 def _params(name: str, own: Strategy, documents: Sequence[Document]) -> dict[str, int | float | bool]:
-    from openclaw_pipelines.kernel.families import FAMILIES
-    from openclaw_pipelines.kernel.params import params_record, params_values
+    from openclaw_pipelines.kernel.strategy.families import FAMILIES
+    from openclaw_pipelines.kernel.strategy.params import params_record, params_values
 
     place = Place(documents, lambda key: ("strategies", name, *key))
     if own.family not in FAMILIES:

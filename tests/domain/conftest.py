@@ -26,7 +26,7 @@ from openclaw_pipelines.domain.trading.deployment import Deployment
 from openclaw_pipelines.domain.trading.inputs import TickInput
 from openclaw_pipelines.domain.trading.session import Session, new_session
 from openclaw_pipelines.domain.trading.tick import TickResult, run_tick
-from openclaw_pipelines.kernel import layout
+from openclaw_pipelines.kernel.base import layout
 from openclaw_pipelines.resources.execution.paper import PaperExecutor
 from openclaw_pipelines.resources.store.strategy_ledger import opening_state
 

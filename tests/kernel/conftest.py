@@ -10,8 +10,7 @@ import polars as pl
 import pytest
 
 from openclaw_pipelines.contracts.enums import Action, ExitReason, Leg
-from openclaw_pipelines.kernel import step as steps
-from openclaw_pipelines.kernel.layout import (
+from openclaw_pipelines.kernel.base.layout import (
     INSTRUMENT,
     SYMBOL_TICK,
     Context,
@@ -23,8 +22,9 @@ from openclaw_pipelines.kernel.layout import (
     new_state,
     records,
 )
-from openclaw_pipelines.kernel.params import PARAMS
-from openclaw_pipelines.kernel.replay import tick_buffers
+from openclaw_pipelines.kernel.run import step as steps
+from openclaw_pipelines.kernel.run.replay import tick_buffers
+from openclaw_pipelines.kernel.strategy.params import PARAMS
 
 HOUR = 3_600
 

@@ -17,9 +17,9 @@ import numpy as np
 from openclaw_pipelines.contracts.canonical import canonical_json, sha256_of
 from openclaw_pipelines.contracts.errors import ContractError
 from openclaw_pipelines.domain.selection.windows import Split, Window
-from openclaw_pipelines.kernel.layout import Records
-from openclaw_pipelines.kernel.params import params_hash, params_record
-from openclaw_pipelines.kernel.replay import Costs
+from openclaw_pipelines.kernel.base.layout import Records
+from openclaw_pipelines.kernel.run.replay import Costs
+from openclaw_pipelines.kernel.strategy.params import params_hash, params_record
 
 
 class ParamsChangedError(ContractError):

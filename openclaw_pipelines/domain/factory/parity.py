@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from openclaw_pipelines.contracts.canonical import sha256_of
 from openclaw_pipelines.contracts.factory import Comparison, ParityClass
 from openclaw_pipelines.domain.factory.contract import differing
-from openclaw_pipelines.kernel.layout import state_hash
-from openclaw_pipelines.kernel.result import Result
-from openclaw_pipelines.kernel.sweep_result import Sweep
+from openclaw_pipelines.kernel.base.layout import state_hash
+from openclaw_pipelines.kernel.run.result import Result
+from openclaw_pipelines.kernel.sweep.result import Sweep
 
 TRADE_FIELDS = ("side", "entry_at", "entry_price", "qty", "exit_at", "exit_price", "reason", "gross", "fees", "funding")
 """Compared in this order, trade by trade."""

@@ -18,7 +18,7 @@ from openclaw_pipelines.contracts.canonical import sha256_of
 from openclaw_pipelines.contracts.config.factory import SearchMethod
 from openclaw_pipelines.contracts.errors import ConfigError
 from openclaw_pipelines.domain.factory.space import Choices, Dimension, Space, Value, rounded
-from openclaw_pipelines.kernel.params import ParameterConflictError, params_hash, params_record
+from openclaw_pipelines.kernel.strategy.params import ParameterConflictError, params_hash, params_record
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution

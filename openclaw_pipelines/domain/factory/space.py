@@ -12,8 +12,8 @@ from decimal import Decimal
 from typing import Any
 
 from openclaw_pipelines.contracts.errors import ConfigError
-from openclaw_pipelines.kernel.families import FAMILIES, ParamSpec
-from openclaw_pipelines.kernel.params import UnknownFamilyError, UnknownParameterError
+from openclaw_pipelines.kernel.strategy.families import FAMILIES, ParamSpec
+from openclaw_pipelines.kernel.strategy.params import UnknownFamilyError, UnknownParameterError
 
 Value = int | float | bool
 _RANGE_KEYS = {"low", "high", "step", "log"}

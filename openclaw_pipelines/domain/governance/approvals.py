@@ -11,7 +11,7 @@ from typing import Any
 
 from openclaw_pipelines.contracts.enums import ProposalState
 from openclaw_pipelines.domain.governance.audit import AuditEntry, proposal_moved
-from openclaw_pipelines.kernel import layout
+from openclaw_pipelines.kernel.base import layout
 
 MOVES = {
     "approve": ProposalState.APPROVED,

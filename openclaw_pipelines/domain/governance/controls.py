@@ -1,7 +1,7 @@
 """The governor's part outside the kernel: control codes per symbol and tick, and verdicts as rows.
 
-Limits are checked by `kernel.risk`; what cannot be known there (lists, mode, kill switch, data masks) becomes one code
-per symbol here. The first failing check in the order of the enum is the code.
+Limits are checked by `kernel.account.risk`; what cannot be known there (lists, mode, kill switch, data masks) becomes
+one code per symbol here. The first failing check in the order of the enum is the code.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,7 +12,7 @@ from openclaw_pipelines.contracts.canonical import canonical_json
 from openclaw_pipelines.contracts.enums import InstrumentState, KillSwitch, Mode, RejectCode
 from openclaw_pipelines.domain.governance.policy import Policy
 from openclaw_pipelines.domain.market.instruments import Instrument
-from openclaw_pipelines.kernel.layout import Halt
+from openclaw_pipelines.kernel.base.layout import Halt
 
 HALTS = {KillSwitch.OFF: Halt.OFF, KillSwitch.CLOSE_ONLY: Halt.CLOSE_ONLY, KillSwitch.HALT_ALL: Halt.HALT_ALL}
 HALT_CODES = {KillSwitch.CLOSE_ONLY: RejectCode.CLOSE_ONLY, KillSwitch.HALT_ALL: RejectCode.KILL_SWITCH}

@@ -1,6 +1,6 @@
 """Every reject code as a person would say it: what was measured, in which unit, which setting decided it.
 
-The checks themselves are in `kernel.risk` and `domain.governance.controls`; the table of codes in the docs is made from here.
+The checks themselves are in `kernel.account.risk` and `domain.governance.controls`; the table of codes in the docs is made from here.
 """
 
 from dataclasses import dataclass

@@ -16,7 +16,7 @@ from openclaw_pipelines.contracts.tables.market import Features
 from openclaw_pipelines.contracts.time import DAY, floor_to, interval_length
 from openclaw_pipelines.domain.market.regime import Measures, classify, to_trailing_median, trailing_rank
 from openclaw_pipelines.domain.market.spread import corwin_schultz_bps
-from openclaw_pipelines.kernel import batches
+from openclaw_pipelines.kernel.strategy import batches
 
 Column = np.ndarray[Any, np.dtype[np.float64]]
 

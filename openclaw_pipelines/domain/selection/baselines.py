@@ -1,16 +1,14 @@
 """What a candidate must beat: holding the same symbols, and entering at random, with the same exposure.
 
-Buying and holding runs through `kernel.simulate` and so pays fees, slippage and funding like everything else. Random
-entries are too many for that: each set only needs the money of its fills, which `trade_nets` computes with the kernel's
-own `slipped`, `notional_of`, `rate_up` and `rate_down`, to the atom what a run with exits by signal books at 1x (the
-tests compare). What it leaves out are protective exits and the cash check, which random trades of the candidate's own
-size and number do not need.
+Buying and holding runs through `kernel.run.simulate` and so pays fees, slippage and funding like everything else.
+Random entries are too many for that: each set only needs the money of its fills, which is in
+`kernel.run.random_trades`.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -18,24 +16,25 @@ from numpy.typing import NDArray
 
 from openclaw_pipelines.contracts.enums import ExitReason
 from openclaw_pipelines.contracts.errors import DataError
-from openclaw_pipelines.domain.selection.equity import Atoms, day_end_equity
-from openclaw_pipelines.kernel.bars import Bars
-from openclaw_pipelines.kernel.jit import compiled
-from openclaw_pipelines.kernel.layout import BarState, Records, records
-from openclaw_pipelines.kernel.money import from_atoms, notional_of, rate_down, rate_up, slipped, to_atoms, to_rate
-from openclaw_pipelines.kernel.replay import Costs, instruments_with
-from openclaw_pipelines.kernel.result import Result
-from openclaw_pipelines.kernel.simulate import simulate_signals
+from openclaw_pipelines.domain.selection.equity import day_end_equity
+from openclaw_pipelines.kernel.base.layout import Records, records
+from openclaw_pipelines.kernel.base.money import (
+    Atoms,
+    from_atoms,
+    to_atoms,
+    to_rate,
+)
+from openclaw_pipelines.kernel.run.bars import Bars
+from openclaw_pipelines.kernel.run.random_trades import _MISSING, _TRADABLE, PLACED, column_nets, series_of
+from openclaw_pipelines.kernel.run.replay import Costs, instruments_with
+from openclaw_pipelines.kernel.run.result import Result
+from openclaw_pipelines.kernel.run.simulate import simulate_signals
 
-_TRADABLE, _MISSING = int(BarState.TRADABLE), int(BarState.MISSING)
 _FULL_BPS = 10_000
 _INSIDE_A_BAR = tuple(
     reason.name.lower()
     for reason in (ExitReason.STOP, ExitReason.TRAILING_STOP, ExitReason.TARGET, ExitReason.LIQUIDATION)
 )
-
-PLACED = np.dtype([(name, np.int64) for name in ("symbol", "side", "qty", "entry", "exit")])
-"""One trade: column, 1 or -1, lots, and the rows of the bars at whose opens it is entered and left."""
 
 
 class PlacementError(DataError):
@@ -120,37 +119,16 @@ def random_entries(
         return RandomEntries((), trades.height, seed, "the trades fill the bars; there is nowhere else to place them")
     instruments = instruments_with(bars, costs)
     rate = to_rate(costs.slippage_bps / 10_000, "slippage")
-    series = [_series(bars, plan.column, with_funding=costs.funding) for plan in plans]
+    series = [series_of(bars, plan.column, with_funding=costs.funding) for plan in plans]
     rng = np.random.default_rng(seed)
     totals = []
     for _ in range(sets):
         total = 0
         for plan, column in zip(plans, series, strict=True):
             placed = _arrange(plan, column.opens, int(instruments[plan.column].mult), rng)
-            total += int(_column_nets(column, placed, instruments[plan.column], rate, np.zeros_like(plan.held)).sum())
+            total += int(column_nets(column, placed, instruments[plan.column], rate, np.zeros_like(plan.held)).sum())
         totals.append(total)
     return RandomEntries(tuple(from_atoms(total) for total in sorted(totals)), trades.height, seed)
-
-
-class _Series(NamedTuple):
-    """One symbol's bars [T] for the compiled loop; `funded` are the rows whose rate is charged, ascending."""
-
-    opens: NDArray[np.int64]
-    closes: NDArray[np.int64]
-    states: NDArray[np.int8]
-    rates: NDArray[np.int64]
-    funded: NDArray[np.int64]
-
-
-def _series(bars: Bars, column: int, *, with_funding: bool) -> _Series:
-    known = bars.matrices
-    return _Series(
-        np.ascontiguousarray(known.open[:, column]),
-        np.ascontiguousarray(known.close[:, column]),
-        np.ascontiguousarray(known.bar_state[:, column]),
-        np.ascontiguousarray(known.funding_rate[:, column]),
-        np.flatnonzero(known.funding_rate[:, column]) if with_funding else np.empty(0, np.int64),
-    )
 
 
 @dataclass(frozen=True)
@@ -199,52 +177,6 @@ def _arrange(plan: _Plan, opens: NDArray[np.int64], mult: int, rng: np.random.Ge
     placed.entry, placed.exit = plan.rows[entries], plan.rows[entries + held]
     placed.qty = np.maximum(plan.notionals[order] // (opens[placed.entry] * mult), 1)
     return placed
-
-
-def trade_nets(
-    bars: Bars, placed: Records, instruments: Records, slippage_rate: int, *, with_funding: bool = True
-) -> Atoms:
-    """Net atoms of each PLACED trade: both fills at opens, slipped and charged, and the funding held through."""
-    nets = np.zeros(len(placed), np.int64)
-    for column in np.unique(placed.symbol).tolist():
-        rows = np.flatnonzero(placed.symbol == column)
-        series = _series(bars, column, with_funding=with_funding)
-        nets[rows] = _column_nets(series, placed[rows], instruments[column], slippage_rate, np.zeros_like(rows))
-    return nets
-
-
-@compiled
-def _column_nets(
-    series: _Series, placed: Records, instrument: Any, slippage_rate: int, nets: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """`trade_nets` of one symbol."""
-    opens, funded = series.opens, series.funded
-    for i in range(len(placed)):
-        trade = placed[i]
-        side, qty = trade.side, trade.qty
-        bought = notional_of(qty, slipped(opens[trade.entry], side, slippage_rate, instrument), instrument)
-        sold = notional_of(qty, slipped(opens[trade.exit], -side, slippage_rate, instrument), instrument)
-        net = side * (sold - bought) - rate_up(bought, instrument.taker_rate) - rate_up(sold, instrument.taker_rate)
-        if instrument.is_perp != 0:
-            first, last = np.searchsorted(funded, trade.entry, "right"), np.searchsorted(funded, trade.exit, "right")
-            for k in range(first, last):
-                net += _funding(series, funded[k], side, qty, instrument)
-        nets[i] = net
-    return nets
-
-
-@compiled
-def _funding(series: _Series, row: int, side: int, qty: int, instrument: Any) -> int:
-    """As `kernel.booking.charge_funding`: at the open, or where the bar is missing at the last traded close."""
-    rate, price = series.rates[row], series.opens[row]
-    if series.states[row] == _MISSING:
-        while series.states[row] != _TRADABLE:
-            row -= 1
-        price = series.closes[row]
-    notional = notional_of(qty, price, instrument)
-    if (side > 0) == (rate > 0):
-        return -rate_up(notional, abs(rate))
-    return rate_down(notional, abs(rate))
 
 
 def share_not_below(nets: Sequence[Decimal], net: Decimal) -> float:

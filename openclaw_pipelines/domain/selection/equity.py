@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openclaw_pipelines.contracts.errors import DataError
-from openclaw_pipelines.kernel.result import Result
+from openclaw_pipelines.kernel.base.money import Atoms
+from openclaw_pipelines.kernel.run.result import Result
 
 DAY_SECONDS = 86_400
 
 Floats = NDArray[np.float64]
-Atoms = NDArray[np.int64]
 
 
 class EquityShapeError(DataError):

@@ -15,7 +15,7 @@ import polars as pl
 from openclaw_pipelines.contracts.errors import ConfigError
 from openclaw_pipelines.domain.selection.strategy_columns import KEYS, Strategy, bar_times, checked, value_columns
 from openclaw_pipelines.domain.selection.windows import rows_of
-from openclaw_pipelines.kernel.bars import Bars
+from openclaw_pipelines.kernel.run.bars import Bars
 
 _GOLDEN = 0.6180339887498949
 TOLERANCE = 1e-9

@@ -10,21 +10,18 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numba import njit
 from numpy.typing import NDArray
 
 from openclaw_pipelines.contracts.errors import DataError
-from openclaw_pipelines.kernel import slots
-from openclaw_pipelines.kernel.bars import Bars
-from openclaw_pipelines.kernel.indicator_rows import new_indicators, observe
-from openclaw_pipelines.kernel.layout import BarState
-from openclaw_pipelines.kernel.params import stack_params
-from openclaw_pipelines.kernel.signals import signal
+from openclaw_pipelines.kernel.base import slots
+from openclaw_pipelines.kernel.base.layout import BarState
+from openclaw_pipelines.kernel.run.bars import Bars
+from openclaw_pipelines.kernel.strategy.indicator_rows import new_indicators
+from openclaw_pipelines.kernel.strategy.params import stack_params
+from openclaw_pipelines.kernel.strategy.value_series import DECISIONS, DISTANCES, write_series
 
 Strategy = Callable[[Bars], pl.DataFrame]
 KEYS = ("bar_at", "symbol")
-DECISIONS = ("setup", "entry", "exit_long", "exit_short")
-DISTANCES = ("confidence", "stop", "target", "trail", "size")
 _FAMILIES = ("MOMENTUM", "BREAKOUT", "REVERSION", "EMA_TREND")
 _PLACES = ("CLOSE_AT", "RANGE_AT", "RETURN_AT", "VOLUME_AT", "SLOTS")
 _NO_VALUES = {"SEEN", "SETUP", "SETUP_AGE", *_PLACES, *_FAMILIES}
@@ -89,29 +86,8 @@ def _column_frame(bars: Bars, column: int, row: NDArray[np.float64], params: NDA
     slot_numbers = np.array([value for _, value in SLOT_NAMES], np.int64)
     values = np.zeros((int(present.sum()), len(SLOT_NAMES) + len(DISTANCES)))
     decided = np.zeros((len(values), len(DECISIONS)), np.int64)
-    _fold(row, params, ohlc.astype(np.float64), volume, slot_numbers, values, decided)
+    write_series(row, params, ohlc.astype(np.float64), volume, slot_numbers, values, decided)
     names = [name for name, _ in SLOT_NAMES] + list(DISTANCES)
     frame = {"bar_at": bar_times(bars).filter(pl.Series(present)), "symbol": [bars.symbols[column]] * len(values)}
     frame |= {name: values[:, i] for i, name in enumerate(names)}
     return pl.DataFrame(frame | {name: decided[:, i] for i, name in enumerate(DECISIONS)})
-
-
-@njit(cache=True, error_model="numpy")
-def _fold(
-    row: Any, params: Any, ohlc: Any, volume: Any, slot_numbers: Any, values: Any, decided: Any
-) -> None:  # fmt: skip
-    for t in range(len(volume)):
-        observe(row, params[0], ohlc[0, t], ohlc[1, t], ohlc[2, t], ohlc[3, t], volume[t])
-        for i in range(len(slot_numbers)):
-            values[t, i] = row[slot_numbers[i]]
-        flat = signal(row, params[0], 0, 0)
-        n = len(slot_numbers)
-        values[t, n] = flat.confidence
-        values[t, n + 1] = flat.stop
-        values[t, n + 2] = flat.target
-        values[t, n + 3] = flat.trail
-        values[t, n + 4] = flat.size
-        decided[t, 0] = int(row[slots.SETUP])
-        decided[t, 1] = flat.entry
-        decided[t, 2] = signal(row, params[0], 1, 0).exit
-        decided[t, 3] = signal(row, params[0], -1, 0).exit

@@ -14,7 +14,7 @@ import polars as pl
 
 from openclaw_pipelines.contracts.errors import ConfigError
 from openclaw_pipelines.contracts.time import DAY, interval_length, utc
-from openclaw_pipelines.kernel.bars import Bars, Matrices
+from openclaw_pipelines.kernel.run.bars import Bars, Matrices
 
 
 class RangeTooShortError(ConfigError):

@@ -10,7 +10,7 @@ from typing import Any
 
 from openclaw_pipelines.contracts.canonical import decimal_text
 from openclaw_pipelines.domain.trading.deployment import Deployment
-from openclaw_pipelines.kernel import layout, money
+from openclaw_pipelines.kernel.base import layout, money
 
 
 @dataclass

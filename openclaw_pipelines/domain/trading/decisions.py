@@ -10,7 +10,7 @@ from openclaw_pipelines.domain.governance.verdicts import CODES, Unit, sentence
 from openclaw_pipelines.domain.market.instruments import Instrument
 from openclaw_pipelines.domain.trading.inputs import TickInput
 from openclaw_pipelines.domain.trading.session import Session
-from openclaw_pipelines.kernel import money
+from openclaw_pipelines.kernel.base import money
 
 STATUS = {
     ProposalState.APPROVED: "approved",

@@ -15,10 +15,10 @@ from openclaw_pipelines.contracts.errors import ConfigError
 from openclaw_pipelines.contracts.time import interval_length
 from openclaw_pipelines.domain.governance.policy import Policy
 from openclaw_pipelines.domain.market.instruments import Instrument
-from openclaw_pipelines.kernel import layout, money
-from openclaw_pipelines.kernel.instruments import Instrument as KernelInstrument
-from openclaw_pipelines.kernel.instruments import instrument_records
-from openclaw_pipelines.kernel.params import params_record, stack_params, warmup_bars
+from openclaw_pipelines.kernel.account.instruments import Instrument as KernelInstrument
+from openclaw_pipelines.kernel.account.instruments import instrument_records
+from openclaw_pipelines.kernel.base import layout, money
+from openclaw_pipelines.kernel.strategy.params import params_record, stack_params, warmup_bars
 
 
 class LeverageError(ConfigError):

@@ -19,7 +19,7 @@ from openclaw_pipelines.contracts.enums import RejectCode
 from openclaw_pipelines.contracts.time import interval_length
 from openclaw_pipelines.domain.governance.approvals import External
 from openclaw_pipelines.domain.trading.deployment import Deployment
-from openclaw_pipelines.kernel import layout, money
+from openclaw_pipelines.kernel.base import layout, money
 
 BAR_FIELDS = ("open", "high", "low", "close", "bar_state", "funding_rate", "volume")
 NO_BAR = (0, 0, 0, 0, int(layout.BarState.MISSING), 0, 0.0)

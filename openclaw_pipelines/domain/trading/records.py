@@ -13,8 +13,8 @@ from typing import Any
 from openclaw_pipelines.contracts import keys
 from openclaw_pipelines.contracts.enums import Action, ExitReason, Leg, RejectCode, Side
 from openclaw_pipelines.domain.trading.deployment import Deployment
-from openclaw_pipelines.kernel import layout, money
-from openclaw_pipelines.kernel.layout import EventKind
+from openclaw_pipelines.kernel.base import layout, money
+from openclaw_pipelines.kernel.base.layout import EventKind
 
 Row = dict[str, Any]
 PROTECTIVE = {Leg.STOP, Leg.TARGET, Leg.LIQUIDATION}

@@ -14,7 +14,7 @@ from openclaw_pipelines.domain.governance.policy import Policy
 from openclaw_pipelines.domain.trading.books import Books
 from openclaw_pipelines.domain.trading.deployment import Deployment, policy_payload
 from openclaw_pipelines.domain.trading.records import Row, Scale
-from openclaw_pipelines.kernel import layout
+from openclaw_pipelines.kernel.base import layout
 
 GENESIS_BARS = "0" * 64
 

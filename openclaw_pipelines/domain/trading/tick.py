@@ -22,8 +22,9 @@ from openclaw_pipelines.domain.trading.inputs import TickInput, chained_hash
 from openclaw_pipelines.domain.trading.records import Row, event_rows, order_row, position_rows, proposal_row
 from openclaw_pipelines.domain.trading.session import Executor, Session
 from openclaw_pipelines.domain.trading.tick_rows import equity_row, input_row, stamped, tick_row
-from openclaw_pipelines.kernel import layout, money, step
-from openclaw_pipelines.kernel.signals import indicator_values
+from openclaw_pipelines.kernel.base import layout, money
+from openclaw_pipelines.kernel.run import step
+from openclaw_pipelines.kernel.strategy.signals import indicator_values
 
 
 @dataclass

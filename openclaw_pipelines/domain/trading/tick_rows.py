@@ -9,7 +9,8 @@ from openclaw_pipelines.contracts.enums import TickStatus
 from openclaw_pipelines.domain.trading.inputs import TickInput
 from openclaw_pipelines.domain.trading.records import Row
 from openclaw_pipelines.domain.trading.session import Session
-from openclaw_pipelines.kernel import money, step
+from openclaw_pipelines.kernel.base import money
+from openclaw_pipelines.kernel.run import step
 
 KILL_SWITCH_NAMES = {0: "off", 1: "close_only", 2: "halt_all"}
 

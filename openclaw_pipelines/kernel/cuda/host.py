@@ -13,9 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from openclaw_pipelines.kernel.bars import Bars, Matrices
-from openclaw_pipelines.kernel.cuda.device import device_name, driver_api, failures_named, simulated
-from openclaw_pipelines.kernel.layout import (
+from openclaw_pipelines.kernel.account.valuation import net_equities
+from openclaw_pipelines.kernel.base.layout import (
     EVENT,
     EVENTS_PER_SYMBOL,
     PROPOSAL,
@@ -24,13 +23,14 @@ from openclaw_pipelines.kernel.layout import (
     Records,
     new_state,
 )
-from openclaw_pipelines.kernel.params import PARAMS
-from openclaw_pipelines.kernel.replay import Costs, Prepared, contract_of, prepare
-from openclaw_pipelines.kernel.signals import width
-from openclaw_pipelines.kernel.sweep import NoRowsError, Progress
-from openclaw_pipelines.kernel.sweep_result import Sweep, is_day_end
-from openclaw_pipelines.kernel.sweep_tally import SYMBOL_TALLY, TALLY
-from openclaw_pipelines.kernel.valuation import net_equities
+from openclaw_pipelines.kernel.cuda.device import device_name, driver_api, failures_named, simulated
+from openclaw_pipelines.kernel.run.bars import Bars, Matrices
+from openclaw_pipelines.kernel.run.replay import Costs, Prepared, contract_of, prepare
+from openclaw_pipelines.kernel.strategy.params import PARAMS
+from openclaw_pipelines.kernel.strategy.signals import width
+from openclaw_pipelines.kernel.sweep.result import Sweep, is_day_end
+from openclaw_pipelines.kernel.sweep.sweep import NoRowsError, Progress
+from openclaw_pipelines.kernel.sweep.tally import SYMBOL_TALLY, TALLY
 
 TICKS_PER_LAUNCH = 4_096
 ROWS_PER_BATCH = 32_768

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from openclaw_pipelines.kernel.layout import Context, Records, State, Tick
-from openclaw_pipelines.kernel.step import observe_bars, step
-from openclaw_pipelines.kernel.sweep_tally import note_drawdown, tally_events
+from openclaw_pipelines.kernel.base.layout import Context, Records, State, Tick
+from openclaw_pipelines.kernel.run.step import observe_bars, step
+from openclaw_pipelines.kernel.sweep.tally import note_drawdown, tally_events
 
 cuda: Any = importlib.import_module("numba.cuda")  # has no types; the simulator wants the module itself
 

@@ -14,10 +14,10 @@ from typing import Any
 import numba
 import numpy as np
 
-from openclaw_pipelines.kernel import layout
+from openclaw_pipelines.kernel.base import layout
 from openclaw_pipelines.kernel.cuda.device import require_extra
-from openclaw_pipelines.kernel.params import PARAMS
-from openclaw_pipelines.kernel.sweep_tally import SYMBOL_TALLY, TALLY
+from openclaw_pipelines.kernel.strategy.params import PARAMS
+from openclaw_pipelines.kernel.sweep.tally import SYMBOL_TALLY, TALLY
 
 ComputeCapability = tuple[int, int]
 

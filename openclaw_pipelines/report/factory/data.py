@@ -13,7 +13,7 @@ from typing import Any
 
 import polars as pl
 
-from openclaw_pipelines.kernel.money import to_atoms
+from openclaw_pipelines.kernel.base.money import to_atoms
 from openclaw_pipelines.report.factory.sweep import FamilySweep, family_sweep
 from openclaw_pipelines.report.page import text
 

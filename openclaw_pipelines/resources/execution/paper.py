@@ -1,7 +1,8 @@
 """The paper executor: fills orders inside the bars that follow, by the kernel's candle rules."""
 
 from openclaw_pipelines.domain.trading.session import Session
-from openclaw_pipelines.kernel import layout, step
+from openclaw_pipelines.kernel.base import layout
+from openclaw_pipelines.kernel.run import step
 
 
 class PaperExecutor:

@@ -23,8 +23,8 @@ from openclaw_pipelines.domain.trading.deployment import Deployment
 from openclaw_pipelines.domain.trading.inputs import NO_BAR
 from openclaw_pipelines.domain.trading.records import Row
 from openclaw_pipelines.domain.trading.session import Session
-from openclaw_pipelines.kernel import layout, money
-from openclaw_pipelines.kernel.signals import new_indicators, observe
+from openclaw_pipelines.kernel.base import layout, money
+from openclaw_pipelines.kernel.strategy.signals import new_indicators, observe
 from openclaw_pipelines.resources.store.engine import Connection
 from openclaw_pipelines.resources.store.store import Store, fetch, insert, insert_new
 

@@ -10,8 +10,8 @@ from typing import Any
 from openclaw_pipelines.contracts.errors import DataError
 from openclaw_pipelines.contracts.factory import Comparison, CycleState, ParityClass, Variant
 from openclaw_pipelines.domain.factory.parity import Found, Report, compare_row, compare_runs, equal_row, invalid
-from openclaw_pipelines.domain.factory.stepping import step_through
 from openclaw_pipelines.domain.lifecycle.hand_over import parity_class
+from openclaw_pipelines.kernel.run.stepping import step_through
 from openclaw_pipelines.services.factory.comparing_gpu import cpu_against_gpu, found_wrong, log_reports
 from openclaw_pipelines.services.factory.cycle import Cycle
 from openclaw_pipelines.services.factory.listing import Candidate, candidate_of, shortlisted

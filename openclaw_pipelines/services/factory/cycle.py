@@ -21,8 +21,8 @@ from openclaw_pipelines.domain.factory.shortlist import Floors
 from openclaw_pipelines.domain.factory.space import Range, Space, Value, space_of
 from openclaw_pipelines.domain.selection.gates import GateLimits
 from openclaw_pipelines.domain.selection.windows import Split, Window, gap_days, train_and_holdout
-from openclaw_pipelines.kernel.bars import Bars
-from openclaw_pipelines.kernel.params import ParameterConflictError, params_hash, params_record, warmup_bars
+from openclaw_pipelines.kernel.run.bars import Bars
+from openclaw_pipelines.kernel.strategy.params import ParameterConflictError, params_hash, params_record, warmup_bars
 from openclaw_pipelines.resources.store.store import insert_new
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.factory.market_data import MarketData, MarketDaysMissingError

@@ -16,8 +16,8 @@ from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.domain.factory.search import SHARD_KEYS
 from openclaw_pipelines.domain.lifecycle.trust import Compared, GpuTrust, passing_in_a_row
 from openclaw_pipelines.kernel import cuda
-from openclaw_pipelines.kernel.compile_cache import sources_hash
-from openclaw_pipelines.kernel.sweep_result import Sweep
+from openclaw_pipelines.kernel.base.compile_cache import sources_hash
+from openclaw_pipelines.kernel.sweep.result import Sweep
 from openclaw_pipelines.resources.store.engine import Connection
 from openclaw_pipelines.resources.store.store import insert
 from openclaw_pipelines.resources.world import World

@@ -24,8 +24,8 @@ from openclaw_pipelines.domain.selection.looks import Look, Purpose
 from openclaw_pipelines.domain.selection.strategy_columns import family_strategy
 from openclaw_pipelines.domain.selection.warmup import WarmupError, WarmupReport, warmup_report
 from openclaw_pipelines.domain.selection.windows import Window, rows_of
-from openclaw_pipelines.kernel.money import to_atoms
-from openclaw_pipelines.kernel.params import warmup_bars
+from openclaw_pipelines.kernel.base.money import to_atoms
+from openclaw_pipelines.kernel.strategy.params import warmup_bars
 from openclaw_pipelines.resources.store.store import insert
 from openclaw_pipelines.services.factory.cycle import Cycle, gate_limits
 from openclaw_pipelines.services.factory.listing import Candidate, shortlisted

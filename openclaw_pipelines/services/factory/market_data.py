@@ -16,11 +16,11 @@ from openclaw_pipelines.domain.governance.policy import Policy
 from openclaw_pipelines.domain.market.instruments import instruments_of
 from openclaw_pipelines.domain.selection.windows import Window, bars_between
 from openclaw_pipelines.domain.trading.deployment import Deployment, kernel_instrument
-from openclaw_pipelines.kernel import layout
-from openclaw_pipelines.kernel.bars import Bars
-from openclaw_pipelines.kernel.compile_cache import sources_hash
-from openclaw_pipelines.kernel.layout import Records
-from openclaw_pipelines.kernel.replay import Costs
+from openclaw_pipelines.kernel.base import layout
+from openclaw_pipelines.kernel.base.compile_cache import sources_hash
+from openclaw_pipelines.kernel.base.layout import Records
+from openclaw_pipelines.kernel.run.bars import Bars
+from openclaw_pipelines.kernel.run.replay import Costs
 from openclaw_pipelines.resources.store import market_tables
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.governance.policy import policy_of

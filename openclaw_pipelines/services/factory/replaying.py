@@ -18,15 +18,15 @@ from openclaw_pipelines.contracts.factory import CycleState, Variant
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.domain.factory.contract import RunContract, stressed, values_json
 from openclaw_pipelines.domain.factory.parity import RowSide, row_side
-from openclaw_pipelines.domain.selection.finer import replay_on_finer
 from openclaw_pipelines.domain.selection.looks import Look, Purpose
 from openclaw_pipelines.domain.selection.windows import Window
-from openclaw_pipelines.kernel.bars import Bars
-from openclaw_pipelines.kernel.money import to_atoms
-from openclaw_pipelines.kernel.params import params_values
-from openclaw_pipelines.kernel.replay import Costs, replay
-from openclaw_pipelines.kernel.result import Result
-from openclaw_pipelines.kernel.sweep_result import Sweep
+from openclaw_pipelines.kernel.base.money import to_atoms
+from openclaw_pipelines.kernel.run.bars import Bars
+from openclaw_pipelines.kernel.run.finer import replay_on_finer
+from openclaw_pipelines.kernel.run.replay import Costs, replay
+from openclaw_pipelines.kernel.run.result import Result
+from openclaw_pipelines.kernel.strategy.params import params_values
+from openclaw_pipelines.kernel.sweep.result import Sweep
 from openclaw_pipelines.resources.store.store import insert, insert_new
 from openclaw_pipelines.services.factory.cycle import Cycle
 from openclaw_pipelines.services.factory.listing import Candidate, candidate_of, shortlisted, sweep_rows
@@ -208,7 +208,7 @@ def _row(cycle: Cycle, candidate: Candidate, made: Replayed) -> dict[str, Any]:
     trades: pl.DataFrame = result.trades
     times: dict[str, datetime] = {"window_start": window.start, "window_end": window.end}
     fees, funding = (result.state.account[name][0] for name in ("fees", "funding"))
-    from openclaw_pipelines.kernel.money import from_atoms
+    from openclaw_pipelines.kernel.base.money import from_atoms
 
     return {
         "cycle_id": cycle.cycle_id, "recorded_at": cycle.clock.now(), "family": candidate.family,

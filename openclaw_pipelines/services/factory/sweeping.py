@@ -25,11 +25,11 @@ from openclaw_pipelines.domain.factory.search import SHARD_KEYS, Proposal, Tried
 from openclaw_pipelines.domain.selection.equity import daily_returns
 from openclaw_pipelines.domain.selection.trials import sharpe_rows
 from openclaw_pipelines.kernel import cuda
-from openclaw_pipelines.kernel.money import to_atoms
-from openclaw_pipelines.kernel.params import params_hash, params_record, params_values, stack_params
-from openclaw_pipelines.kernel.replay import replay
-from openclaw_pipelines.kernel.sweep import Progress, sweep
-from openclaw_pipelines.kernel.sweep_result import Sweep
+from openclaw_pipelines.kernel.base.money import to_atoms
+from openclaw_pipelines.kernel.run.replay import replay
+from openclaw_pipelines.kernel.strategy.params import params_hash, params_record, params_values, stack_params
+from openclaw_pipelines.kernel.sweep.result import Sweep
+from openclaw_pipelines.kernel.sweep.sweep import Progress, sweep
 from openclaw_pipelines.resources.store.store import insert
 from openclaw_pipelines.services.factory.cycle import Cycle, cycle_row
 from openclaw_pipelines.services.factory.gpu import log_comparison, require_same, spot_rows, sweeping_gpu

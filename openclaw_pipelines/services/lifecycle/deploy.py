@@ -23,7 +23,7 @@ from openclaw_pipelines.domain.lifecycle.hand_over import (
 )
 from openclaw_pipelines.domain.lifecycle.log import Origin, Position, Step, strategy_name
 from openclaw_pipelines.domain.lifecycle.states import TRADING
-from openclaw_pipelines.kernel.params import params_hash, params_record, params_values
+from openclaw_pipelines.kernel.strategy.params import params_hash, params_record, params_values
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.lifecycle.book import DeploymentBook
 from openclaw_pipelines.settings import StrategySettings

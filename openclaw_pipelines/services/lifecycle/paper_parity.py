@@ -12,7 +12,7 @@ from openclaw_pipelines.contracts.symbols import normalize
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.contracts.time import DAY, day_start
 from openclaw_pipelines.domain.lifecycle.evidence import ParityState
-from openclaw_pipelines.kernel.compile_cache import sources_hash
+from openclaw_pipelines.kernel.base.compile_cache import sources_hash
 from openclaw_pipelines.resources.store.comparison import Difference, ledger_hash
 from openclaw_pipelines.resources.store.store import insert
 from openclaw_pipelines.resources.world import World
@@ -124,7 +124,7 @@ def _report(world: World, strategy: str, day: str, verification: Verification) -
 
 def _params_hash(deployment: dict[str, Any]) -> str:
     from openclaw_pipelines.contracts.time import interval_length
-    from openclaw_pipelines.kernel.params import params_hash, params_record
+    from openclaw_pipelines.kernel.strategy.params import params_hash, params_record
 
     seconds = int(interval_length(deployment["interval"]).total_seconds())
     return params_hash(params_record(deployment["family"], deployment["params"], seconds))

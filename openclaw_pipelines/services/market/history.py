@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from openclaw_pipelines.contracts.time import DAY, day_start, floor_to, interval_length
 from openclaw_pipelines.domain.market.features import lookback_bars
-from openclaw_pipelines.kernel.params import params_record, warmup_bars
+from openclaw_pipelines.kernel.strategy.params import params_record, warmup_bars
 from openclaw_pipelines.resources.store.coverage import FUNDING_GRID, coverage, funding_coverage, perpetuals
 from openclaw_pipelines.resources.store.store import Store
 from openclaw_pipelines.settings import Settings, StrategySettings

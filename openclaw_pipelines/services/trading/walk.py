@@ -16,7 +16,7 @@ from openclaw_pipelines.domain.trading.inputs import TickInput, chained_hash
 from openclaw_pipelines.domain.trading.records import Row
 from openclaw_pipelines.domain.trading.session import Session, kernel_state_row
 from openclaw_pipelines.domain.trading.tick import TickResult
-from openclaw_pipelines.kernel import layout
+from openclaw_pipelines.kernel.base import layout
 from openclaw_pipelines.resources.store.strategy_ledger import StrategyLedger
 
 

@@ -20,14 +20,14 @@ from openclaw_pipelines.domain.factory.parity import (
     row_side,
     stale,
 )
-from openclaw_pipelines.domain.factory.stepping import step_through
-from openclaw_pipelines.kernel.bars import Bars
-from openclaw_pipelines.kernel.layout import new_limits
-from openclaw_pipelines.kernel.money import to_atoms
-from openclaw_pipelines.kernel.params import params_record, stack_params
-from openclaw_pipelines.kernel.replay import Costs, replay
-from openclaw_pipelines.kernel.sweep import sweep
-from openclaw_pipelines.kernel.sweep_result import Sweep
+from openclaw_pipelines.kernel.base.layout import new_limits
+from openclaw_pipelines.kernel.base.money import to_atoms
+from openclaw_pipelines.kernel.run.bars import Bars
+from openclaw_pipelines.kernel.run.replay import Costs, replay
+from openclaw_pipelines.kernel.run.stepping import step_through
+from openclaw_pipelines.kernel.strategy.params import params_record, stack_params
+from openclaw_pipelines.kernel.sweep.result import Sweep
+from openclaw_pipelines.kernel.sweep.sweep import sweep
 
 N, START = 500, 60
 COSTS = Costs(fee_bps=Decimal(3), slippage_bps=Decimal(2))

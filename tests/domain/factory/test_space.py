@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from openclaw_pipelines.contracts.errors import OpenclawError
 from openclaw_pipelines.domain.factory.space import Choices, Range, SpaceError, rounded, space_of
-from openclaw_pipelines.kernel.params import UnknownFamilyError, UnknownParameterError
+from openclaw_pipelines.kernel.strategy.params import UnknownFamilyError, UnknownParameterError
 
 HALF = Decimal("0.5")
 

@@ -258,7 +258,8 @@ def test_codes_of_later_issues_are_given_by_nothing() -> None:
     """Neither the kernel's checks nor the control codes know them."""
     from openclaw_pipelines.domain.governance import controls
     from openclaw_pipelines.domain.market import masks
-    from openclaw_pipelines.kernel import fills, govern, risk, step
+    from openclaw_pipelines.kernel.account import fills, govern, risk
+    from openclaw_pipelines.kernel.run import step
 
     for module in (controls, masks, fills, govern, risk, step):
         source = module.__loader__.get_source(module.__name__)

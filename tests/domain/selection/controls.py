@@ -11,9 +11,9 @@ import numpy as np
 import polars as pl
 
 from openclaw_pipelines.domain.selection.strategy_columns import bar_times
-from openclaw_pipelines.kernel.bars import Bars
-from openclaw_pipelines.kernel.instruments import Instrument
-from openclaw_pipelines.kernel.params import params_record, stack_params
+from openclaw_pipelines.kernel.account.instruments import Instrument
+from openclaw_pipelines.kernel.run.bars import Bars
+from openclaw_pipelines.kernel.strategy.params import params_record, stack_params
 
 FIRST = datetime(2025, 5, 5, tzinfo=UTC)
 HOUR = timedelta(hours=1)

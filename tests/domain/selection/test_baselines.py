@@ -11,21 +11,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openclaw_pipelines.domain.selection.baselines import (
-    PLACED,
     PlacementError,
     buy_and_hold,
     exposure_bps,
     is_inside_a_bar,
     random_entries,
     share_not_below,
-    trade_nets,
 )
-from openclaw_pipelines.kernel.bars import Bars
-from openclaw_pipelines.kernel.instruments import Instrument
-from openclaw_pipelines.kernel.layout import records
-from openclaw_pipelines.kernel.money import from_atoms, to_rate
-from openclaw_pipelines.kernel.replay import Costs, instruments_with
-from openclaw_pipelines.kernel.simulate import simulate_signals
+from openclaw_pipelines.kernel.account.instruments import Instrument
+from openclaw_pipelines.kernel.base.layout import records
+from openclaw_pipelines.kernel.base.money import from_atoms, to_rate
+from openclaw_pipelines.kernel.run.bars import Bars
+from openclaw_pipelines.kernel.run.random_trades import PLACED, trade_nets
+from openclaw_pipelines.kernel.run.replay import Costs, instruments_with
+from openclaw_pipelines.kernel.run.simulate import simulate_signals
 
 FREE = Costs(fee_bps=Decimal(0))
 COSTS = Costs(fee_bps=Decimal("4.5"), slippage_bps=Decimal(3))

@@ -10,8 +10,8 @@ from domain.selection.controls import FIRST, walk_bars
 
 from openclaw_pipelines.domain.evaluation.statistics import daily_returns as decimal_returns
 from openclaw_pipelines.domain.selection.equity import EquityShapeError, daily_returns, day_end_equity
-from openclaw_pipelines.kernel.params import params_record
-from openclaw_pipelines.kernel.replay import replay
+from openclaw_pipelines.kernel.run.replay import replay
+from openclaw_pipelines.kernel.strategy.params import params_record
 
 
 def test_day_end_is_the_equity_of_the_tick_at_midnight() -> None:

@@ -26,9 +26,9 @@ from openclaw_pipelines.domain.selection.strategy_columns import (
     family_strategy,
     value_columns,
 )
-from openclaw_pipelines.kernel.bars import Bars
-from openclaw_pipelines.kernel.families import FAMILIES
-from openclaw_pipelines.kernel.params import params_record
+from openclaw_pipelines.kernel.run.bars import Bars
+from openclaw_pipelines.kernel.strategy.families import FAMILIES
+from openclaw_pipelines.kernel.strategy.params import params_record
 
 
 @pytest.mark.parametrize("column", BIASED)

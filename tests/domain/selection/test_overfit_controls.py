@@ -10,8 +10,8 @@ from openclaw_pipelines.domain.selection.equity import daily_returns, day_end_eq
 from openclaw_pipelines.domain.selection.gate_rules import backtest_overfitting, deflated_clustered, deflated_raw
 from openclaw_pipelines.domain.selection.gates import GateLimits
 from openclaw_pipelines.domain.selection.trials import raw_trials, sharpe_rows
-from openclaw_pipelines.kernel.replay import Costs, replay
-from openclaw_pipelines.kernel.sweep import sweep
+from openclaw_pipelines.kernel.run.replay import Costs, replay
+from openclaw_pipelines.kernel.sweep.sweep import sweep
 
 LIMITS = GateLimits()
 SEEDS = range(20)

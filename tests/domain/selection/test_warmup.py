@@ -5,8 +5,8 @@ from domain.selection.controls import HOUR_SECONDS, closed_4h_close, momentum, o
 
 from openclaw_pipelines.domain.selection.strategy_columns import family_strategy
 from openclaw_pipelines.domain.selection.warmup import WarmupError, warmup_report
-from openclaw_pipelines.kernel.families import FAMILIES
-from openclaw_pipelines.kernel.params import params_record
+from openclaw_pipelines.kernel.strategy.families import FAMILIES
+from openclaw_pipelines.kernel.strategy.params import params_record
 
 
 @pytest.mark.parametrize("family", FAMILIES)

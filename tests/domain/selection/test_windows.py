@@ -22,8 +22,8 @@ from openclaw_pipelines.domain.selection.windows import (
     walk_forward,
     whole_days,
 )
-from openclaw_pipelines.kernel.params import params_record
-from openclaw_pipelines.kernel.replay import replay
+from openclaw_pipelines.kernel.run.replay import replay
+from openclaw_pipelines.kernel.strategy.params import params_record
 
 DAY = timedelta(days=1)
 

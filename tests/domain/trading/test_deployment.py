@@ -11,7 +11,7 @@ from openclaw_pipelines.contracts.canonical import canonical_json
 from openclaw_pipelines.contracts.enums import Mode
 from openclaw_pipelines.domain.governance.policy import Policy
 from openclaw_pipelines.domain.trading.deployment import Deployment, LeverageError, policy_payload
-from openclaw_pipelines.kernel.layout import NO_LIMIT, RING_SIZE, Halt
+from openclaw_pipelines.kernel.base.layout import NO_LIMIT, RING_SIZE, Halt
 
 PERP, SPOT = "AAA/USDT:USDT", "BBB/USDT"
 

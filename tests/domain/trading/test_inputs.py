@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from openclaw_pipelines.domain.governance.approvals import External
 from openclaw_pipelines.domain.trading.inputs import TickInput, bars_by_tick, chained_hash
-from openclaw_pipelines.kernel import layout
-from openclaw_pipelines.kernel.money import PriceUnitError
+from openclaw_pipelines.kernel.base import layout
+from openclaw_pipelines.kernel.base.money import PriceUnitError
 
 PERP, SPOT = "AAA/USDT:USDT", "BBB/USDT"
 EIGHT = datetime(2025, 5, 10, 8, tzinfo=UTC)

@@ -6,8 +6,8 @@ import pytest
 
 from openclaw_pipelines.contracts.enums import ExitReason, Leg, RejectCode, Side
 from openclaw_pipelines.domain.trading.records import Scale, event_rows, position_rows
-from openclaw_pipelines.kernel import layout
-from openclaw_pipelines.kernel.layout import EventKind
+from openclaw_pipelines.kernel.base import layout
+from openclaw_pipelines.kernel.base.layout import EventKind
 
 ENTRY_AT, EXIT_AT, BAR_AT = 1_746_856_800, 1_746_864_000, 1_746_867_600  # 06:00, 08:00 and 09:00 of 2025-05-10
 PREFIX = "autopilot:paper:desk:AAAUSDT-PERP:20250510T"

@@ -12,7 +12,7 @@ from openclaw_pipelines.contracts.enums import KillSwitch, Mode
 from openclaw_pipelines.domain.governance.audit import BrokenChainError, verify_chain
 from openclaw_pipelines.domain.governance.proposal_states import MOVES
 from openclaw_pipelines.domain.trading.inputs import TickInput
-from openclaw_pipelines.kernel import layout
+from openclaw_pipelines.kernel.base import layout
 
 PERP, SPOT = "AAA/USDT:USDT", "BBB/USDT"
 CALM, UP, DOWN = (100, 101, 99, 100), (100, 106, 100, 105), (100, 100, 94, 95)

@@ -13,11 +13,11 @@ import pytest
 
 from openclaw_pipelines.contracts.enums import ExitReason
 from openclaw_pipelines.kernel import cuda
+from openclaw_pipelines.kernel.base.layout import BarState, EventKind
 from openclaw_pipelines.kernel.cuda.device import require_device
-from openclaw_pipelines.kernel.layout import BarState, EventKind
-from openclaw_pipelines.kernel.replay import replay
-from openclaw_pipelines.kernel.sweep import NoRowsError, sweep
-from openclaw_pipelines.kernel.sweep_result import Sweep
+from openclaw_pipelines.kernel.run.replay import replay
+from openclaw_pipelines.kernel.sweep.result import Sweep
+from openclaw_pipelines.kernel.sweep.sweep import NoRowsError, sweep
 
 TOOLS = Path(__file__).resolve().parents[3] / "tools"
 sys.path.insert(0, str(TOOLS))

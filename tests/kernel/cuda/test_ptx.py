@@ -23,7 +23,7 @@ PLAIN = """
 from numba import types
 from openclaw_pipelines.kernel.cuda import ptx
 from openclaw_pipelines.kernel.cuda.exact import use_exact_products
-from openclaw_pipelines.kernel.primitives import mul
+from openclaw_pipelines.kernel.base.primitives import mul
 
 def bare(out, a, b, c):
     out[0] = a * b + c

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from openclaw_pipelines.contracts.time import DAY
-from openclaw_pipelines.kernel.money import to_atoms
+from openclaw_pipelines.kernel.base.money import to_atoms
 from openclaw_pipelines.report.factory.plots import curves
 from openclaw_pipelines.resources.store import market_tables
 from openclaw_pipelines.services.factory.cycle import UnknownCycleError

@@ -16,7 +16,7 @@ from planted_cycle import cycle_row, plant
 
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.domain.lifecycle.hand_over import HandOverError
-from openclaw_pipelines.kernel.compile_cache import sources_hash
+from openclaw_pipelines.kernel.base.compile_cache import sources_hash
 from openclaw_pipelines.resources.store.store import insert
 from openclaw_pipelines.services.factory import examining, sweeping
 from openclaw_pipelines.services.factory.comparing import compare_cycle

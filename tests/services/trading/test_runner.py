@@ -16,8 +16,9 @@ from openclaw_pipelines.contracts.time import day_start
 from openclaw_pipelines.domain.governance.audit import verify_chain
 from openclaw_pipelines.domain.trading.inputs import TickInput
 from openclaw_pipelines.domain.trading.records import Scale, event_rows
-from openclaw_pipelines.kernel import layout, step
-from openclaw_pipelines.kernel.replay import tick_buffers
+from openclaw_pipelines.kernel.base import layout
+from openclaw_pipelines.kernel.run import step
+from openclaw_pipelines.kernel.run.replay import tick_buffers
 from openclaw_pipelines.resources.execution.paper import PaperExecutor
 from openclaw_pipelines.resources.store.comparison import HASHED_TABLES, ledger_hash
 from openclaw_pipelines.resources.store.store import insert
@@ -107,7 +108,7 @@ def test_recorded_ticks_replay_equal(desk: Any, strategy: str) -> None:
 
 @BOTH
 def test_the_bare_kernel_over_recorded_inputs_gives_the_recorded_rows(desk: Any, strategy: str) -> None:
-    """`kernel.step` in a loop; no governor, no executor, no ledger code but the conversion of events to rows."""
+    """`kernel.run.step` in a loop; no governor, no executor, no ledger code but the conversion of events to rows."""
     trading = desk("recorded")
     ledger = trading.ledger(strategy)
     session = ledger.session_at(day_start(DAY_ONE))

@@ -11,7 +11,7 @@ from pandera.errors import SchemaErrors
 from openclaw_pipelines.contracts.tables.market import Candles
 from openclaw_pipelines.contracts.time import interval_length
 from openclaw_pipelines.domain.market.quality.window import BAR, SERIES, Fact, Finding, Window, said
-from openclaw_pipelines.kernel import money
+from openclaw_pipelines.kernel.base import money
 
 _OHLC_CHECKS = {"high_is_highest", "low_is_lowest"}
 

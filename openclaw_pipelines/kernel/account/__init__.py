@@ -1,0 +1,1 @@
+"""What happens to an account: limits, sizes, fills, bookings, valuation."""

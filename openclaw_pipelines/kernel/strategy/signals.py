@@ -1,0 +1,165 @@
+"""What a strategy family wants at a closed bar: side to enter, reason to leave, distances and size.
+
+Reads an indicator row; changes nothing. Limits, ranking and money belong to later phases of the step.
+
+- momentum: enter with the return over the look-back once the close confirms it; leave when that return has turned.
+- breakout: enter on a close beyond the channel; leave on a close beyond the opposite exit channel.
+- reversion: enter against an extreme in a quiet regime; leave at the middle band or in time.
+- ema_trend: enter with fast over slow average in a trend; leave when they have crossed.
+
+Entries are edges: a setup may be entered only during its first `entry_window_bars` bars, and only while flat.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+from numba import njit
+
+from openclaw_pipelines.contracts.enums import ExitReason
+from openclaw_pipelines.kernel.base.primitives import div, fmin, mul, sign, to_int
+from openclaw_pipelines.kernel.base.slots import (
+    ADX,
+    ATR,
+    BAND_MIDDLE,
+    BREAKOUT,
+    CLOSE,
+    EMA_FAST,
+    EMA_SLOW,
+    ENTRY_HIGH,
+    ENTRY_LOW,
+    EXIT_HIGH,
+    EXIT_LOW,
+    MEAN_GAIN,
+    MEAN_LOSS,
+    MEAN_VOLUME,
+    MOMENTUM,
+    PAST_CLOSE,
+    REVERSION,
+    SEEN,
+    SETUP,
+    SETUP_AGE,
+    VOLATILITY,
+    VOLUME,
+)
+from openclaw_pipelines.kernel.base.windows import Row
+from openclaw_pipelines.kernel.strategy.indicator_rows import indicator_values, new_indicators, observe, width
+from openclaw_pipelines.kernel.strategy.indicators import rsi_value
+
+__all__ = ["Signal", "indicator_values", "new_indicators", "observe", "signal", "width"]
+
+_SIGNAL = int(ExitReason.SIGNAL)
+_TIME_STOP = int(ExitReason.TIME_STOP)
+
+
+class Signal(NamedTuple):
+    """What the family wants for one symbol.
+
+    entry: side to enter (-1, 0, 1), 0 while a position is held. exit: 0 or the ExitReason for the position held.
+    confidence: 0 without an entry, else 0.5 (barely) up to 1. stop, target, trail: distances in price units, 0 = none.
+    size: part of a full position, in [0, 1].
+    """
+
+    entry: int
+    exit: int
+    confidence: float
+    stop: float
+    target: float
+    trail: float
+    size: float
+
+
+@njit(cache=True, error_model="numpy")
+def signal(row: Row, params: Any, side: int, bars_held: int) -> Signal:
+    """Read the row at its newest bar, given the side held (-1, 0, 1) and for how many bars.
+
+    Before `warmup_bars` there is no entry, no exit by signal and no distance; the time stop always works.
+    Distances and size are given with and without an entry, so that proposals from outside can use them.
+    """
+    warm = row[SEEN] >= params.warmup_bars
+    entry = 0
+    confidence = 0.0
+    atr = 0.0
+    size = 0.0
+    if warm:
+        atr = row[ATR]
+        size = _size(row, params)
+        if side == 0:
+            entry = _entry(row, params)
+    if entry != 0:
+        confidence = _confidence(row, params, entry)
+    leave = 0
+    if side != 0:
+        leave = _exit(row, params, side, bars_held, warm)
+    stop = mul(params.stop_atr, atr)
+    target = mul(params.target_atr, atr)
+    trail = mul(params.trail_atr, atr)
+    return Signal(entry, leave, confidence, stop, target, trail, size)
+
+
+@njit(inline="always", cache=True, error_model="numpy")
+def _entry(row: Row, params: Any) -> int:
+    """The setup's side while it is fresh, permitted, traded enough and has a range to hang a stop on."""
+    entry = to_int(row[SETUP], -1, 1)
+    if row[SETUP_AGE] >= params.entry_window_bars or not row[ATR] > 0.0:
+        entry = 0
+    if entry < 0 and params.allow_short == 0:
+        entry = 0
+    if params.volume_ring > 0 and row[VOLUME] < mul(params.volume_ratio, row[MEAN_VOLUME]):
+        entry = 0
+    return entry
+
+
+@njit(inline="always", cache=True, error_model="numpy")
+def _size(row: Row, params: Any) -> float:
+    """Volatility target over realised volatility, at most 1; full size where no target is set or nothing moved."""
+    size = 1.0
+    if params.return_ring > 0 and row[VOLATILITY] > 0.0:
+        size = fmin(1.0, params.volatility_target / row[VOLATILITY])
+    return size
+
+
+@njit(inline="always", cache=True, error_model="numpy")
+def _exit(row: Row, params: Any, side: int, bars_held: int, warm: bool) -> int:  # noqa: FBT001 - compiled positional call
+    leave = 0
+    if params.max_hold_bars > 0 and bars_held >= params.max_hold_bars:
+        leave = _TIME_STOP
+    if warm and _turned(row, params, side):
+        leave = _SIGNAL
+    return leave
+
+
+@njit(inline="always", cache=True, error_model="numpy")
+def _turned(row: Row, params: Any, side: int) -> bool:
+    """Whether the family's reason to hold this side is gone."""
+    if params.family == MOMENTUM:
+        turned = sign(row[CLOSE] - row[PAST_CLOSE]) == -side
+    elif params.family == BREAKOUT:
+        turned = (side > 0 and row[CLOSE] < row[EXIT_LOW]) or (side < 0 and row[CLOSE] > row[EXIT_HIGH])
+    elif params.family == REVERSION:
+        turned = sign(row[CLOSE] - row[BAND_MIDDLE]) != -side
+    else:
+        turned = sign(row[EMA_FAST] - row[EMA_SLOW]) == -side
+    return turned
+
+
+@njit(inline="always", cache=True, error_model="numpy")
+def _confidence(row: Row, params: Any, entry: int) -> float:
+    """0.5 for a setup that barely holds, nearing 1 with its excess over the rule.
+
+    The excess is, for momentum, the move over the look-back against the average true range times the root of the bars;
+    for breakout, the distance beyond the channel in average true ranges; for reversion, how far RSI is past its limit
+    in tens; for ema_trend, ADX over its threshold, relative to it.
+    """
+    if params.family == MOMENTUM:
+        walk = mul(row[ATR], math.sqrt(params.momentum_lookback))
+        excess = div(mul(entry, row[CLOSE] - row[PAST_CLOSE]), walk)
+    elif params.family == BREAKOUT:
+        edge = row[ENTRY_HIGH] if entry > 0 else row[ENTRY_LOW]
+        excess = div(mul(entry, row[CLOSE] - edge), row[ATR])
+    elif params.family == REVERSION:
+        rsi = rsi_value(row[MEAN_GAIN], row[MEAN_LOSS])
+        beyond = params.rsi_low - rsi if entry > 0 else rsi - params.rsi_high
+        excess = beyond / 10.0
+    else:
+        excess = div(row[ADX] - params.adx_threshold, params.adx_threshold)
+    return 0.5 + mul(0.5, excess / (1.0 + excess))

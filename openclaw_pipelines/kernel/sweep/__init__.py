@@ -1,0 +1,1 @@
+"""Many parameter rows at once, each equal to its replay."""

@@ -1,0 +1,146 @@
+"""Parameter records: validation, derived constants, hashes and warm-up counts."""
+
+import math
+import pickle
+import re
+from decimal import Decimal
+
+import numpy as np
+import pytest
+
+from openclaw_pipelines.contracts.enums import Family
+from openclaw_pipelines.contracts.errors import ConfigError
+from openclaw_pipelines.kernel.strategy.families import FAMILIES
+from openclaw_pipelines.kernel.strategy.params import (
+    PARAMS,
+    ParameterConflictError,
+    ParameterRangeError,
+    ParameterTypeError,
+    UnknownFamilyError,
+    UnknownParameterError,
+    params_hash,
+    params_record,
+    params_values,
+    stack_params,
+    warmup_bars,
+)
+
+
+@pytest.mark.parametrize(
+    ("family", "values", "error", "says"),
+    [
+        pytest.param("momentun", {}, UnknownFamilyError, "'momentum'", id="family misspelt"),
+        pytest.param("breakout", {"chanel_entry": 9}, UnknownParameterError, "'channel_entry'", id="name misspelt"),
+        pytest.param("breakout", {"rsi_length": 9}, UnknownParameterError, "'rsi_length'", id="another family's"),
+        pytest.param("ema_trend", {"ema_fast": 1}, ParameterRangeError, "2 .. 5000", id="below bound"),
+        pytest.param("ema_trend", {"ema_slow": 5001}, ParameterRangeError, "2 .. 5000", id="above bound"),
+        pytest.param("ema_trend", {"stop_atr": -1}, ParameterRangeError, "0.0 .. 100.0", id="negative distance"),
+        pytest.param("ema_trend", {"ema_fast": 3.0}, ParameterTypeError, "whole number", id="float for a length"),
+        pytest.param("ema_trend", {"ema_fast": True}, ParameterTypeError, "whole number", id="bool for a length"),
+        pytest.param("ema_trend", {"ema_fast": "3"}, ParameterTypeError, "'3'", id="text for a length"),
+        pytest.param("ema_trend", {"stop_atr": math.nan}, ParameterTypeError, "finite", id="NaN"),
+        pytest.param("ema_trend", {"stop_atr": None}, ParameterTypeError, "None", id="nothing"),
+        pytest.param("ema_trend", {"allow_short": 1}, ParameterTypeError, "yes or no", id="number for a switch"),
+        pytest.param("ema_trend", {"ema_fast": 48}, ParameterConflictError, "below ema_slow", id="fast not below slow"),
+        pytest.param("breakout", {"channel_exit": 49}, ParameterConflictError, "at most", id="exit beyond entry"),
+        pytest.param("reversion", {"rsi_low": 80}, ParameterConflictError, "below rsi_high", id="rsi limits crossed"),
+    ],
+)
+def test_refused(family, values, error, says):
+    with pytest.raises(error, match=re.escape(says)) as caught:
+        params_record(family, values, 3_600)
+    assert isinstance(caught.value, ConfigError)
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+
+
+def test_interval_must_be_positive():
+    with pytest.raises(ParameterRangeError, match="interval_seconds"):
+        params_record("momentum", {}, 0)
+
+
+def test_every_family_of_the_contract_has_a_spec_whose_defaults_are_valid():
+    assert {spec.family for spec in FAMILIES.values()} == set(Family)
+    for name, spec in FAMILIES.items():
+        record = params_record(name, {}, 900)
+        assert name == spec.family.name.lower()
+        assert params_values(record) == {p.name: p.default for p in spec.parameters}
+        for parameter in spec.parameters:
+            assert parameter.low <= parameter.default <= parameter.high
+            assert isinstance(parameter.default, parameter.kind)
+
+
+def test_derived_constants():
+    values = {"ema_fast": 9, "ema_slow": 19, "volatility_target": Decimal("0.5"), "volume_ratio": 1}
+    record = params_record("ema_trend", values, 900)
+    assert record.bars_per_year == 35_040.0
+    assert record.annual_factor == math.sqrt(35_040.0)
+    assert (record.ema_fast_alpha, record.ema_slow_alpha) == (0.2, 0.1)
+    assert (record.close_ring, record.range_ring, record.return_ring, record.volume_ring) == (0, 0, 48, 20)
+    assert record.volatility_target == 0.5
+    assert record.momentum_lookback == 0
+
+
+@pytest.mark.parametrize(
+    ("family", "values", "ready", "warm"),
+    [
+        pytest.param("ema_trend", {"ema_slow": 50, "adx_length": 10, "atr_length": 5}, 50, 150, id="slow average"),
+        pytest.param("ema_trend", {"ema_slow": 13, "adx_length": 14, "atr_length": 14}, 28, 84, id="adx"),
+        pytest.param("breakout", {"channel_entry": 200, "atr_length": 14}, 201, 203, id="window"),
+        pytest.param("breakout", {"channel_entry": 24, "atr_length": 14}, 25, 70, id="atr"),
+        pytest.param("momentum", {"momentum_lookback": 300}, 301, 303, id="look-back"),
+        pytest.param("reversion", {"rsi_length": 20, "adx_length": 2, "atr_length": 2}, 21, 100, id="rsi"),
+    ],
+)
+def test_warmup(family, values, ready, warm):
+    record = params_record(family, values, 3_600)
+    assert record.ready_bars == ready
+    assert warmup_bars(record) == warm
+
+
+def test_seed_weighs_less_than_two_percent_when_warm():
+    record = params_record("ema_trend", {"ema_slow": 50}, 3_600)
+    assert (1 - record.ema_slow_alpha) ** (warmup_bars(record) - 50) < 0.02
+    assert (1 - 1 / 14) ** (5 * 14 - 14) < 0.02
+
+
+def test_hash_follows_every_setting_and_the_interval():
+    base = params_record("reversion", {}, 3_600)
+    seen = {
+        params_hash(base),
+        params_hash(params_record("reversion", {}, 900)),
+        params_hash(params_record("momentum", {}, 900)),
+    }
+    for parameter in FAMILIES["reversion"].parameters:
+        other = not parameter.default if parameter.kind is bool else parameter.default + 1
+        seen.add(params_hash(params_record("reversion", {parameter.name: other}, 3_600)))
+    assert len(seen) == 3 + len(FAMILIES["reversion"].parameters)
+
+
+def test_hash_ignores_derived_fields_and_the_sign_of_zero():
+    base = params_record("breakout", {"stop_atr": 0.0}, 3_600)
+    twin = params_record("breakout", {"stop_atr": -0.0}, 3_600)
+    twin.warmup_bars += 1
+    assert params_hash(base) == params_hash(twin)
+
+
+def test_hash_is_pinned():
+    """A change here changes every deployment's fingerprint: it needs a migration note, not a new constant."""
+    record = params_record("breakout", {"channel_entry": 20, "channel_exit": 10}, 3_600)
+    assert params_hash(record) == "311cbe8a343940153f30ac7c15bb29a6aae6d8a50d6a870d560ef848a8f0c6c4"
+
+
+def test_values_round_trip():
+    for name in FAMILIES:
+        record = params_record(name, {"position_bps": 1_234, "allow_short": False}, 60)
+        again = params_record(name, params_values(record), 60)
+        assert record.tobytes() == again.tobytes()
+
+
+def test_stack_keeps_rows():
+    records = [params_record(name, {}, 900) for name in FAMILIES]
+    rows = stack_params(records)
+    assert rows.dtype == PARAMS
+    assert [row.tobytes() for row in rows] == [record.tobytes() for record in records]
+    assert PARAMS.itemsize == 8 * len(PARAMS.names)
+    assert {PARAMS[name].str for name in PARAMS.names} == {"<i8", "<f8"}
+    assert isinstance(rows[0], np.record)
