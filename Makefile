@@ -20,7 +20,7 @@ export PYTHONUNBUFFERED := 1
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
-setup: $(INSTALLED) ## Install into .venv what the lock names, each file checked by its hash
+setup: .env ## Install into .venv what the lock names, each file checked by its hash; make the store and Dagster's folder
 
 $(INSTALLED): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
@@ -30,13 +30,17 @@ $(INSTALLED): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-demo: $(INSTALLED) ## Live through a week of the embedded market and say what to look at
+# Dagster's own commands, started here without DAGSTER_HOME, find the instance by this file.
+.env: | $(INSTALLED)
+	@$(BIN)/openclaw init > /dev/null
+
+demo: .env ## Live through a week of the embedded market and say what to look at
 	$(BIN)/openclaw demo
 
-factory: $(INSTALLED) ## One cycle of the strategy factory on the embedded market, to its verdict
+factory: .env ## One cycle of the strategy factory on the embedded market, to its verdict
 	$(BIN)/openclaw factory run --allow-blocked
 
-up: $(INSTALLED) ## Guarded web UI and daemon on 127.0.0.1:3000 (PORT=...)
+up: .env ## Guarded web UI and daemon on 127.0.0.1:3000 (PORT=...)
 	$(BIN)/openclaw web --port $(PORT)
 
 test: $(INSTALLED) ## Tests that need neither the shared data nor minutes

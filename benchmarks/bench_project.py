@@ -11,7 +11,7 @@ from openclaw_pipelines.resources.market.instruments_file import venue_instrumen
 
 STRATEGIES = ("momentum_1m", "breakout_1m")
 SYMBOLS = 20
-INSTANCE = Path(__file__).resolve().parent.parent / "dagster.yaml"
+INSTANCE = Path(__file__).resolve().parents[1] / "config" / "dagster.yaml"
 
 
 @dataclass(frozen=True)

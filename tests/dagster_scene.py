@@ -18,7 +18,8 @@ import polars as pl
 import pytest
 import yaml
 
-from openclaw_pipelines.assets.partitions import STRATEGIES, range_tags
+from openclaw_pipelines.assets.partitions import STRATEGIES
+from openclaw_pipelines.assets.run_tags import range_tags
 from openclaw_pipelines.contracts.time import day_start
 from openclaw_pipelines.resources.clock import ReplayedClock
 from openclaw_pipelines.resources.execution.paper import PaperExecutor

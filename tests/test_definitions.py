@@ -7,14 +7,19 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
-from dagster_scene import Lived
+import yaml
+from dagster_scene import Lived, Scene
 
+from openclaw_pipelines import __version__
 from openclaw_pipelines.contracts.tables import TABLES
+from openclaw_pipelines.kernel.base.compile_cache import sources_hash
 
 SNAPSHOT = Path(__file__).parent / "snapshots" / "definitions.json"
 NEVER_AT_IMPORT = ("ccxt", "matplotlib", "pandas", "jinja2", "openai", "instructor")
@@ -44,11 +49,37 @@ def test_importing_the_definitions_loads_nothing_heavy() -> None:
 def test_every_asset_says_what_it_is(lived: Lived) -> None:
     graph = lived.scene.defs.resolve_asset_graph()
     for node in graph.asset_nodes:
-        assert node.group_name in ("market", "autopilot", "evaluation", "factory"), node.key
+        assert node.group_name in ("market", "trading", "evaluation", "lifecycle", "factory"), node.key
+        assert node.owners == [f"team:{node.group_name}"], node.key
+        assert node.code_version in (__version__, f"{__version__}+kernel.{sources_hash()[:12]}"), node.key
         assert node.kinds, node.key
         assert len(node.description or "") > 20, node.key
         if node.partitions_def is not None:
             assert node.backfill_policy == dg.BackfillPolicy.single_run(), node.key
+
+
+def test_instruments_are_asked_for_once_a_day_by_their_own_condition(new_scene: Callable[..., Scene]) -> None:
+    """What the schedule at 00:05Z said before: at the first look after it, and not again until the next day."""
+    scene = new_scene(market=False)
+    day = datetime(2025, 5, 10, tzinfo=UTC)
+    looks = [timedelta(minutes=n) for n in (1, 4, 6, 7, 600)] + [timedelta(days=1, minutes=n) for n in (4, 6, 7)]
+    requested, cursor = [], None
+    for look in looks:
+        result = dg.evaluate_automation_conditions(
+            defs=scene.defs,
+            instance=scene.instance,
+            asset_selection=dg.AssetSelection.assets("instruments"),
+            evaluation_time=day + look,
+            cursor=cursor,
+        )
+        cursor = result.cursor
+        requested += [look] * result.total_requested
+    assert requested == [timedelta(minutes=6), timedelta(days=1, minutes=6)]
+
+
+def test_freshness_is_evaluated_where_it_is_enabled() -> None:
+    text = (Path(__file__).parents[1] / "config" / "dagster.yaml").read_text(encoding="utf-8")
+    assert yaml.safe_load(text)["freshness"] == {"enabled": True}
 
 
 @pytest.mark.parametrize(("asset", "table"), TABLE_ASSETS.items(), ids=str)
@@ -79,6 +110,9 @@ def _asset(graph: Any, node: Any) -> dict[str, Any]:
     return {
         "group": node.group_name,
         "kinds": sorted(node.kinds),
+        "engine": node.code_version != __version__,
+        "fresh": _freshness(node.freshness_policy),
+        "condition": None if node.automation_condition is None else node.automation_condition.get_label(),
         "partitions": None if node.partitions_def is None else str(node.partitions_def),
         "deps": {
             parent.to_user_string(): _mapping(node.partition_mappings.get(parent))
@@ -86,6 +120,14 @@ def _asset(graph: Any, node: Any) -> dict[str, Any]:
         },
         "checks": {name: "blocking" if spec.blocking else "warning" for name, spec in sorted(checks.items())},
     }
+
+
+def _freshness(policy: Any) -> str | None:
+    if policy is None:
+        return None
+    if hasattr(policy, "deadline_cron"):
+        return f"by {policy.deadline_cron}, not before {policy.lower_bound_delta} of it"
+    return f"warns after {policy.warn_window.to_timedelta()}, fails after {policy.fail_window.to_timedelta()}"
 
 
 def _mapping(mapping: Any) -> str:
@@ -97,6 +139,8 @@ def _mapping(mapping: Any) -> str:
     if isinstance(mapping, dg.MultiPartitionMapping):
         own = mapping.downstream_mappings_by_upstream_dimension
         return ", ".join(f"{name}: {_mapping(own[name].partition_mapping)}" for name in sorted(own))
+    if isinstance(mapping, dg.AllPartitionMapping):
+        return "every partition"
     return "same day" if isinstance(mapping, dg.MultiToSingleDimensionPartitionMapping) else "same partition"
 
 

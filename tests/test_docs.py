@@ -143,6 +143,12 @@ def check_command(line: str) -> None:
         parse(cli, "dagster", rest)
         if "--select" in rest:
             assert set(rest[rest.index("--select") + 1].split(",")) <= set(asset_specs())
+    elif program == "dg":
+        from dagster_dg_cli.cli import create_dg_cli
+
+        parse(create_dg_cli(), "dg", rest)
+        if "--assets" in rest:
+            assert set(rest[rest.index("--assets") + 1].split(",")) <= set(asset_specs())
     elif program == ".venv/bin/python":
         there = importlib.util.find_spec(rest[1]) if rest[0] == "-m" else (PROJECT / rest[0]).is_file()
         assert there

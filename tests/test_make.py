@@ -86,7 +86,7 @@ def test_dagster_takes_the_instance_file(tmp_path, monkeypatch):
     from dagster._core.run_coordinator import DefaultRunCoordinator
 
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
-    (tmp_path / "dagster.yaml").write_text(read("dagster.yaml"))
+    (tmp_path / "dagster.yaml").write_text(read("config/dagster.yaml"))
     with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
         assert type(instance.event_log_storage).__name__ == "ConsolidatedSqliteEventLogStorage"
         assert isinstance(instance.run_coordinator, DefaultRunCoordinator)
@@ -99,7 +99,7 @@ def test_a_misspelt_instance_key_would_be_noticed(tmp_path, monkeypatch):
     import dagster as dg
 
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
-    (tmp_path / "dagster.yaml").write_text(read("dagster.yaml").replace("purge_after_days", "purge_after_dayz"))
+    (tmp_path / "dagster.yaml").write_text(read("config/dagster.yaml").replace("purge_after_days", "purge_after_dayz"))
     with pytest.raises(dg.DagsterInvalidConfigError), dg.DagsterInstance.from_config(str(tmp_path)):
         pass
 

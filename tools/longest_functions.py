@@ -1,6 +1,7 @@
 """Print the ten longest functions of the package, so that everyone sees the next monster while it is small.
 
-Exits 1 when one is longer than a screen.
+Exits 1 when a function is longer than a screen, what is defined inside it included, or a module longer than fits in a
+head.
 """
 
 import ast
@@ -11,37 +12,40 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parents[1] / "openclaw_pipelines"
 SHOWN = 10
 SCREEN_LINES = 60
-FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+MODULE_LINES = 400
 
 
-def own_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-    """Lines of a function without the functions inside it, which are counted on their own."""
-    inner = [node for node in ast.walk(function) if node is not function and isinstance(node, FUNCTIONS)]
-    lines = set(range(function.lineno, (function.end_lineno or 0) + 1))
-    for node in inner:
-        first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-        lines -= set(range(first, (node.end_lineno or 0) + 1))
-    return len(lines)
+def functions(path: Path) -> Iterator[tuple[int, str]]:
+    """Length in lines and place of every function of a file."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield (node.end_lineno or 0) - node.lineno + 1, f"{path}:{node.lineno} {node.name}"
 
 
-def functions(package: Path) -> Iterator[tuple[int, str]]:
-    """Length in lines and place of every function."""
+def too_long(package: Path) -> list[str]:
+    """What must be split, as sentences."""
+    found = []
     for path in sorted(package.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, FUNCTIONS):
-                yield own_lines(node), f"{path.relative_to(package.parent)}:{node.lineno} {node.name}"
+        lines = len(path.read_text(encoding="utf-8").splitlines())
+        found += [f"{path} has {lines} lines, more than {MODULE_LINES}. Split it."] if lines > MODULE_LINES else []
+        found += [
+            f"{place} is longer than {SCREEN_LINES} lines. Split it."
+            for own, place in functions(path)
+            if own > SCREEN_LINES
+        ]
+    return found
 
 
-def main() -> int:
+def main(package: Path) -> int:
     """Print them; the exit code."""
-    longest = sorted(functions(PACKAGE), reverse=True)[:SHOWN]
+    longest = sorted((own for path in package.rglob("*.py") for own in functions(path)), reverse=True)[:SHOWN]
     for lines, place in longest:
-        print(f"{lines:4d} lines  {place}")
-    too_long = [place for lines, place in longest if lines > SCREEN_LINES]
-    for place in too_long:
-        print(f"{place} is longer than {SCREEN_LINES} lines. Split it.", file=sys.stderr)
-    return 1 if too_long else 0
+        print(f"{lines:4d} lines  {place.removeprefix(f'{package.parent}/')}")
+    sentences = too_long(package)
+    for sentence in sentences:
+        print(sentence, file=sys.stderr)
+    return 1 if sentences else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else PACKAGE))

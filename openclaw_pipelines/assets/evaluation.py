@@ -4,6 +4,7 @@ from typing import Any
 
 import dagster as dg
 
+from openclaw_pipelines.assets.attributes import EACH_HOUR, attributes
 from openclaw_pipelines.assets.metadata import markdown_table, spec_metadata
 from openclaw_pipelines.assets.partitions import day_and_strategy, day_by_strategy, same_day
 from openclaw_pipelines.resources.world import World
@@ -11,23 +12,23 @@ from openclaw_pipelines.services.evaluation.evaluator import Evaluator
 from openclaw_pipelines.services.evaluation.examination import examine_day
 
 GROUP = "evaluation"
-KINDS = {"duckdb", "polars"}
 
 
 def evaluation_assets(days: dg.DailyPartitionsDefinition) -> list[dg.AssetsDefinition]:
     """Assets of the evaluation layer."""
-    by_strategy: dict[str, Any] = {
-        "group_name": GROUP,
-        "kinds": KINDS,
-        "partitions_def": day_by_strategy(days),
-        "backfill_policy": dg.BackfillPolicy.single_run(),
-    }
+    each_hour = {"backfill_policy": dg.BackfillPolicy.single_run(), "freshness_policy": EACH_HOUR}
+    by_strategy = {**each_hour, **attributes(GROUP, "duckdb", "polars"), "partitions_def": day_by_strategy(days)}
+    return [
+        *_outcomes(by_strategy),
+        *_metrics(by_strategy),
+        *_daily_report({**each_hour, **attributes(GROUP, "html", "matplotlib"), "partitions_def": days}),
+    ]
 
-    @dg.asset(
-        deps=["decisions", dg.AssetDep("candles", partition_mapping=same_day())],
-        metadata=spec_metadata("autopilot_outcomes"),
-        **by_strategy,
-    )
+
+def _outcomes(by_strategy: dict[str, Any]) -> list[dg.AssetsDefinition]:
+    candles = dg.AssetDep("candles", partition_mapping=same_day())
+
+    @dg.asset(deps=["decisions", candles], metadata=spec_metadata("autopilot_outcomes"), **by_strategy)
     def outcomes(context: dg.AssetExecutionContext, world: dg.ResourceParam[World]) -> None:
         """Each decision, accepted or refused, scored at every horizon once it has matured."""
         from openclaw_pipelines.report.day.plots import outcomes_png
@@ -49,9 +50,13 @@ def evaluation_assets(days: dg.DailyPartitionsDefinition) -> list[dg.AssetsDefin
                 )
             context.add_asset_metadata(metadata, partition_key=key)
 
-    @dg.asset(
-        deps=[outcomes, "fills", "positions", "equity"], metadata=spec_metadata("autopilot_metrics"), **by_strategy
-    )
+    return [outcomes]
+
+
+def _metrics(by_strategy: dict[str, Any]) -> list[dg.AssetsDefinition]:
+    upstream = ["outcomes", "fills", "positions", "equity"]
+
+    @dg.asset(deps=upstream, metadata=spec_metadata("autopilot_metrics"), **by_strategy)
     def metrics(context: dg.AssetExecutionContext, world: dg.ResourceParam[World]) -> None:
         """Decision, outcome, execution, risk and return quality, each with its definition and sample size."""
         for key in context.partition_keys:
@@ -63,13 +68,11 @@ def evaluation_assets(days: dg.DailyPartitionsDefinition) -> list[dg.AssetsDefin
                 partition_key=key,
             )
 
-    @dg.asset(
-        deps=[dg.AssetDep(metrics, partition_mapping=same_day())],
-        group_name=GROUP,
-        kinds={"html", "matplotlib"},
-        partitions_def=days,
-        backfill_policy=dg.BackfillPolicy.single_run(),
-    )
+    return [metrics]
+
+
+def _daily_report(by_day: dict[str, Any]) -> list[dg.AssetsDefinition]:
+    @dg.asset(deps=[dg.AssetDep("metrics", partition_mapping=same_day())], **by_day)
     def daily_report(context: dg.AssetExecutionContext, world: dg.ResourceParam[World]) -> None:
         """One self-contained HTML page per day: exceptions first, then equity, trades, rejects, outcomes and costs."""
         for day in context.partition_keys:
@@ -78,4 +81,4 @@ def evaluation_assets(days: dg.DailyPartitionsDefinition) -> list[dg.AssetsDefin
                 {"report": dg.MetadataValue.path(str(path)), "size_bytes": len(html.encode())}, partition_key=day
             )
 
-    return [outcomes, metrics, daily_report]
+    return [daily_report]

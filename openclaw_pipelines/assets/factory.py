@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
+from openclaw_pipelines.assets.attributes import attributes
 from openclaw_pipelines.assets.factory_pictures import pictures
 from openclaw_pipelines.assets.metadata import markdown_table, spec_metadata
 from openclaw_pipelines.assets.partitions import day_and_strategy
@@ -36,17 +37,21 @@ TABLES_OF = {
 
 def factory_assets() -> list[dg.AssetsDefinition]:
     """Assets of the factory layer."""
-    return [*finding_assets(), *proving_assets()]
+    return [*finding_assets(), *proving_assets(), *judging_assets()]
 
 
 def finding_assets() -> list[dg.AssetsDefinition]:
     """What finds candidates on the train days."""
+    # which days a cycle reads stands in its contract, which Dagster cannot read: it is told that all may be
+    days_of_the_market = [
+        dg.AssetDep(name, partition_mapping=dg.AllPartitionMapping()) for name in ("candles", "funding_rates")
+    ]
     every_shard = dg.AssetDep("sweep_results", partition_mapping=dg.MultiToSingleDimensionPartitionMapping("cycle"))
 
     @dg.asset(
         partitions_def=cycle_by_shard,
-        deps=["candles", "funding_rates", "instruments"],
-        **_common("sweep_results", {"numba", "duckdb"}),
+        deps=[*days_of_the_market, "instruments"],
+        **_common("sweep_results", "numba"),
     )
     def sweep_results(context: dg.AssetExecutionContext, world: dg.ResourceParam[World]) -> None:
         """Every parameter row of a shard over the train days; a shard that is stored is not run again."""
@@ -62,7 +67,7 @@ def finding_assets() -> list[dg.AssetsDefinition]:
         for key in context.partition_keys:
             context.add_asset_metadata(shown[day_and_strategy(key)[0]], partition_key=key)
 
-    @dg.asset(partitions_def=cycles, deps=[every_shard], **_common("shortlist", {"python", "duckdb"}))
+    @dg.asset(partitions_def=cycles, deps=[every_shard], **_common("shortlist", "python"))
     def shortlist(context: dg.AssetExecutionContext, world: dg.ResourceParam[World]) -> None:
         """The best rows per channel, and the incumbent they must beat by a written floor."""
         from openclaw_pipelines.services.factory.cycle import open_cycle
@@ -80,10 +85,10 @@ def finding_assets() -> list[dg.AssetsDefinition]:
 
 
 def proving_assets() -> list[dg.AssetsDefinition]:
-    """What proves candidates, and deploys those that hold."""
+    """What runs candidates again and compares the runs."""
     every_shard = dg.AssetDep("sweep_results", partition_mapping=dg.MultiToSingleDimensionPartitionMapping("cycle"))
 
-    @dg.asset(partitions_def=cycles, deps=["shortlist"], **_common("replays", {"numba", "duckdb"}))
+    @dg.asset(partitions_def=cycles, deps=["shortlist"], **_common("replays", "numba"))
     def replays(context: dg.AssetExecutionContext, world: dg.ResourceParam[World]) -> None:
         """Candidates replayed with full events on train, holdout, stressed costs and finer candles; a random sample."""
         from openclaw_pipelines.services.factory.cycle import reopen_cycle
@@ -97,7 +102,7 @@ def proving_assets() -> list[dg.AssetsDefinition]:
             _add(context, cycle_id, frame, contract_changed=", ".join(changed) or "no",
                  **pictures(world, cycle_id, "replays"))  # fmt: skip
 
-    @dg.asset(partitions_def=cycles, deps=[replays, every_shard], **_common("parity_reports", {"numba", "duckdb"}))
+    @dg.asset(partitions_def=cycles, deps=["replays", every_shard], **_common("parity_reports", "numba"))
     def parity_reports(context: dg.AssetExecutionContext, world: dg.ResourceParam[World]) -> None:
         """Sweep, replay, single steps and GPU, if there is one: equal to the last bit, or where they first differ."""
         from openclaw_pipelines.services.factory.comparing import compare_cycle
@@ -121,7 +126,13 @@ def proving_assets() -> list[dg.AssetsDefinition]:
                  gpu=gpu_sentence(world, cycle_id),
                  **pictures(world, cycle_id, "parity_reports"))  # fmt: skip
 
-    @dg.asset(partitions_def=cycles, deps=[parity_reports, replays], **_common("gate_results", {"python", "duckdb"}))
+    return [replays, parity_reports]
+
+
+def judging_assets() -> list[dg.AssetsDefinition]:
+    """What judges candidates, and deploys those that hold."""
+
+    @dg.asset(partitions_def=cycles, deps=["parity_reports", "replays"], **_common("gate_results", "python"))
     def gate_results(context: dg.AssetExecutionContext, world: dg.ResourceParam[World]) -> None:
         """What each candidate showed against what is required, on days it was not chosen on."""
         from openclaw_pipelines.services.factory.cycle import open_cycle
@@ -136,7 +147,7 @@ def proving_assets() -> list[dg.AssetsDefinition]:
             _add(context, cycle_id, frame, passed=sum(own.verdict.passed for own in judged),
                  **pictures(world, cycle_id, "gate_results"))  # fmt: skip
 
-    @dg.asset(partitions_def=cycles, deps=[gate_results], **_common("deployments", {"python", "duckdb"}))
+    @dg.asset(partitions_def=cycles, deps=["gate_results"], **_common("deployments", "python"))
     def deployments(context: dg.AssetExecutionContext, world: dg.ResourceParam[World]) -> None:
         """The validated candidates on paper, after every piece of evidence was looked at again; or nothing, and why."""
         from openclaw_pipelines.services.factory.deploying import deploy
@@ -147,7 +158,7 @@ def proving_assets() -> list[dg.AssetsDefinition]:
             _add(context, cycle_id, frame, state=done.state, reason=done.reason,
                  **pictures(world, cycle_id, "deployments"))  # fmt: skip
 
-    return [replays, parity_reports, gate_results, deployments]
+    return [gate_results, deployments]
 
 
 def shard_metadata(cycle: Any, shard: str, say: Callable[[str], Any]) -> dict[str, Any]:
@@ -168,10 +179,9 @@ def shard_metadata(cycle: Any, shard: str, say: Callable[[str], Any]) -> dict[st
     }
 
 
-def _common(asset: str, kinds: set[str]) -> dict[str, Any]:
+def _common(asset: str, kind: str) -> dict[str, Any]:
     return {
-        "group_name": GROUP,
-        "kinds": kinds,
+        **attributes(GROUP, kind, "duckdb", engine=True),
         "metadata": spec_metadata(TABLES_OF[asset]),
         "backfill_policy": dg.BackfillPolicy.single_run(),
     }

@@ -3,13 +3,14 @@
 import dagster as dg
 import polars as pl
 
+from openclaw_pipelines.assets.attributes import attributes, each_night
 from openclaw_pipelines.assets.metadata import markdown_table, spec_metadata
 from openclaw_pipelines.assets.partitions import STRATEGIES, same_day
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.lifecycle.book import DeploymentBook
 from openclaw_pipelines.services.lifecycle.operations import review_day
 
-GROUP = "factory"
+GROUP = "lifecycle"
 RULE_COLUMNS = {
     "strategy": pl.String, "rule": pl.String, "measured": pl.Float64, "required": pl.String, "holds": pl.Boolean,
     "sample_size": pl.Int64, "reason": pl.String,
@@ -21,11 +22,11 @@ def lifecycle_assets(days: dg.DailyPartitionsDefinition) -> list[dg.AssetsDefini
 
     @dg.asset(
         deps=[dg.AssetDep("equity", partition_mapping=same_day())],
-        group_name=GROUP,
-        kinds={"python", "duckdb"},
         partitions_def=days,
         backfill_policy=dg.BackfillPolicy.single_run(),
+        freshness_policy=each_night("30 1 * * *"),
         metadata=spec_metadata("deployments"),
+        **attributes(GROUP, "python", "duckdb"),
     )
     def lifecycle_reviews(context: dg.AssetExecutionContext, world: dg.ResourceParam[World]) -> None:
         """Gates and rotation rules of every deployed strategy at the end of the day, and the moves that follow."""

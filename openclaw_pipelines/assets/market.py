@@ -1,35 +1,36 @@
 """Market data: instruments, candles, funding rates and features."""
 
+from datetime import timedelta
 from typing import Any
 
 import dagster as dg
 
+from openclaw_pipelines.assets.attributes import all_day, attributes, each_night
 from openclaw_pipelines.assets.metadata import markdown_table, spec_metadata, time_range
+from openclaw_pipelines.assets.run_tags import is_live
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.market.features import compute_features
 from openclaw_pipelines.services.market.ingest import Ingest
 
 GROUP = "market"
-KINDS = {"duckdb", "polars"}
-LIVE_TAG = "openclaw/live"
-"""Tag of runs that follow the clock: they ask only for what is new and may wait for late bars."""
+EACH_DAY = "5 0 * * *"
+"""When instruments are asked for."""
 
 
-def is_live(context: dg.AssetExecutionContext) -> bool:
-    """Whether the run follows the clock."""
-    return context.run.tags.get(LIVE_TAG) == "true"
+def market_assets(days: dg.DailyPartitionsDefinition, stale_after: timedelta) -> list[dg.AssetsDefinition]:
+    """Assets of the market layer. stale_after: age of candles that is no longer fresh."""
+    daily = {"partitions_def": days, "backfill_policy": dg.BackfillPolicy.single_run()}
+    asked = {**daily, **attributes(GROUP, "duckdb", "polars"), "freshness_policy": all_day(stale_after)}
+    return [*_instruments(), *_candles(asked), *_funding_rates(asked), *_features(daily)]
 
 
-def market_assets(days: dg.DailyPartitionsDefinition) -> list[dg.AssetsDefinition]:
-    """Assets of the market layer."""
-    daily: dict[str, Any] = {
-        "group_name": GROUP,
-        "kinds": KINDS,
-        "partitions_def": days,
-        "backfill_policy": dg.BackfillPolicy.single_run(),
-    }
-
-    @dg.asset(group_name=GROUP, kinds=KINDS, metadata=spec_metadata("instruments"))
+def _instruments() -> list[dg.AssetsDefinition]:
+    @dg.asset(
+        automation_condition=dg.AutomationCondition.on_cron(EACH_DAY, "UTC"),
+        freshness_policy=each_night("35 0 * * *"),
+        metadata=spec_metadata("instruments"),
+        **attributes(GROUP, "duckdb", "polars"),
+    )
     def instruments(world: dg.ResourceParam[World]) -> dg.MaterializeResult[None]:
         """Price units, lots, least orders, fees and lifecycle of the configured symbols, from the market source."""
         result = Ingest.of(world).instruments(world.clock.now())
@@ -39,7 +40,11 @@ def market_assets(days: dg.DailyPartitionsDefinition) -> list[dg.AssetsDefinitio
             metadata={**vars(result), "dagster/row_count": rows.height, "instruments": markdown_table(shown)}
         )
 
-    @dg.asset(metadata=spec_metadata("candles"), **daily)
+    return [instruments]
+
+
+def _candles(asked: dict[str, Any]) -> list[dg.AssetsDefinition]:
+    @dg.asset(metadata=spec_metadata("candles"), **asked)
     def candles(context: dg.AssetExecutionContext, world: dg.ResourceParam[World]) -> None:
         """Closed candles of every configured symbol and interval. The first value written for a bar stays."""
         ask = Ingest.of(world).candles_since if is_live(context) else Ingest.of(world).candles_day
@@ -62,16 +67,30 @@ def market_assets(days: dg.DailyPartitionsDefinition) -> list[dg.AssetsDefinitio
                 partition_key=day,
             )
 
-    @dg.asset(metadata=spec_metadata("funding_rates"), **daily)
+    return [candles]
+
+
+def _funding_rates(asked: dict[str, Any]) -> list[dg.AssetsDefinition]:
+    @dg.asset(metadata=spec_metadata("funding_rates"), **asked)
     def funding_rates(context: dg.AssetExecutionContext, world: dg.ResourceParam[World]) -> None:
         """Funding of perpetuals, on the venue's grid."""
         for day in context.partition_keys:
             result = Ingest.of(world).funding_day(day, world.clock.now())
             context.add_asset_metadata({"source": world.source, **vars(result)}, partition_key=day)
 
+    return [funding_rates]
+
+
+def _features(daily: dict[str, Any]) -> list[dg.AssetsDefinition]:
     # The same day only, though older days are read: a mapping of twelve days would make a backfill of three days of
     # candles compute features of eleven days more, which have no candles.
-    @dg.asset(deps=[candles], metadata=spec_metadata("features"), **daily)
+    @dg.asset(
+        deps=["candles"],
+        freshness_policy=each_night("40 0 * * *"),
+        metadata=spec_metadata("features"),
+        **attributes(GROUP, "duckdb", "polars", engine=True),
+        **daily,
+    )
     def features(context: dg.AssetExecutionContext, world: dg.ResourceParam[World]) -> None:
         """Indicators and regime per symbol and bar, warmed on fixed days before, capped to stated ranges."""
         for day in context.partition_keys:
@@ -88,4 +107,4 @@ def market_assets(days: dg.DailyPartitionsDefinition) -> list[dg.AssetsDefinitio
                 partition_key=day,
             )
 
-    return [instruments, candles, funding_rates, features]
+    return [features]

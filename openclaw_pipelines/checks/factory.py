@@ -9,7 +9,7 @@ from collections.abc import Callable
 import dagster as dg
 
 from openclaw_pipelines.assets.factory import cycles
-from openclaw_pipelines.checks.reporting import metadata_of, severity_of
+from openclaw_pipelines.checks.partition_results import metadata_of, severity_of
 from openclaw_pipelines.domain.market.quality.checks import CheckResult
 from openclaw_pipelines.resources.world import World
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from openclaw_pipelines.checks.reporting import evaluate_partitions
+from openclaw_pipelines.checks.partition_results import evaluate_partitions
 from openclaw_pipelines.domain.market.quality.checks import CHECKS
 from openclaw_pipelines.domain.market.quality.funding import FUNDING_CHECKS
 from openclaw_pipelines.resources.world import World

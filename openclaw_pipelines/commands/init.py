@@ -9,7 +9,7 @@ from openclaw_pipelines.commands.shared import json_option, print_json
 @json_option
 def init(*, as_json: bool) -> None:
     """Make the data folder, the store and Dagster's instance; safe to repeat."""
-    from openclaw_pipelines.commands.instance import dagster_home, open_instance, prepare_home
+    from openclaw_pipelines.commands.instance import dagster_home, open_instance, prepare_home, write_env
     from openclaw_pipelines.resources.store.migrations import DATABASES
     from openclaw_pipelines.resources.world import open_store
     from openclaw_pipelines.settings import load_settings
@@ -27,6 +27,7 @@ def init(*, as_json: bool) -> None:
         "data_dir": str(settings.data_dir),
         "dagster_home": str(dagster_home(settings)),
         "dagster_yaml": prepared.config_state,
+        "env_file": write_env(settings, prepared.home),
         "market": settings.market.source.value,
         "strategies": sorted(settings.strategies),
     }

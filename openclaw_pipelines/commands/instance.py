@@ -1,4 +1,7 @@
-"""Dagster's instance folder: where it is, what its dagster.yaml says, and which strategies it knows."""
+"""Dagster's instance folder: where it is, what its dagster.yaml says, and which strategies it knows.
+
+Dagster's own commands find it by DAGSTER_HOME, which they also read from `.env` in the folder they are started in.
+"""
 
 import os
 from collections.abc import Iterator
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
 
 HOME_VARIABLE = "DAGSTER_HOME"
 TEMPLATE = "dagster.yaml"
+ENV_FILE = ".env"
 
 
 class HomeNotAbsoluteError(CommandError):
@@ -28,7 +32,9 @@ class HomeNotAbsoluteError(CommandError):
 class TemplateMissingError(CommandError):
     """The project's dagster.yaml is not where it should be."""
 
-    template = "no {file}, which says how Dagster keeps its runs. Put the project's dagster.yaml back, or run from it."
+    template = (
+        "no {file}, which says how Dagster keeps its runs. Put the project's config/dagster.yaml back, or run from it."
+    )
     fields = ("file",)
 
 
@@ -66,9 +72,9 @@ def dagster_home(settings: Settings) -> Path:
 def prepare_home(settings: Settings) -> Prepared:
     """Make the folder with its dagster.yaml and export DAGSTER_HOME to this process and its children."""
     home = dagster_home(settings)
-    template = project_home(settings.config_path) / TEMPLATE
+    template = settings.config_path.parent / TEMPLATE
     if not template.is_file():
-        template = Path(__file__).resolve().parents[2] / TEMPLATE
+        template = Path(__file__).resolve().parents[2] / "config" / TEMPLATE
     if not template.is_file():
         raise TemplateMissingError(str(template))
     os.environ[HOME_VARIABLE] = str(home)
@@ -86,6 +92,26 @@ def _place(template: Path, target: Path) -> str:
     draft = target.with_name(f".{target.name}.{os.getpid()}.part")
     draft.write_text(text, encoding="utf-8")
     draft.replace(target)
+    return "written"
+
+
+def write_env(settings: Settings, home: Path) -> str:
+    """Let Dagster's commands, started in the project's folder, find `home`: a line in its `.env`, unless one is there.
+
+    A DAGSTER_HOME of the environment still counts first. Returns `written`, `kept` or `kept, differs`.
+    """
+    file = project_home(settings.config_path) / ENV_FILE
+    line = f"{HOME_VARIABLE}=${{{HOME_VARIABLE}:-{home}}}"
+    try:
+        known = file.read_text(encoding="utf-8") if file.exists() else ""
+        own = [one for one in known.splitlines() if one.partition("=")[0].strip() == HOME_VARIABLE]
+        if own:
+            return "kept" if own == [line] else "kept, differs"
+        draft = file.with_name(f"{ENV_FILE}.{os.getpid()}.part")
+        draft.write_text(f"{known}{'' if known.endswith(chr(10)) or not known else chr(10)}{line}\n", encoding="utf-8")
+        draft.replace(file)
+    except OSError as error:
+        raise InstanceError(str(file), error.strerror or type(error).__name__) from error
     return "written"
 
 

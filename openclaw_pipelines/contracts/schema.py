@@ -11,7 +11,6 @@ from typing import Any
 import pandera.backends.polars.builtin_checks  # noqa: F401  registers the checks that `_holds` calls
 import pandera.polars as pa
 import polars as pl
-from pandera.api.polars.types import PolarsData
 from pandera.errors import SchemaErrors
 
 from openclaw_pipelines.contracts.errors import ContractError, DataError
@@ -138,7 +137,7 @@ def _holds(rows: pl.LazyFrame, column: str, check: pa.Check) -> pl.LazyFrame:
     """One row: whether `check` holds in all rows of a column, or of the frame where it is `*`."""
     name = getattr(check._check_fn, "__name__", "")
     function: Any = pa.Check.get_builtin_check_fn(name) if pa.Check.is_builtin_check(name) else check._check_fn
-    output = function(PolarsData(rows, column), **check._check_kwargs)
+    output = function(pa.PolarsData(rows, column), **check._check_kwargs)
     if isinstance(output, bool):
         return pl.LazyFrame({"held": [output]})
     passed = pl.all() if check.ignore_na else pl.all().fill_null(value=False)

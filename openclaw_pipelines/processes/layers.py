@@ -9,8 +9,6 @@ from openclaw_pipelines.contracts.errors import OpenclawError
 if TYPE_CHECKING:
     import dagster as dg
 
-RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
-
 
 class LayerFailedError(OpenclawError):
     """A run of a layer failed."""
@@ -37,9 +35,10 @@ def run_layer(
     Raises:
         LayerFailedError: a step of it failed.
     """
+    from openclaw_pipelines.assets.run_tags import range_tags
     from openclaw_pipelines.jobs import QUIET
 
-    tags = {} if layer.first is None else {RANGE_START: layer.first, RANGE_END: layer.last or layer.first}
+    tags = {} if layer.first is None else range_tags(layer.first, layer.last or layer.first)
     result = defs.resolve_job_def(layer.job).execute_in_process(
         instance=instance, tags=tags, raise_on_error=False, run_config=run_config or QUIET
     )

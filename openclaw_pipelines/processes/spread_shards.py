@@ -6,7 +6,6 @@ worker is started again and goes on. Kubernetes and others: docs/factory.md.
 """
 
 import os
-from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -15,15 +14,12 @@ from openclaw_pipelines.domain.factory.search import SHARD_KEYS
 from openclaw_pipelines.resources.shells import resources
 from openclaw_pipelines.resources.world import World
 
-if TYPE_CHECKING:
-    from dagster._core.definitions.executor_definition import ExecutorDefinition
-
 SPREAD = "factory_sweep_spread"
 WAIT_SECONDS, MOST_WAITS = 2, 3_600
 """How a shard of an adaptive search waits for those that it learns from."""
 
 
-def spread_job(executor: "ExecutorDefinition", name: str = SPREAD) -> dg.JobDefinition:
+def spread_job(executor: dg.ExecutorDefinition, name: str = SPREAD) -> dg.JobDefinition:
     """A job of one step per shard, partitioned by cycle, under an executor."""
     steps = [_step(shard) for shard in SHARD_KEYS]
 

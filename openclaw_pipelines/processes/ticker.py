@@ -14,8 +14,8 @@ from typing import Any
 
 import dagster as dg
 
-from openclaw_pipelines.assets.market import LIVE_TAG
-from openclaw_pipelines.assets.partitions import STRATEGIES, range_tags
+from openclaw_pipelines.assets.partitions import STRATEGIES
+from openclaw_pipelines.assets.run_tags import LIVE_TAG, range_tags
 from openclaw_pipelines.contracts.errors import ConfigError, OpenclawError
 from openclaw_pipelines.contracts.time import floor_to, utc
 from openclaw_pipelines.definitions import build_defs

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from openclaw_pipelines.assets.market import LIVE_TAG
+from openclaw_pipelines.assets.run_tags import LIVE_TAG
 from openclaw_pipelines.contracts.time import DAY
-from openclaw_pipelines.jobs import CYCLE, EVALUATION, INSTRUMENTS, LIFECYCLE, MARKET_DAY, MARKET_LIVE, REPORT
+from openclaw_pipelines.jobs import CYCLE, EVALUATION, LIFECYCLE, MARKET_DAY, MARKET_LIVE, REPORT
 from openclaw_pipelines.services.trading.timetable import market_day
 from openclaw_pipelines.settings import load_settings
 
@@ -24,12 +24,6 @@ def market_each_minute(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
     """Ask the market source for what closed since the last minute."""
     at = _time(context)
     return dg.RunRequest(run_key=f"{at:%Y%m%dT%H%M}", partition_key=market_day(at), tags={LIVE_TAG: "true"})
-
-
-@dg.schedule(job_name=INSTRUMENTS, cron_schedule="5 0 * * *", execution_timezone="UTC")
-def instruments_each_day(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-    """Ask the market source for its instruments."""
-    return dg.RunRequest(run_key=f"{_time(context):%Y%m%d}")
 
 
 @dg.schedule(job_name=MARKET_DAY, cron_schedule="2 0 * * *", execution_timezone="UTC")
@@ -87,7 +81,6 @@ def _request(day: str, strategy: str, run_key: str) -> dg.RunRequest:
 
 SCHEDULES = [
     market_each_minute,
-    instruments_each_day,
     close_market_day,
     check_ledger_day,
     evaluate_each_hour,

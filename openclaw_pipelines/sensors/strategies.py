@@ -11,8 +11,8 @@ from datetime import datetime
 
 import dagster as dg
 
-from openclaw_pipelines.assets.market import LIVE_TAG
-from openclaw_pipelines.assets.partitions import STRATEGIES, range_tags, strategies
+from openclaw_pipelines.assets.partitions import STRATEGIES, strategies
+from openclaw_pipelines.assets.run_tags import LIVE_TAG, range_tags
 from openclaw_pipelines.domain.governance.alerts import failed_run_alert
 from openclaw_pipelines.domain.trading.timing import Asked, Due, Need, choose
 from openclaw_pipelines.jobs import CYCLE_LIVE, MARKET_DAY, MARKET_LIVE, jobs_named
@@ -82,4 +82,13 @@ def failed_runs(context: dg.RunFailureSensorContext, world: dg.ResourceParam[Wor
     notify(world, [failed_run_alert(run.job_name, message, world.clock.now())])
 
 
-SENSORS = [strategy_ticks, operator_alerts, failed_runs]
+declared_automation = dg.AutomationConditionSensorDefinition(
+    "declared_automation",
+    target=dg.AssetSelection.assets("instruments"),
+    minimum_interval_seconds=60,
+    description="Materializes what says for itself when: the instruments, once a day.",
+)
+"""Of the schedules only the one of the instruments could be said as a condition: the others name yesterday's partition,
+or today's and in the first hours yesterday's, for enabled strategies."""
+
+SENSORS = [strategy_ticks, operator_alerts, failed_runs, declared_automation]

@@ -11,8 +11,8 @@ from pathlib import Path
 import dagster as dg
 import polars as pl
 import yaml
-from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
+from openclaw_pipelines.assets.run_tags import range_tags
 from openclaw_pipelines.contracts.time import DAY, day_start
 from openclaw_pipelines.definitions import build_defs
 from openclaw_pipelines.domain.governance.policy import Policy
@@ -153,7 +153,7 @@ def backfill(subject: Scene) -> None:
 def _run(
     repository: dg.RepositoryDefinition, instance: dg.DagsterInstance, job: str, first: str | None, last: str | None
 ) -> None:
-    tags = {ASSET_PARTITION_RANGE_START_TAG: first, ASSET_PARTITION_RANGE_END_TAG: last} if first and last else {}
+    tags = range_tags(first, last) if first and last else {}
     assert repository.get_job(job).execute_in_process(instance=instance, tags=tags).success
 
 

@@ -123,7 +123,7 @@ def test_shards_on_two_processes_find_what_one_process_finds(edge, tmp_path, mon
     home = tmp_path / "dagster"
     home.mkdir()
     monkeypatch.setenv("DAGSTER_HOME", str(home))  # its dagster.yaml asks for it
-    shutil.copy(Path(__file__).parents[2] / "dagster.yaml", home / "dagster.yaml")
+    shutil.copy(Path(__file__).parents[2] / "config" / "dagster.yaml", home / "dagster.yaml")
     cycle_id = scene.begun().cycle_id
     assert cycle_id == done.cycle_id
     script = tmp_path / "spread.py"

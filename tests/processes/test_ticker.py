@@ -186,7 +186,7 @@ def test_two_tickers_at_once_write_what_one_writes(tmp_path: Path, new_scene, mo
     folder = write_config(tmp_path / "two")
     home = folder / "dagster"
     home.mkdir()
-    template = Path(__file__).parents[2] / "dagster.yaml"
+    template = Path(__file__).parents[2] / "config" / "dagster.yaml"
     (home / "dagster.yaml").write_text(template.read_text(encoding="utf-8"), encoding="utf-8")
     environ = {k: v for k, v in os.environ.items() if not k.startswith(("OPENCLAW_", "DAGSTER_"))}
     environ |= {"OPENCLAW_CONFIG": str(folder / "autopilot.yaml"), "DAGSTER_HOME": str(home)}

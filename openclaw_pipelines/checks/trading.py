@@ -5,14 +5,14 @@ from collections.abc import Iterator
 import dagster as dg
 
 from openclaw_pipelines.assets.partitions import day_and_strategy, day_by_strategy
-from openclaw_pipelines.checks.reporting import evaluate_partitions
+from openclaw_pipelines.checks.partition_results import evaluate_partitions
 from openclaw_pipelines.domain.market.quality.checks import CheckResult
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.trading.examination import LEDGER_CHECKS, examine_ledger
 
 
-def autopilot_checks(days: dg.DailyPartitionsDefinition) -> list[dg.AssetChecksDefinition]:
-    """Checks of the autopilot layer, on its last table."""
+def trading_checks(days: dg.DailyPartitionsDefinition) -> list[dg.AssetChecksDefinition]:
+    """Checks of the trading layer, on its last table."""
     partitions = day_by_strategy(days)
 
     @dg.multi_asset_check(

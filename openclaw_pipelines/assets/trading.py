@@ -5,20 +5,20 @@ before earned, so these tables cannot be computed one after another. The walk is
 """
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import dagster as dg
-from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
-from dagster._core.storage.tags import BACKFILL_ID_TAG
 
-from openclaw_pipelines.assets.cycle_metadata import day_metadata
-from openclaw_pipelines.assets.market import is_live
+from openclaw_pipelines.assets.attributes import HOUR, all_day, attributes, each_night
 from openclaw_pipelines.assets.metadata import spec_metadata
-from openclaw_pipelines.assets.partitions import day_and_strategy, day_by_strategy, first_day, previous_day, same_day
+from openclaw_pipelines.assets.partitions import day_and_strategy, day_by_strategy, previous_day, same_day
+from openclaw_pipelines.assets.run_tags import is_live, unfinished_of_backfill
+from openclaw_pipelines.assets.trading_metadata import day_metadata
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.trading.runner import DayReport, HoleError, Runner
 
-GROUP = "autopilot"
+GROUP = "trading"
 WAIT_SECONDS, MOST_WAITS = 10, 360
 """How a day of a backfill waits for the day before it."""
 TABLES_OF = {
@@ -51,16 +51,17 @@ UPSTREAM = {
 INPUTS = {"universe_snapshots": ["candles", "features"], "proposals": ["candles", "funding_rates"]}
 
 
-def autopilot_assets(days: dg.DailyPartitionsDefinition) -> list[dg.AssetsDefinition]:
-    """Assets of the autopilot layer."""
+def trading_assets(days: dg.DailyPartitionsDefinition, shortest: timedelta) -> list[dg.AssetsDefinition]:
+    """Assets of the trading layer. shortest: interval of the strategy that ticks most often."""
     partitions = day_by_strategy(days)
+    # a quiet tick writes equity and nothing else, and a universe is made once a day
+    freshness = {"equity": all_day(shortest), "universe_snapshots": each_night("0 2 * * *", begins_before=2 * HOUR)}
 
     @dg.multi_asset(
         name="autopilot_cycle",
-        specs=[_spec(name) for name in TABLES_OF],
+        specs=[_spec(name, freshness.get(name)) for name in TABLES_OF],
         partitions_def=partitions,
         backfill_policy=dg.BackfillPolicy.single_run(),
-        group_name=GROUP,
         can_subset=False,
     )
     def autopilot_cycle(
@@ -107,14 +108,10 @@ def _run_day(context: dg.AssetExecutionContext, world: World, strategy: str, day
 
 def _earlier_day_runs(context: dg.AssetExecutionContext, day: str) -> bool:
     """Whether a run of the same backfill that begins with an earlier day has not finished."""
-    backfill = context.run.tags.get(BACKFILL_ID_TAG)
-    if backfill is None:
-        return False
-    unfinished = dg.RunsFilter(tags={BACKFILL_ID_TAG: backfill}, statuses=NOT_FINISHED_STATUSES)
-    return any(first_day(run.tags) < day for run in context.instance.get_runs(unfinished))
+    return any(day_and_strategy(key)[0] < day for key in unfinished_of_backfill(context.instance, context.run))
 
 
-def _spec(name: str) -> dg.AssetSpec:
+def _spec(name: str, freshness: dg.FreshnessPolicy | None) -> dg.AssetSpec:
     own = dg.AssetDep(name, partition_mapping=previous_day())
     market = [dg.AssetDep(asset, partition_mapping=same_day()) for asset in INPUTS.get(name, [])]
     instruments = [dg.AssetDep("instruments")] if name == "universe_snapshots" else []
@@ -122,7 +119,8 @@ def _spec(name: str) -> dg.AssetSpec:
         name,
         description=DESCRIPTIONS[name],
         deps=[own, *market, *instruments, *UPSTREAM[name]],
-        kinds={"duckdb", "numba"},
         skippable=True,
         metadata=spec_metadata(TABLES_OF[name]),
+        freshness_policy=freshness,
+        **attributes(GROUP, "duckdb", "numba", engine=True),
     )

@@ -8,11 +8,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import dagster as dg
-from dagster._core.definitions.asset_checks.asset_check_evaluation import (
-    AssetCheckEvaluationTargetMaterializationData as Target,
-)
 
 from openclaw_pipelines.assets.metadata import markdown_table
+from openclaw_pipelines.assets.run_tags import CheckTarget, check_target
 from openclaw_pipelines.domain.market.quality.checks import CheckResult
 
 
@@ -47,7 +45,7 @@ def evaluate_partitions(
         yield from (_result(asset, item, metadata_of(item)) for item in results[keys[0]])
         return
     for key, items in results.items():
-        target = _materialization(context, asset, key)
+        target = check_target(context.instance, asset, key)
         for item in items:
             # an event of this run: one without a run is stored once per partition and fails the second time
             event = _evaluation(asset, key, item, target)
@@ -55,7 +53,7 @@ def evaluate_partitions(
     yield from _worst(asset, results)
 
 
-def _evaluation(asset: str, key: str, item: CheckResult, target: Target | None) -> dg.AssetCheckEvaluation:
+def _evaluation(asset: str, key: str, item: CheckResult, target: CheckTarget | None) -> dg.AssetCheckEvaluation:
     return dg.AssetCheckEvaluation(
         asset_key=dg.AssetKey(asset),
         check_name=item.name,
@@ -65,15 +63,6 @@ def _evaluation(asset: str, key: str, item: CheckResult, target: Target | None) 
         target_materialization_data=target,
         partition=key,
     )
-
-
-def _materialization(context: dg.AssetCheckExecutionContext, asset: str, key: str) -> Target | None:
-    """What was checked, as a check of one partition records it."""
-    wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), asset_partitions=[key])
-    records = context.instance.fetch_materializations(wanted, limit=1).records
-    if not records:
-        return None
-    return Target(storage_id=records[0].storage_id, run_id=records[0].run_id, timestamp=records[0].timestamp)
 
 
 def _worst(asset: str, results: dict[str, list[CheckResult]]) -> Iterator[dg.AssetCheckResult]:

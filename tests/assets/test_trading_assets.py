@@ -114,8 +114,8 @@ def test_a_day_whose_candles_nobody_asked_for_is_refused(new_scene) -> None:
 
 def test_days_of_one_backfill_wait_for_the_earlier_ones_only(new_scene) -> None:
     """Dagster starts as many runs as days at once when there are no more days than strategies, in no order."""
-    from openclaw_pipelines.assets import autopilot
-    from openclaw_pipelines.assets.partitions import range_tags
+    from openclaw_pipelines.assets import trading
+    from openclaw_pipelines.assets.run_tags import range_tags
 
     scene: Scene = new_scene()
     backfill = {"dagster/backfill": "abc"}
@@ -127,7 +127,7 @@ def test_days_of_one_backfill_wait_for_the_earlier_ones_only(new_scene) -> None:
     def waits(day: str, tags: dict[str, str]) -> bool:
         run = scene.instance.create_run_for_job(job, tags=tags, status=dg.DagsterRunStatus.STARTED)
         context = type("Context", (), {"run": run, "instance": scene.instance})
-        return autopilot._earlier_day_runs(context, day)
+        return trading._earlier_day_runs(context, day)
 
     assert waits(DAY_TWO, {**backfill, "dagster/partition": f"{DAY_TWO}|{MOMENTUM}"})
     assert not waits(DAY_ONE, {**backfill, **range_tags(KEYS[0], KEYS[1])})

@@ -1,0 +1,25 @@
+"""The engine for notebooks and scripts, under names that stay where they are. README has a notebook that uses them.
+
+The code is the one that takes live ticks, backfills and replays. Bars come from any frame of candles, results are plain
+objects with polars frames.
+"""
+
+from openclaw_pipelines.kernel.run.bars import Bars
+from openclaw_pipelines.kernel.run.finer import replay_on_finer
+from openclaw_pipelines.kernel.run.replay import Costs, replay
+from openclaw_pipelines.kernel.run.simulate import simulate_signals
+from openclaw_pipelines.kernel.strategy.params import params_record, stack_params
+from openclaw_pipelines.kernel.sweep.given_signals import score_signals
+from openclaw_pipelines.kernel.sweep.sweep import sweep
+
+__all__ = [
+    "Bars",
+    "Costs",
+    "params_record",
+    "replay",
+    "replay_on_finer",
+    "score_signals",
+    "simulate_signals",
+    "stack_params",
+    "sweep",
+]
