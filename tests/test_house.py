@@ -124,3 +124,10 @@ def test_an_import_against_the_order_is_refused(tmp_path: Path, file: str, line:
     assert done.returncode == 1, done.stdout[-2_000:]
     broken_ones = [own for own in done.stdout.splitlines() if " BROKEN" in own]
     assert any(contract in own for own in broken_ones), broken_ones
+
+
+def test_where_a_change_goes_names_files_that_are_there() -> None:
+    table = ARCHITECTURE.split("### Where a change goes")[1].split("Capabilities that are not built yet")[0]
+    paths = {name for name in re.findall(r"`([\w/]+(?:\.py)?)`", table) if "/" in name}
+    assert len(paths) > 30
+    assert {path for path in paths if not (PACKAGE / path).exists()} == set()
