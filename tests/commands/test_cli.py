@@ -89,7 +89,7 @@ def test_init_makes_everything_and_repeating_changes_nothing(empty):
     assert first["strategies"] == ["asked", "fast"]
     files = ("market.duckdb", "ledger.duckdb", "research.duckdb", "dagster/dagster.yaml")
     assert [name for name in files if not (empty.data / name).exists()] == []
-    assert empty.openclaw("init", "--json").json == {**first, "dagster_yaml": "kept"}
+    assert empty.openclaw("init", "--json").json == {**first, "dagster_yaml": "kept", "env_file": "kept"}
     (empty.data / "dagster" / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
     assert empty.openclaw("init", "--json").json["dagster_yaml"] == "kept, differs"
 
