@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from openclaw_pipelines.contracts.canonical import sha256_of
 from openclaw_pipelines.contracts.factory import Comparison, ParityClass
 from openclaw_pipelines.domain.factory.contract import differing
-from openclaw_pipelines.kernel.base.layout import state_hash
+from openclaw_pipelines.kernel.base.state_bytes import state_hash
 from openclaw_pipelines.kernel.run.result import Result
 from openclaw_pipelines.kernel.sweep.result import Sweep
 

@@ -15,6 +15,7 @@ from openclaw_pipelines.domain.trading.books import Books
 from openclaw_pipelines.domain.trading.deployment import Deployment, policy_payload
 from openclaw_pipelines.domain.trading.records import Row, Scale
 from openclaw_pipelines.kernel.base import layout
+from openclaw_pipelines.kernel.base.state_bytes import state_bytes, state_hash
 
 GENESIS_BARS = "0" * 64
 
@@ -71,8 +72,8 @@ class Session:
 
 def kernel_state_row(session: Session) -> Row:
     """The full state, to be kept for the latest tick, inception and each day's end."""
-    data = layout.state_bytes(session.state)
-    return {"state": data, "state_hash": layout.state_hash(session.state)}
+    data = state_bytes(session.state)
+    return {"state": data, "state_hash": state_hash(session.state)}
 
 
 def new_session(

@@ -23,6 +23,7 @@ from openclaw_pipelines.domain.trading.records import Row, event_rows, order_row
 from openclaw_pipelines.domain.trading.session import Executor, Session
 from openclaw_pipelines.domain.trading.tick_rows import equity_row, input_row, stamped, tick_row
 from openclaw_pipelines.kernel.base import layout, money
+from openclaw_pipelines.kernel.base.state_bytes import state_hash
 from openclaw_pipelines.kernel.run import step
 from openclaw_pipelines.kernel.strategy.signals import indicator_values
 
@@ -205,13 +206,13 @@ def _reconcile(session: Session, tick: _Tick) -> None:
 
 def _finish(session: Session, tick: _Tick) -> TickResult:
     session.bars_hash = chained_hash(session.bars_hash, tick.input.bars_json())
-    state_hash = layout.state_hash(session.state)
+    after = state_hash(session.state)
     tick.add("autopilot_positions", position_rows(session.scale, session.state))
     tick.add("autopilot_equity", [equity_row(session)])
     tick.add("admin_actions", session.chain.append(tick.moves))
     tick.add("tick_inputs", [input_row(session, tick.input)])
-    tick.add("autopilot_ticks", [tick_row(session, tick.input, tick.phases, state_hash)])
-    return TickResult(tick.input.at, stamped(session, tick.input.at, tick.rows), state_hash)
+    tick.add("autopilot_ticks", [tick_row(session, tick.input, tick.phases, after)])
+    return TickResult(tick.input.at, stamped(session, tick.input.at, tick.rows), after)
 
 
 def utc_of(seconds: int) -> datetime:

@@ -1,21 +1,18 @@
 """Record layouts of the kernel: what a tick may read, what it carries on and what it writes.
 
-Every field is eight bytes wide, so that a record has no padding and its bytes are canonical. Units: money in atoms
-(1e-8 of the quote currency), prices in units of the instrument, quantities in kernel lots, rates in 1e-10, shares in
-basis points, times in whole seconds since the epoch, UTC. Arithmetic on them is in `money`, rules are in `fills`,
-`risk` and `step`.
+Every field is eight bytes wide, so that a record has no padding and its bytes are canonical; `state_bytes` keeps them.
+Units: money in atoms (1e-8 of the quote currency), prices in units of the instrument, quantities in kernel lots, rates
+in 1e-10, shares in basis points, times in whole seconds since the epoch, UTC. Arithmetic on them is in `money`, rules
+are in `fills`, `risk` and `step`.
 
 Arrays are record arrays, so that `array[i].field` means the same with and without the compiler.
 """
 
-import hashlib
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-
-from openclaw_pipelines.contracts.errors import KernelError
 
 if TYPE_CHECKING:
     Records = Any  # fields are known at run time only
@@ -200,13 +197,6 @@ class Context(NamedTuple):
     """The number of a `Profile`, a plain int for the compiler"""
 
 
-class StateBytesError(KernelError):
-    """Recorded state that this version of the kernel cannot read."""
-
-    template = "kernel state cannot be read: {why}. It was written by another layout; start a new deployment."
-    fields = ("why",)
-
-
 def records(dtype: np.dtype[Any], n: int) -> Records:
     """`n` zeroed records.
 
@@ -276,50 +266,3 @@ def new_state(indicators: NDArray[np.float64], capital: int, inception: int) -> 
 def copy_state(state: State) -> State:
     """An independent copy."""
     return State(state.account.copy(), state.positions.copy(), state.indicators.copy(), state.order_times.copy())
-
-
-def state_bytes(state: State) -> bytes:
-    """Canonical bytes: a header with the layout's hash and the shapes, then the arrays, little-endian.
-
-    >>> state = new_state(np.zeros((2, 3)), 10**12, 0)
-    >>> state_bytes(load_state(state_bytes(state))) == state_bytes(state)
-    True
-    """
-    shape = np.array(state.indicators.shape, "<i8").tobytes()
-    arrays = (_little_endian(array).tobytes() for array in state)
-    return _layout_hash() + shape + b"".join(arrays)
-
-
-def load_state(data: bytes) -> State:
-    """The state that `state_bytes` wrote.
-
-    Raises:
-        StateBytesError: the bytes are of another layout or cut short.
-    """
-    if data[:32] != _layout_hash():
-        raise StateBytesError("its layout hash differs")
-    if len(data) < 48:
-        raise StateBytesError("its header is cut short")
-    n_symbols, width = (int(size) for size in np.frombuffer(data, "<i8", 2, 32))
-    account, positions = records(ACCOUNT, 1), records(POSITION, n_symbols)
-    indicators, times = np.empty((n_symbols, width), np.float64), np.empty(RING_SIZE, np.int64)
-    state, offset = State(account, positions, indicators, times), 48
-    if len(data) != offset + sum(array.nbytes for array in state):
-        raise StateBytesError(f"it has {len(data)} bytes for {n_symbols} symbols of width {width}")
-    for array in state:
-        array[...] = np.frombuffer(data, array.dtype.newbyteorder("<"), array.size, offset).reshape(array.shape)
-        offset += array.nbytes
-    return state
-
-
-def state_hash(state: State) -> str:
-    """SHA-256 of `state_bytes`."""
-    return hashlib.sha256(state_bytes(state)).hexdigest()
-
-
-def _little_endian(array: NDArray[Any]) -> NDArray[Any]:
-    return np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
-
-
-def _layout_hash() -> bytes:
-    return hashlib.sha256(repr((ACCOUNT.descr, POSITION.descr, RING_SIZE)).encode()).digest()

@@ -30,9 +30,9 @@ from openclaw_pipelines.kernel.base.layout import (
     new_limits,
     new_state,
     records,
-    state_hash,
 )
 from openclaw_pipelines.kernel.base.money import prove_ranges, to_atoms, to_rate
+from openclaw_pipelines.kernel.base.state_bytes import state_hash
 from openclaw_pipelines.kernel.run.bars import Bars, Matrices
 from openclaw_pipelines.kernel.run.result import Result
 from openclaw_pipelines.kernel.run.step import Mark, mark, observe_bars, open_positions, step

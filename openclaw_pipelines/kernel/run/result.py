@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from openclaw_pipelines.contracts.enums import Action, ExitReason, Leg, RejectCode, Side
 from openclaw_pipelines.kernel.account.instruments import Instrument
 from openclaw_pipelines.kernel.account.valuation import net_equities
-from openclaw_pipelines.kernel.base.layout import EventKind, Records, State, state_hash
+from openclaw_pipelines.kernel.base.layout import EventKind, Records, State
 from openclaw_pipelines.kernel.base.money import from_atoms
+from openclaw_pipelines.kernel.base.state_bytes import state_hash
 from openclaw_pipelines.kernel.run.bars import Bars
 
 MONEY = pl.Decimal(38, 18)

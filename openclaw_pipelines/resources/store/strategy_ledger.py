@@ -24,6 +24,7 @@ from openclaw_pipelines.domain.trading.inputs import NO_BAR
 from openclaw_pipelines.domain.trading.records import Row
 from openclaw_pipelines.domain.trading.session import Session
 from openclaw_pipelines.kernel.base import layout, money
+from openclaw_pipelines.kernel.base.state_bytes import load_state
 from openclaw_pipelines.kernel.strategy.signals import new_indicators, observe
 from openclaw_pipelines.resources.store.engine import Connection
 from openclaw_pipelines.resources.store.store import Store, fetch, insert, insert_new
@@ -146,7 +147,7 @@ class StrategyLedger:
         session = Session(
             deployment,
             policy,
-            layout.load_state(kept["state"][0]),
+            load_state(kept["state"][0]),
             self._books(deployment, tick_at),
             self.chain(),
         )

@@ -16,7 +16,7 @@ from openclaw_pipelines.domain.trading.inputs import TickInput, chained_hash
 from openclaw_pipelines.domain.trading.records import Row
 from openclaw_pipelines.domain.trading.session import Session, kernel_state_row
 from openclaw_pipelines.domain.trading.tick import TickResult
-from openclaw_pipelines.kernel.base import layout
+from openclaw_pipelines.kernel.base.state_bytes import state_hash
 from openclaw_pipelines.resources.store.strategy_ledger import StrategyLedger
 
 
@@ -45,14 +45,14 @@ class Walk:
         bars = canonical_json({at.isoformat(): own for at, own in warm_up.items()})
         session.bars_hash = chained_hash(session.bars_hash, bars)
         recorded = TickInput(session.deployment.inception, {}, {}, (), None)
-        state_hash = layout.state_hash(session.state)
-        tick = {**tick_rows.tick_row(session, recorded, {"WARM_UP": {"bars": len(warm_up)}}, state_hash)}
+        after = state_hash(session.state)
+        tick = tick_rows.tick_row(session, recorded, {"WARM_UP": {"bars": len(warm_up)}}, after)
         rows = {
             "autopilot_ticks": [{**tick, "status": TickStatus.INCEPTION.value}],
             "tick_inputs": [{**tick_rows.input_row(session, recorded), "bars": bars}],
             "autopilot_equity": [tick_rows.equity_row(session)],
         }
-        self._append(TickResult(recorded.at, tick_rows.stamped(session, recorded.at, rows), state_hash))
+        self._append(TickResult(recorded.at, tick_rows.stamped(session, recorded.at, rows), after))
 
     def add(self, session: Session, result: TickResult) -> None:
         """Go on from `session`, which took the tick."""

@@ -12,7 +12,7 @@ from openclaw_pipelines.contracts.enums import KillSwitch, Mode
 from openclaw_pipelines.domain.governance.audit import BrokenChainError, verify_chain
 from openclaw_pipelines.domain.governance.proposal_states import MOVES
 from openclaw_pipelines.domain.trading.inputs import TickInput
-from openclaw_pipelines.kernel.base import layout
+from openclaw_pipelines.kernel.base.state_bytes import state_hash
 
 PERP, SPOT = "AAA/USDT:USDT", "BBB/USDT"
 CALM, UP, DOWN = (100, 101, 99, 100), (100, 106, 100, 105), (100, 100, 94, 95)
@@ -294,11 +294,11 @@ def test_a_changed_or_removed_audit_row_is_caught(desk: Any) -> None:
 
 def test_a_trial_copy_leaves_the_session_as_it_was(desk: Any) -> None:
     trading = desk()
-    before = layout.state_hash(trading.session.state)
+    before = state_hash(trading.session.state)
     kept, trading.session = trading.session, trading.session.copy()
     trading.take(UP, UP)
     trading.take(HOLD_105, HOLD_105)
-    assert layout.state_hash(kept.state) == before
+    assert state_hash(kept.state) == before
     assert (kept.books.cash, kept.books.quantities, kept.chain.sequence) == (10_000, {}, 0)
 
 

@@ -25,8 +25,8 @@ from openclaw_pipelines.kernel.base.layout import (
     new_limits,
     new_state,
     records,
-    state_hash,
 )
+from openclaw_pipelines.kernel.base.state_bytes import state_hash
 from openclaw_pipelines.kernel.run.bars import Bars
 from openclaw_pipelines.kernel.run.replay import PROFILES, Costs, TickInput, instruments_with, replay, replay_ticks
 from openclaw_pipelines.kernel.run.simulate import simulate_signals

@@ -12,6 +12,7 @@ import pytest
 from openclaw_pipelines.kernel.base import layout
 from openclaw_pipelines.kernel.base.layout import Context, new_account_limits, new_limits, new_state, records
 from openclaw_pipelines.kernel.base.money import MoneyRangeError
+from openclaw_pipelines.kernel.base.state_bytes import state_hash
 from openclaw_pipelines.kernel.run.bars import Bars
 from openclaw_pipelines.kernel.run.replay import (
     Costs,
@@ -46,7 +47,7 @@ def test_stepping_tick_by_tick_gives_the_same_bits(bars, result) -> None:
     account_limits.slippage_rate = 2_000_000
     inputs = (TickInput(bars.tick(t), limits, account_limits, records(layout.PROPOSAL, 0)) for t in range(600))
     outputs = list(replay_ticks(state, inputs, Context(instruments_with(bars, COSTS), params, 3_600)))
-    assert outputs[-1].state_hash == layout.state_hash(result.state)
+    assert outputs[-1].state_hash == state_hash(result.state)
     assert b"".join(out.events.tobytes() for out in outputs) == result.events.tobytes()
     assert b"".join(out.proposals.tobytes() for out in outputs) == result.proposals.tobytes()
     assert [out.mark.equity for out in outputs] == result.equity_rows.equity.tolist()

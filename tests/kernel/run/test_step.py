@@ -4,21 +4,11 @@ import numpy as np
 import pytest
 
 from openclaw_pipelines.contracts.enums import Action, ExitReason, RejectCode
-from openclaw_pipelines.kernel.base.layout import (
-    PROPOSAL,
-    StateBytesError,
-    copy_state,
-    load_state,
-    new_state,
-    records,
-    state_bytes,
-    state_hash,
-)
+from openclaw_pipelines.kernel.base.layout import PROPOSAL, records
 from openclaw_pipelines.kernel.run import step as steps
 from openclaw_pipelines.kernel.run.bars import Bars
 from openclaw_pipelines.kernel.run.replay import replay
-from openclaw_pipelines.kernel.strategy.params import params_record, stack_params
-from openclaw_pipelines.kernel.strategy.signals import new_indicators
+from openclaw_pipelines.kernel.strategy.params import params_record
 
 FLAT = (1_000,) * 4
 
@@ -153,37 +143,3 @@ def pl_hour_not_in(frame, rows):
     keep = np.ones(frame.height, bool)
     keep[list(rows)] = False
     return keep
-
-
-class TestStateBytes:
-    def state(self):
-        params = stack_params([params_record("ema_trend", {}, 3_600)])
-        state = new_state(new_indicators(2, params[0]), 10**12, 86_400)
-        state.positions[1].qty = -3
-        return state
-
-    def test_round_trip(self) -> None:
-        state = self.state()
-        again = load_state(state_bytes(state))
-        assert state_hash(again) == state_hash(state)
-        assert int(again.positions[1].qty) == -3
-        assert again.indicators.shape == state.indicators.shape
-
-    def test_a_copy_is_independent(self) -> None:
-        state = self.state()
-        other = copy_state(state)
-        other.positions[0].qty = 1
-        other.order_times[5] = 9
-        assert state_hash(state) != state_hash(other)
-        assert (int(state.positions[0].qty), int(state.order_times[5])) == (0, -1)
-
-    @pytest.mark.parametrize("damage", [
-        pytest.param(lambda data: data[:-1], id="cut short"),
-        pytest.param(lambda data: data + b"\0", id="too long"),
-        pytest.param(lambda data: b"\0" + data[1:], id="another layout"),
-        pytest.param(lambda data: data[:40], id="header only"),
-        pytest.param(lambda data: b"", id="nothing"),
-    ])  # fmt: skip
-    def test_damaged_bytes_are_refused(self, damage) -> None:
-        with pytest.raises(StateBytesError):
-            load_state(damage(state_bytes(self.state())))

@@ -16,7 +16,7 @@ from openclaw_pipelines.contracts.time import day_start
 from openclaw_pipelines.domain.governance.audit import verify_chain
 from openclaw_pipelines.domain.trading.inputs import TickInput
 from openclaw_pipelines.domain.trading.records import Scale, event_rows
-from openclaw_pipelines.kernel.base import layout
+from openclaw_pipelines.kernel.base.state_bytes import state_hash
 from openclaw_pipelines.kernel.run import step
 from openclaw_pipelines.kernel.run.replay import tick_buffers
 from openclaw_pipelines.resources.execution.paper import PaperExecutor
@@ -124,7 +124,7 @@ def test_the_bare_kernel_over_recorded_inputs_gives_the_recorded_rows(desk: Any,
         _, n_events = step.step(state, tick, limits, account, context, events, proposals, 0)
         fills += [fill["fill_key"] for fill in event_rows(scale, events[:n_events])["autopilot_fills"]]
         equity.append(int(step.mark(state, context).equity))
-        hashes.append(layout.state_hash(state))
+        hashes.append(state_hash(state))
     ticks = trading.rows("autopilot_ticks", strategy).sort("tick_at")
     assert hashes == ticks["state_hash"].to_list()[1:]
     assert sorted(fills) == sorted(trading.rows("autopilot_fills", strategy)["fill_key"])

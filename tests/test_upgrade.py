@@ -1,0 +1,80 @@
+"""An upgrade loses nothing: stores that released versions wrote, with open positions, are opened and traded on.
+
+Each was made by `tools/keep_store.py` of its version, which also kept what that version traded in the hours after.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from openclaw_pipelines.resources.store.comparison import trades_hash
+from openclaw_pipelines.resources.store.migrations import DATABASES, migrations_of
+from openclaw_pipelines.resources.store.store import Store
+
+STORES = Path(__file__).parent / "data" / "stores"
+KEPT = sorted(path.name.removesuffix(".tar.xz") for path in STORES.glob("*.tar.xz"))
+KEPT_UNTIL, LIVED_UNTIL = "2025-05-12T00:00", "2025-05-12T04:00"
+
+
+def openclaw(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("OPENCLAW_", "DAGSTER_"))}
+    environ = {**kept, "OPENCLAW_CONFIG": str(folder / "config" / "autopilot.yaml")}
+    command = [sys.executable, "-m", "openclaw_pipelines.cli", *arguments]
+    return subprocess.run(command, env=environ, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def verified(folder: Path) -> list[dict[str, Any]]:
+    done = openclaw(folder, "verify", "--json")
+    assert done.returncode == 0, done.stderr[-2_000:]
+    found: list[dict[str, Any]] = json.loads(done.stdout)["strategies"]
+    return found
+
+
+@pytest.fixture(params=KEPT)
+def kept(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Path]:
+    with tarfile.open(STORES / f"{request.param}.tar.xz") as archive:
+        archive.extractall(tmp_path, filter="data")
+    return request.param, tmp_path
+
+
+def test_a_store_is_kept() -> None:
+    assert "0.1.0" in KEPT
+
+
+def test_a_released_store_migrates_verifies_and_takes_its_next_ticks(kept: tuple[str, Path]) -> None:
+    version, folder = kept
+    before = {own["strategy"]: own for own in verified(folder)}
+    assert {own["differences"] == [] for own in before.values()} == {True}
+    assert {name: own["ticks"] for name, own in before.items()} == {"breakout_15m": 192, "momentum_1h": 48}
+    store = Store(folder / "data")
+    held = store.query(
+        "ledger",
+        "SELECT strategy_config_id FROM autopilot_positions WHERE tick_at = (SELECT max(tick_at) FROM autopilot_ticks)",
+    )
+    assert set(held["strategy_config_id"]) == {"breakout_15m", "momentum_1h"}
+    for database in DATABASES:
+        applied = store.query(database, "SELECT max(number) AS n FROM schema_migrations")
+        assert applied["n"][0] == len(migrations_of(database))
+    lived = openclaw(folder, "ticker", "--clock", "replayed", "--from", KEPT_UNTIL, "--to", LIVED_UNTIL)
+    assert lived.returncode == 0, lived.stderr[-2_000:]
+    traded = json.loads((STORES / f"{version}.json").read_text(encoding="utf-8"))
+    assert {name: trades_hash(store, "paper", name) for name in traded} == traded
+    after = {own["strategy"]: own for own in verified(folder)}
+    assert {name: own["ticks"] for name, own in after.items()} == {"breakout_15m": 208, "momentum_1h": 52}
+    assert {own["differences"] == [] for own in after.values()} == {True}
+
+
+def test_an_altered_store_is_seen(kept: tuple[str, Path]) -> None:
+    """The twin: one recorded position changed behind the program's back."""
+    _, folder = kept
+    with Store(folder / "data").write("ledger") as con:
+        con.execute("UPDATE autopilot_positions SET qty = qty + 1 WHERE strategy_config_id = 'momentum_1h'")
+    done = openclaw(folder, "verify", "--json")
+    assert done.returncode == 1
+    assert "LedgerDiffersError" in done.stderr
