@@ -28,6 +28,7 @@ def day_metadata(world: World, strategy: str, day: str, report: DayReport, *, li
         "ticks_taken": report.taken,
         "settled_only": report.settled_only,
         **({"waiting_for": report.waiting_for} if report.waiting_for else {}),
+        **({"refused_by_executor": report.refused} if report.refused else {}),
     }
     names = ("universe_snapshots", "proposals", "decisions", "orders", "fills", "positions", "equity")
     metadata = {name: {**counted, "rows_written": report.rows.get(f"autopilot_{name}", 0)} for name in names}

@@ -87,7 +87,7 @@ def verify_strategy(
     own = (world.store, world.settings().config.account, strategy)
     result = Verified(strategy, ledger_hash(*own), trades_hash(*own), verify_chain(trail.iter_rows(named=True)))
     for day in days:
-        verification = verify_day(ledger, world.executor, day)
+        verification = verify_day(ledger, day)
         _add(result, verification)
         done()
     return result

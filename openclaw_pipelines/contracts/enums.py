@@ -45,6 +45,7 @@ class RejectCode(IntEnum):
     BUDGET_EXHAUSTED = 33
     POLICY_UNRESOLVED = 34
     STATE_UNCERTAIN = 35
+    EXECUTOR_REFUSED = 36
 
 
 class Family(IntEnum):

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from openclaw_pipelines.domain.trading.session import Executor
+from openclaw_pipelines.domain.execution.port import Executor
 from openclaw_pipelines.resources.clock import Clock, RealClock
 from openclaw_pipelines.resources.execution.paper import PaperExecutor
 from openclaw_pipelines.resources.market.base import MarketSource

@@ -17,6 +17,7 @@ from openclaw_pipelines.contracts.config.governance import Risk
 from openclaw_pipelines.contracts.config.trading import Costs
 from openclaw_pipelines.contracts.enums import InstrumentState, MarketType, Mode, RejectCode
 from openclaw_pipelines.contracts.tables import TABLES
+from openclaw_pipelines.domain.execution.port import Executor
 from openclaw_pipelines.domain.governance.approvals import verdicts
 from openclaw_pipelines.domain.governance.audit import AuditChain, verify_chain
 from openclaw_pipelines.domain.governance.controls import HALTS, Controls, KillSwitch, control_codes
@@ -24,7 +25,9 @@ from openclaw_pipelines.domain.governance.policy import Policy
 from openclaw_pipelines.domain.market.instruments import Instrument
 from openclaw_pipelines.domain.trading.deployment import Deployment
 from openclaw_pipelines.domain.trading.inputs import TickInput
+from openclaw_pipelines.domain.trading.intents import pending_intents
 from openclaw_pipelines.domain.trading.session import Session, new_session
+from openclaw_pipelines.domain.trading.settlement import Closing
 from openclaw_pipelines.domain.trading.tick import TickResult, run_tick
 from openclaw_pipelines.kernel.base import layout
 from openclaw_pipelines.resources.execution.paper import PaperExecutor
@@ -109,7 +112,7 @@ class Desk:
     rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     results: list[TickResult] = field(default_factory=list)
     inputs: list[TickInput] = field(default_factory=list)
-    executor: PaperExecutor = field(default_factory=PaperExecutor)
+    executor: Executor = field(default_factory=PaperExecutor)
 
     @property
     def symbols(self) -> list[str]:
@@ -162,7 +165,11 @@ class Desk:
 
     def run(self, tick_input: TickInput) -> TickResult:
         """Take a given input and keep its rows."""
-        result = run_tick(self.session, tick_input, self.executor)
+        closing = Closing(self.session, tick_input)
+        reports = tuple(self.executor.reports(tick_input.at - HOUR, closing))
+        tick_input = replace(tick_input, executor=self.executor.name, reports=reports)
+        result = run_tick(self.session, tick_input, closing)
+        self.executor.submit(pending_intents(self.session))
         for table, own in result.rows.items():
             self.rows.setdefault(table, []).extend(own)
         self.results.append(result)

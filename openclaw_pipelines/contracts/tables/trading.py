@@ -46,6 +46,8 @@ class TickInputs(TickRow):
     external: str = pa.Field(description="JSON: external proposals and approvals that entered at this tick")
     bars_hash: str = pa.Field(description="SHA-256 over the bars consumed up to this tick, chained")
     universe_key: str = pa.Field(nullable=True, description="universe snapshot in force")
+    executor: str = pa.Field(nullable=True, description="what filled the orders; empty before it was recorded")
+    reports: str = pa.Field(nullable=True, description="JSON: what the executor told since the tick before")
 
 
 @table("tick_contexts", database="ledger", key=("context_hash",), unhashed=("recorded_at",))
@@ -157,7 +159,10 @@ class Fills(TickRow):
     symbol: str = pa.Field(description="instrument as ccxt writes it")
     leg: str = pa.Field(isin=[leg.name.lower() for leg in Leg], description="entry, exit, stop, target or liquidation")
     side: str = pa.Field(isin=SIDES, description="buy or sell")
-    status: str = pa.Field(isin=["filled", "reduced", "expired", "insufficient"], description="how the order ended")
+    status: str = pa.Field(
+        isin=["filled", "partial", "reduced", "expired", "insufficient", "cancelled", "rejected"],
+        description="how the order ended, or partial where it goes on",
+    )
     reason_code: str = pa.Field(isin=CODES, description="why it was not filled")
     reason: str = pa.Field(description="why it was closed, or not filled, in words")
     bar_at: Time = pa.Field(description="open of the bar in which it filled")

@@ -113,6 +113,9 @@ CODES: dict[R, CodeSpec] = {
     R.STATE_UNCERTAIN: CodeSpec(
         Unit.NONE, "state", "", "the books of this account do not reconcile", "Run `openclaw verify` and mend the cause before entries go on."
     ),
+    R.EXECUTOR_REFUSED: CodeSpec(
+        Unit.NONE, "state", "", "the executor refused the order or did not fill all of it", "Read its reason in the fill's row."
+    ),
 }  # fmt: skip
 
 

@@ -17,6 +17,7 @@ import polars as pl
 from openclaw_pipelines.contracts.canonical import canonical_json
 from openclaw_pipelines.contracts.enums import RejectCode
 from openclaw_pipelines.contracts.time import interval_length
+from openclaw_pipelines.domain.execution.port import Report, reports_of
 from openclaw_pipelines.domain.governance.approvals import External
 from openclaw_pipelines.domain.trading.deployment import Deployment
 from openclaw_pipelines.kernel.base import layout, money
@@ -33,6 +34,8 @@ class TickInput:
     bars: per symbol open, high, low, close (price units), bar state, funding (1e-10) due at the open, volume.
     controls: per symbol the code that refuses entries, 0 for none.
     universe: symbols that may be entered; the others are close-only.
+    executor: name of what filled the orders, None in ticks of a version that did not record it.
+    reports: what the executor told since the tick before.
     """
 
     at: datetime
@@ -43,6 +46,8 @@ class TickInput:
     halt: layout.Halt = layout.Halt.OFF
     settle_only: str | None = None
     external: tuple[External, ...] = field(default=())
+    executor: str | None = None
+    reports: tuple[Report, ...] | None = None
 
     def kernel_tick(self, symbols: list[str]) -> layout.Tick:
         """The kernel's view, in the columns of `symbols`."""
@@ -86,6 +91,8 @@ class TickInput:
             halt=layout.Halt(masks["halt"]),
             settle_only=masks["settle_only"],
             external=tuple(External(**item) for item in json.loads(row["external"])),
+            executor=row["executor"],
+            reports=None if row["reports"] is None else reports_of(row["reports"]),
         )
 
 

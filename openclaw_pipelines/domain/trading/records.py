@@ -17,6 +17,8 @@ from openclaw_pipelines.kernel.base import layout, money
 from openclaw_pipelines.kernel.base.layout import EventKind
 
 Row = dict[str, Any]
+UNFILLED_STATUSES = frozenset({"expired", "insufficient", "cancelled", "rejected"})
+"""Of fills: the order ended with nothing filled"""
 PROTECTIVE = {Leg.STOP, Leg.TARGET, Leg.LIQUIDATION}
 UNFILLED = {
     EventKind.ENTRY_EXPIRED: ("expired", RejectCode.NO_PRICE, "no bar with volume, so the entry expired"),
@@ -64,26 +66,27 @@ def event_rows(scale: Scale, events: layout.Records) -> dict[str, list[Row]]:
     reduced = {int(event.symbol) for event in events if event.kind == EventKind.REDUCED}
     for event in events:
         if event.kind == EventKind.FUNDING:
-            rows["autopilot_funding_payments"].append(_funding_row(scale, event))
+            rows["autopilot_funding_payments"].append(funding_row(scale, event))
         elif event.kind == EventKind.FILL:
             if event.leg in PROTECTIVE:
-                rows["autopilot_orders"].append(_protective_order(scale, event))
+                rows["autopilot_orders"].append(protective_order(scale, event))
             partly = event.leg == Leg.ENTRY and int(event.symbol) in reduced
-            rows["autopilot_fills"].append(_fill_row(scale, event, "reduced" if partly else "filled"))
+            rows["autopilot_fills"].append(fill_row(scale, event, "reduced" if partly else "filled"))
         elif event.kind in UNFILLED:
             rows["autopilot_fills"].append(_unfilled_row(scale, event))
     return rows
 
 
-def _owner(scale: Scale, event: Any) -> str:
+def owner_of(scale: Scale, event: Any) -> str:
     """Decision key of the order: protective legs carry that of the entry they protect."""
     at = event.entry_decided_at if event.leg in PROTECTIVE else event.decided_at
     return scale.key(event.symbol, at)
 
 
-def _fill_row(scale: Scale, event: Any, status: str) -> Row:
+def fill_row(scale: Scale, event: Any, status: str) -> Row:
+    """The row of a FILL event; `status` says how the order ended, or `partial`."""
     column, leg = int(event.symbol), Leg(int(event.leg))
-    decision = _owner(scale, event)
+    decision = owner_of(scale, event)
     order = keys.order_key(decision, leg)
     price, intended = scale.price(column, event.price), scale.price(column, event.intended_price)
     return {
@@ -115,7 +118,7 @@ def _fill_reason(leg: Leg, event: Any, status: str) -> str:
 
 def _unfilled_row(scale: Scale, event: Any) -> Row:
     status, code, reason = UNFILLED[EventKind(int(event.kind))]
-    row = _fill_row(scale, event, status)
+    row = fill_row(scale, event, status)
     zero = Decimal(0)
     nothing = {"qty": zero, "price": zero, "fee": zero, "slippage_bps": None, "cash_change": zero, "realized_pnl": zero}
     return {**row, **nothing, "reason_code": code.name, "reason": reason}
@@ -125,8 +128,9 @@ def _slippage_bps(price: Decimal, intended: Decimal, side: int) -> float | None:
     return float((price - intended) / intended * 10_000 * side) if intended and price else None
 
 
-def _protective_order(scale: Scale, event: Any) -> Row:
-    return _order_row(scale, event, _owner(scale, event), int(event.qty), int(event.intended_price))
+def protective_order(scale: Scale, event: Any) -> Row:
+    """The order behind the fill of a protective leg."""
+    return _order_row(scale, event, owner_of(scale, event), int(event.qty), int(event.intended_price))
 
 
 def _order_row(scale: Scale, record: Any, decision: str, lots: int, price_units: int, leg: Leg | None = None) -> Row:
@@ -143,7 +147,8 @@ def _order_row(scale: Scale, record: Any, decision: str, lots: int, price_units:
     }
 
 
-def _funding_row(scale: Scale, event: Any) -> Row:
+def funding_row(scale: Scale, event: Any) -> Row:
+    """The row of a FUNDING event."""
     column = int(event.symbol)
     return {
         "symbol": scale.symbol(column),

@@ -1,11 +1,7 @@
-"""What a strategy carries from tick to tick, and the port behind which its orders are filled.
-
-Taking a tick is in `cycle`.
-"""
+"""What a strategy carries from tick to tick. Taking a tick is in `tick`."""
 
 import copy
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from openclaw_pipelines.contracts.canonical import sha256_of
 from openclaw_pipelines.domain.governance.approvals import Awaiting
@@ -18,18 +14,6 @@ from openclaw_pipelines.kernel.base import layout
 from openclaw_pipelines.kernel.base.state_bytes import state_bytes, state_hash
 
 GENESIS_BARS = "0" * 64
-
-
-class Executor(Protocol):
-    """What fills orders. The paper executor is in `resources.execution.paper`."""
-
-    def settle(self, session: "Session", tick: layout.Tick, account_limits: layout.Records) -> layout.Records:
-        """Fill pending orders and protective levels inside the closed bars; returns the events."""
-
-    def submit(
-        self, session: "Session", tick: layout.Tick, account_limits: layout.Records, proposals: layout.Records
-    ) -> None:
-        """Take approved proposals as orders that fill in the next bar."""
 
 
 @dataclass

@@ -13,16 +13,18 @@ from typing import Any
 
 from openclaw_pipelines.contracts.canonical import canonical_json
 from openclaw_pipelines.contracts.enums import Action, ProposalState, RejectCode
+from openclaw_pipelines.domain.execution.port import Report
 from openclaw_pipelines.domain.governance.approvals import approved_proposals, verdict_moves, waiting_of
 from openclaw_pipelines.domain.governance.audit import AuditEntry, proposal_moved
 from openclaw_pipelines.domain.governance.policy import Policy
 from openclaw_pipelines.domain.trading.books import reconcile
 from openclaw_pipelines.domain.trading.decisions import decision_row, rationale
 from openclaw_pipelines.domain.trading.inputs import TickInput, chained_hash
-from openclaw_pipelines.domain.trading.records import Row, event_rows, order_row, position_rows, proposal_row
-from openclaw_pipelines.domain.trading.session import Executor, Session
+from openclaw_pipelines.domain.trading.records import UNFILLED_STATUSES, Row, order_row, position_rows, proposal_row
+from openclaw_pipelines.domain.trading.session import Session
+from openclaw_pipelines.domain.trading.settlement import Closing
 from openclaw_pipelines.domain.trading.tick_rows import equity_row, input_row, stamped, tick_row
-from openclaw_pipelines.kernel.base import layout, money
+from openclaw_pipelines.kernel.base import layout
 from openclaw_pipelines.kernel.base.state_bytes import state_hash
 from openclaw_pipelines.kernel.run import step
 from openclaw_pipelines.kernel.strategy.signals import indicator_values
@@ -44,6 +46,7 @@ class _Tick:
     input: TickInput
     kernel: layout.Tick
     account_limits: layout.Records
+    reports: tuple[Report, ...] | None = None
     phases: dict[str, dict[str, Any]] = field(default_factory=dict)
     moves: list[AuditEntry] = field(default_factory=list)
     rows: dict[str, list[Row]] = field(default_factory=dict)
@@ -52,41 +55,40 @@ class _Tick:
         self.rows.setdefault(table, []).extend(rows)
 
 
-def run_tick(session: Session, tick_input: TickInput, executor: Executor) -> TickResult:
-    """Take one tick. Changes `session`; the result depends on nothing but `session` and `tick_input`."""
-    deployment = session.deployment
-    tick = _Tick(
-        tick_input,
-        tick_input.kernel_tick(deployment.symbols),
-        deployment.account_limits(session.policy, tick_input.halt),
-    )
-    money.prove_tick(session.state, tick.kernel.symbols, session.context.instruments)
-    _settle(session, tick, executor)
+def run_tick(session: Session, tick_input: TickInput, closing: Closing | None = None) -> TickResult:
+    """Take one tick. Changes `session`; the result depends on nothing but `session` and `tick_input`.
+
+    closing: the tick's bars over the session, where an executor has asked what they fill.
+    """
+    closing = closing or Closing(session, tick_input)
+    tick = _Tick(tick_input, closing.tick, closing.account_limits)
+    _settle(session, tick, closing)
     _build_universe(tick)
     _analyze_market(session, tick)
     proposals = _plan_trade(session, tick)
     _preview_policies(session, tick, proposals)
-    _act(session, tick, proposals, executor)
+    _act(session, tick, proposals)
     _reconcile(session, tick)
     return _finish(session, tick)
 
 
-def _settle(session: Session, tick: _Tick, executor: Executor) -> None:
-    events = executor.settle(session, tick.kernel, tick.account_limits)
-    rows = event_rows(session.scale, events)
+def _settle(session: Session, tick: _Tick, closing: Closing) -> None:
+    settled = closing.settled(tick.input)
+    rows, tick.reports = settled.rows, settled.reports
     for table, own in rows.items():
         tick.add(table, own)
     session.books.book(rows["autopilot_fills"], rows["autopilot_funding_payments"])
     for fill in rows["autopilot_fills"]:
         if fill["leg"] in ("entry", "exit"):
             tick.moves += _executed(fill, tick.input.at)
-    kinds = Counter(layout.EventKind(int(event.kind)).name.lower() for event in events)
-    tick.phases["SETTLE"] = {"bars": sum(tick.kernel.symbols.bar_state != 0).item(), **kinds}
+    tick.phases["SETTLE"] = {"bars": sum(tick.kernel.symbols.bar_state != 0).item(), **settled.kinds}
 
 
 def _executed(fill: Row, at: datetime) -> list[AuditEntry]:
     key, state = fill["decision_key"], ProposalState
-    if fill["status"] in ("expired", "insufficient"):
+    if fill["status"] == "partial":
+        return []
+    if fill["status"] in UNFILLED_STATUSES:
         return [proposal_moved(key, state.APPROVED, state.EXECUTION_FAILED, at, reason=fill["reason_code"])]
     return [proposal_moved(key, state.APPROVED, state.EXECUTED, at, fill_key=fill["fill_key"])]
 
@@ -124,11 +126,12 @@ def _preview_policies(session: Session, tick: _Tick, proposals: layout.Records) 
     tick.phases["PREVIEW_POLICIES"] = {"approved": int((proposals.approved_qty > 0).sum()), **codes}
 
 
-def _act(session: Session, tick: _Tick, proposals: layout.Records, executor: Executor) -> None:
-    """Record every verdict, then hand the approved ones to the executor."""
+def _act(session: Session, tick: _Tick, proposals: layout.Records) -> None:
+    """Record every verdict, then make the approved ones pending orders."""
     for proposal in _one_per_symbol(proposals):
         _record_verdict(session, tick, proposal)
-    executor.submit(session, tick.kernel, tick.account_limits, proposals)
+    if len(proposals):
+        step.order(session.state, tick.kernel, session.limits, tick.account_limits, proposals, len(proposals))
     tick.phases["ACT"] = {
         "orders": sum(row["leg"] in ("entry", "exit") for row in tick.rows.get("autopilot_orders", [])),
         "mode": session.policy.mode.value,
@@ -210,7 +213,7 @@ def _finish(session: Session, tick: _Tick) -> TickResult:
     tick.add("autopilot_positions", position_rows(session.scale, session.state))
     tick.add("autopilot_equity", [equity_row(session)])
     tick.add("admin_actions", session.chain.append(tick.moves))
-    tick.add("tick_inputs", [input_row(session, tick.input)])
+    tick.add("tick_inputs", [input_row(session, tick.input, tick.reports)])
     tick.add("autopilot_ticks", [tick_row(session, tick.input, tick.phases, after)])
     return TickResult(tick.input.at, stamped(session, tick.input.at, tick.rows), after)
 

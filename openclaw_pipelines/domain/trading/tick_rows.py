@@ -6,6 +6,7 @@ from typing import Any
 from openclaw_pipelines import __version__
 from openclaw_pipelines.contracts.canonical import canonical_json, sha256_of
 from openclaw_pipelines.contracts.enums import TickStatus
+from openclaw_pipelines.domain.execution.port import Report, reports_json
 from openclaw_pipelines.domain.trading.inputs import TickInput
 from openclaw_pipelines.domain.trading.records import Row
 from openclaw_pipelines.domain.trading.session import Session
@@ -30,8 +31,8 @@ def tick_row(session: Session, tick_input: TickInput, phases: dict[str, Any], st
     }
 
 
-def input_row(session: Session, tick_input: TickInput) -> Row:
-    """What the tick depended on."""
+def input_row(session: Session, tick_input: TickInput, reports: tuple[Report, ...] | None = None) -> Row:
+    """What the tick depended on. reports: as settled, which for an executor inside the kernel is worked out anew."""
     return {
         "config_fingerprint": session.config_fingerprint,
         "context_hash": session.context_hash,
@@ -40,6 +41,8 @@ def input_row(session: Session, tick_input: TickInput) -> Row:
         "external": tick_input.external_json(),
         "bars_hash": session.bars_hash,
         "universe_key": tick_input.universe_key,
+        "executor": tick_input.executor,
+        "reports": None if reports is None else reports_json(reports),
     }
 
 

@@ -20,6 +20,8 @@ from openclaw_pipelines.services.trading.verification import Verification, verif
 
 CONTRACT_TABLES = frozenset({"tick_inputs"})
 """Tables of what the two sides were given; a difference there makes the comparison invalid."""
+REPORTED = frozenset({"reports"})
+"""Columns of them that say what was traded."""
 TRADE_TABLES = frozenset(
     {"autopilot_proposals", "autopilot_decisions", "autopilot_orders", "autopilot_fills", "autopilot_positions"}
 )
@@ -31,10 +33,11 @@ def classify(verification: Verification) -> ParityClass:
 
     Ticks recorded by another version of the program are not comparable, whether or not they agree.
     """
-    tables = {difference.table for difference in verification.differences}
-    if verification.recorded_versions != (verification.program_version,) or tables & CONTRACT_TABLES:
+    given = {one.table for one in verification.differences if one.column not in REPORTED}
+    if verification.recorded_versions != (verification.program_version,) or given & CONTRACT_TABLES:
         return ParityClass.INVALID_COMPARISON
-    if tables & TRADE_TABLES:
+    tables = {one.table for one in verification.differences}
+    if tables & (TRADE_TABLES | CONTRACT_TABLES):
         return ParityClass.STATE_MACHINE
     return ParityClass.REDUCTION_ORDER if tables else ParityClass.EQUAL
 
@@ -46,7 +49,7 @@ def record_paper_parity(world: World, strategy: str, day: str) -> dict[str, Any]
         MissingStateError: the state from which the day starts is not recorded.
     """
     ledger = world.ledger(strategy)
-    verification = verify_day(ledger, world.executor, day)
+    verification = verify_day(ledger, day)
     if verification.ticks == 0:
         return None
     row = _report(world, strategy, day, verification)

@@ -85,7 +85,7 @@ def stressed_net(
             return None
         deployment = ledger.context_at(inputs[-1]["tick_at"])["deployment"]
         opened = ledger.query("SELECT equity FROM autopilot_equity", "tick_at = ?", [start])["equity"].to_list()
-        rows = replayed(ledger, world.executor, inputs, start, lambda own: _stressed(own, slippage_bps))
+        rows = replayed(ledger, inputs, start, lambda own: _stressed(own, slippage_bps))
     curve = rows["autopilot_equity"]
     before = [row["equity"] for row in curve if row["tick_at"] <= since]
     first: Decimal = before[-1] if before else (opened[0] if opened else Decimal(deployment["capital"]))

@@ -44,7 +44,7 @@ def examine_ledger(world: World, strategy: str, day: str) -> list[CheckResult]:
     expected = ticks_between(first, min(end, world.clock.now()), own.interval)
     absent = _why_absent(world, strategy, start, first)
     return [
-        replay_result(verify_day(ledger, world.executor, day)),
+        replay_result(verify_day(ledger, day)),
         _reconciled(mismatches),
         _complete(len(recorded), len(expected)),
         _enterable(universe, absent),

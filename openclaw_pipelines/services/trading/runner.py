@@ -6,28 +6,25 @@ One walk serves a live tick, a backfilled day and the catch-up after an outage. 
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Self
 
-import polars as pl
-
-from openclaw_pipelines.contracts.canonical import canonical_json
-from openclaw_pipelines.contracts.enums import KillSwitch, Regime
+from openclaw_pipelines.contracts.enums import KillSwitch
 from openclaw_pipelines.contracts.errors import LedgerError, MarketError
 from openclaw_pipelines.contracts.time import DAY, day_start
-from openclaw_pipelines.domain.evaluation.outcomes import due_outcomes, score_outcomes
+from openclaw_pipelines.domain.execution.port import INSIDE, Executor
 from openclaw_pipelines.domain.governance.approvals import verdicts
 from openclaw_pipelines.domain.governance.controls import HALTS, Controls, control_codes
 from openclaw_pipelines.domain.market.instruments import instruments_of
 from openclaw_pipelines.domain.trading.deployment import Deployment
 from openclaw_pipelines.domain.trading.inputs import TickInput
+from openclaw_pipelines.domain.trading.intents import pending_intents
 from openclaw_pipelines.domain.trading.records import Row
-from openclaw_pipelines.domain.trading.session import Executor, Session, new_session
+from openclaw_pipelines.domain.trading.session import Session, new_session
+from openclaw_pipelines.domain.trading.settlement import Closing
 from openclaw_pipelines.domain.trading.tick import run_tick
-from openclaw_pipelines.domain.trading.universe import rank_universe
 from openclaw_pipelines.resources.clock import Clock
-from openclaw_pipelines.resources.store import market_tables
 from openclaw_pipelines.resources.store.store import Store
 from openclaw_pipelines.resources.store.strategy_ledger import Head, StrategyLedger, opening_state
 from openclaw_pipelines.resources.world import World
@@ -35,11 +32,9 @@ from openclaw_pipelines.services.governance.policy import policy_of
 from openclaw_pipelines.services.market.history import history_days, uncovered_days
 from openclaw_pipelines.services.trading.feed import Feed, Unknown
 from openclaw_pipelines.services.trading.strategy_lock import strategy_lock
+from openclaw_pipelines.services.trading.universes import build_universe, regimes
 from openclaw_pipelines.services.trading.walk import Walk, ticks_between
 from openclaw_pipelines.settings import Settings, StrategySettings, effective_kill_switch
-
-REGIME_BARS = 8
-"""How many bars back the newest features of a symbol may lie to tell its regime at 00:00Z."""
 
 
 class HoleError(LedgerError):
@@ -89,9 +84,16 @@ class WarmUpError(MarketError):
     fields = ("strategy", "bars", "interval", "inception", "first")
 
 
+class LiveExecutorError(LedgerError):
+    """A past day was asked of an executor that fills orders in the present."""
+
+    template = "{strategy}: {executor} fills orders at present prices, so {day} can be taken live only, not backfilled."
+    fields = ("strategy", "executor", "day")
+
+
 @dataclass
 class DayReport:
-    """What a walk did with one day of one strategy."""
+    """What was done with one day of one strategy. refused: orders that the executor did not take, with its reason."""
 
     strategy: str
     day: str
@@ -99,6 +101,7 @@ class DayReport:
     settled_only: int = 0
     rows: dict[str, int] = field(default_factory=dict)
     waiting_for: str | None = None
+    refused: dict[str, str] = field(default_factory=dict)
 
 
 class Runner:
@@ -127,7 +130,10 @@ class Runner:
         return StrategyLedger(self.store, self.settings().config.account, strategy)
 
     def run_day(self, strategy: str, day: str, *, live: bool) -> DayReport:
-        """Take every tick of a day that is due and not recorded yet, and commit them in one transaction.
+        """Take every tick of a day that is due and not recorded yet, and commit them.
+
+        The ticks are one transaction where the kernel fills the orders; another executor is sent the orders of each
+        tick before the next one is taken.
 
         Args:
             strategy: name.
@@ -135,24 +141,41 @@ class Runner:
             live: whether the ticks are due now. Live ticks wait for late bars, and ones that are too old settle only.
 
         Raises:
-            HoleError, DeploymentChangedError, MarketNotReadyError, WarmUpError: nothing is written.
+            HoleError, DeploymentChangedError, MarketNotReadyError, WarmUpError, LiveExecutorError: nothing is written.
         """
-        settings = self.settings()
+        if not (live or self._fills_inside):
+            raise LiveExecutorError(strategy, self.executor.name, day)
+        settings, report = self.settings(), DayReport(strategy, day)
         with strategy_lock(settings, strategy):
-            return self._run_day(settings, settings.strategy(strategy), day, live=live)
+            while self._walk(settings, settings.strategy(strategy), report, live=live) and not self._fills_inside:
+                pass
+        return report
 
-    def _run_day(self, settings: Settings, strategy: StrategySettings, day: str, *, live: bool) -> DayReport:
-        report = DayReport(strategy.name, day)
-        ledger = self.ledger(strategy.name)
+    @property
+    def _fills_inside(self) -> bool:
+        return self.executor.name in INSIDE
+
+    def _walk(self, settings: Settings, strategy: StrategySettings, report: DayReport, *, live: bool) -> bool:
+        """Take due ticks, commit them, then send what they ordered. Returns whether there were any."""
+        day, ledger = report.day, self.ledger(strategy.name)
         with ledger.reading():
             walk = self._open(settings, strategy, ledger, day)
             if walk is not None:
                 self._take_due(walk, strategy, day, report, live=live)
-        if walk is not None and walk.taken:
-            ledger.commit(walk.rows, self.clock.now(), walk.states)
-            report.taken, report.settled_only = walk.taken, walk.settled_only
-            report.rows = {table: len(rows) for table, rows in walk.rows.items()}
-        return report
+        if walk is None or not walk.taken:
+            return False
+        ledger.commit(walk.rows, self.clock.now(), walk.states)
+        report.taken += walk.taken
+        report.settled_only += walk.settled_only
+        for table, rows in walk.rows.items():
+            report.rows[table] = report.rows.get(table, 0) + len(rows)
+        self._send(walk.session, report)
+        return True
+
+    def _send(self, session: Session, report: DayReport) -> None:
+        """Hand over the orders that are out; one that was handed over before is not a new one to an executor."""
+        answers = self.executor.submit(pending_intents(session))
+        report.refused |= {answer.order_key: answer.reason for answer in answers if not answer.taken}
 
     def _take_due(self, walk: Walk, strategy: StrategySettings, day: str, report: DayReport, *, live: bool) -> None:
         until = min(day_start(day) + DAY, self.clock.now())
@@ -161,7 +184,9 @@ class Runner:
         if ticks and walk.universe(day) is None and not self._universe_ready(strategy, day, live=live):
             report.waiting_for = f"features before {day}"
             return
-        for tick_at in ticks:
+        if not self._fills_inside:  # orders that a killed process committed and did not send
+            self._send(walk.session, report)
+        for tick_at in ticks if self._fills_inside else ticks[:1]:
             late = feed.not_covered(tick_at)
             if late and not self._deadline_passed(strategy, tick_at, live=live):
                 self._refuse_unknown(strategy, late, tick_at, day, taken=walk.taken, live=live)
@@ -176,19 +201,12 @@ class Runner:
 
     def _universe_ready(self, strategy: StrategySettings, day: str, *, live: bool) -> bool:
         """Whether the features of the bar before the day are stored; a live tick waits for them."""
-        if self._regimes(strategy, day_start(day)).height:
+        if regimes(self.store, self.source, strategy, day_start(day)).height:
             return True
         if not live:
             before = f"{day_start(day) - DAY:%Y-%m-%d}"
             raise FeaturesNotReadyError(strategy.name, day, strategy.own.interval, before)
         return False
-
-    def _regimes(self, strategy: StrategySettings, as_of: datetime) -> pl.DataFrame:
-        """Features of the last bars that were closed at `as_of`."""
-        length, symbols = strategy.interval, list(strategy.symbols)
-        start = as_of - REGIME_BARS * length
-        rows = market_tables.features(self.store, self.source, symbols, strategy.own.interval, start, as_of)
-        return rows.sort("ts").group_by("symbol", maintain_order=True).last()
 
     def _refuse_unknown(
         self, strategy: StrategySettings, late: Unknown, tick_at: datetime, day: str, *, taken: int, live: bool
@@ -281,7 +299,9 @@ class Runner:
         settings = self.settings()
         strategy = settings.strategy(walk.session.deployment.strategy_config_id)
         day = (tick_at - strategy.interval).strftime("%Y-%m-%d")
-        universe = walk.universe(day) or self._build_universe(walk, strategy, settings, day)
+        universe = walk.universe(day) or walk.add_universe(
+            day, build_universe(self.store, self.source, walk, strategy, settings.config.outcome_horizons_seconds, day)
+        )
         settle_only = self._too_old(strategy, tick_at) if live else None
         switch = effective_kill_switch(settings)[0]
         while True:
@@ -290,7 +310,9 @@ class Runner:
             if (policy := policy_of(strategy)) != session.policy:
                 session.use_policy(policy)
             tick_input = self._input(walk, session, feed, strategy, tick_at, universe, settle_only, switch)
-            result = run_tick(session, tick_input, self.executor)
+            closing = Closing(session, tick_input)
+            reports = tuple(one for one in self.executor.reports(walk.at, closing) if one.at <= tick_at)
+            result = run_tick(session, replace(tick_input, executor=self.executor.name, reports=reports), closing)
             asked = effective_kill_switch(self.settings())[0]  # once more, just before an order counts
             if HALTS[asked] <= HALTS[switch]:
                 break
@@ -329,40 +351,6 @@ class Runner:
         if behind <= strategy.own.max_catch_up_ticks:
             return None
         return f"more than max_catch_up_ticks {strategy.own.max_catch_up_ticks} behind: settled without entries"
-
-    def _build_universe(self, walk: Walk, strategy: StrategySettings, settings: Settings, day: str) -> Row:
-        """Rank the candidates as of 00:00Z of `day` on what was known then."""
-        as_of = day_start(day)
-        since = as_of - timedelta(days=strategy.universe.lookback_days + strategy.universe.min_age_days)
-        symbols = list(strategy.symbols)
-        args = (self.store, self.source, symbols)
-        candles = market_tables.candles(*args, strategy.own.interval, since, as_of)
-        horizons = settings.config.outcome_horizons_seconds
-        due = due_outcomes(walk.decisions(since, as_of), (), horizons, as_of)
-        outcomes = score_outcomes(due, candles, as_of, [strategy.own.interval])
-        instruments = self.store.query("market", "SELECT * FROM instruments WHERE source = ?", [self.source])
-        result = rank_universe(
-            candles,
-            symbols,
-            as_of=as_of,
-            interval=strategy.own.interval,
-            settings=strategy.universe,
-            allow=strategy.own.allow,
-            deny=strategy.own.deny,
-            outcomes=outcomes.select("symbol", "matured_at", "return_signed"),
-            previous=walk.previous_universe(day),
-            instruments=instruments,
-        )
-        regimes = dict(self._regimes(strategy, as_of).select("symbol", "regime").iter_rows())
-        return walk.add_universe(day, _with_regimes(result.columns(), regimes))
-
-
-def _with_regimes(columns: dict[str, str | None], regimes: dict[str, str]) -> dict[str, str | None]:
-    """The snapshot's columns, each candidate with the regime it was in as of the snapshot."""
-    candidates = json.loads(columns["candidates"] or "[]")
-    for candidate in candidates:
-        candidate["regime"] = regimes.get(candidate["symbol"], Regime.UNKNOWN.value)
-    return {**columns, "candidates": canonical_json(candidates)}
 
 
 def _differs(head: Head, strategy: StrategySettings, inception: datetime) -> bool:

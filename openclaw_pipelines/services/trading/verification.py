@@ -1,6 +1,7 @@
 """Takes recorded ticks again from their recorded inputs and compares every row with what the ledger holds.
 
-Nothing but the ledger is read: not the candles, not the configuration of today. A difference is a report, never a
+Nothing but the ledger is read: not the candles, not the configuration of today, and no executor is asked. What paper
+reported is worked out again and compared; what another executor reported is read. A difference is a finding, never a
 rewrite.
 """
 
@@ -15,7 +16,6 @@ from openclaw_pipelines.domain.governance.audit import AuditChain
 from openclaw_pipelines.domain.governance.policy import Policy
 from openclaw_pipelines.domain.trading.inputs import TickInput
 from openclaw_pipelines.domain.trading.records import Row
-from openclaw_pipelines.domain.trading.session import Executor
 from openclaw_pipelines.domain.trading.tick import run_tick
 from openclaw_pipelines.resources.store.comparison import Difference, verify_equal
 from openclaw_pipelines.resources.store.strategy_ledger import TICK_TABLES, StrategyLedger
@@ -43,7 +43,7 @@ class Verification:
         return not self.differences
 
 
-def verify_day(ledger: StrategyLedger, executor: Executor, day: str) -> Verification:
+def verify_day(ledger: StrategyLedger, day: str) -> Verification:
     """Replay the recorded ticks of a day and compare.
 
     Raises:
@@ -55,7 +55,7 @@ def verify_day(ledger: StrategyLedger, executor: Executor, day: str) -> Verifica
         if not inputs:
             return Verification(ledger.strategy, day, 0, {}, (), ())
         versions = ledger.versions(start, end)
-        rows = replayed(ledger, executor, inputs, ledger.previous_tick(inputs[0]["tick_at"]))
+        rows = replayed(ledger, inputs, ledger.previous_tick(inputs[0]["tick_at"]))
     first, last = inputs[0]["tick_at"], inputs[-1]["tick_at"]
     differences: list[Difference] = []
     compared: dict[str, int] = {}
@@ -72,7 +72,6 @@ def verify_day(ledger: StrategyLedger, executor: Executor, day: str) -> Verifica
 
 def replayed(
     ledger: StrategyLedger,
-    executor: Executor,
     inputs: list[Row],
     since: datetime,
     change: Callable[[Policy], Policy] = lambda recorded: recorded,
@@ -90,7 +89,7 @@ def replayed(
         if row["context_hash"] != context_hash:
             session.use_policy(change(Policy.from_payload(row["policy"])))
             context_hash = row["context_hash"]
-        result = run_tick(session, TickInput.from_row(row), executor)
+        result = run_tick(session, TickInput.from_row(row))
         for table, own in result.rows.items():
             rows.setdefault(table, []).extend(own)
     return rows

@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from openclaw_pipelines.contracts.enums import Leg, Side
+from openclaw_pipelines.domain.execution.port import Report, ReportKind, reports_json
 from openclaw_pipelines.domain.governance.approvals import External
 from openclaw_pipelines.domain.trading.inputs import TickInput, bars_by_tick, chained_hash
 from openclaw_pipelines.kernel.base import layout
@@ -94,6 +96,20 @@ EXTERNAL = st.builds(
     st.integers(0, 2), st.sampled_from([-1, 1]), whole, st.floats(0, 1), whole, whole, whole,
 )  # fmt: skip
 
+MONEY = st.decimals(-(10**6), 10**6, places=8)
+REPORT = st.builds(
+    Report,
+    kind=st.sampled_from(ReportKind),
+    order_key=st.just("k:entry"),
+    symbol=st.sampled_from([PERP, SPOT]),
+    leg=st.sampled_from(Leg),
+    side=st.sampled_from([Side.BUY, Side.SELL]),
+    at=st.datetimes(timezones=st.just(UTC)),
+    number=st.integers(0, 99),
+    reason=st.text(max_size=8),
+    **dict.fromkeys(("qty", "price", "fee", "amount", "remaining"), MONEY),
+)
+
 
 @settings(max_examples=40, deadline=None)
 @given(
@@ -102,17 +118,21 @@ EXTERNAL = st.builds(
     halt=st.sampled_from(layout.Halt),
     settle_only=st.sampled_from([None, "too old"]),
     external=st.lists(EXTERNAL, max_size=2),
+    told=st.none() | st.tuples(st.sampled_from(["paper", "venue"]), st.lists(REPORT, max_size=2)),
 )
 def test_what_is_recorded_is_what_was_given(
-    bars: Any, controls: Any, halt: Any, settle_only: Any, external: Any
+    bars: Any, controls: Any, halt: Any, settle_only: Any, external: Any, told: Any
 ) -> None:
-    given = TickInput(EIGHT, bars, controls, (SPOT, PERP), "u", halt, settle_only, tuple(external))
+    executor, reports = (None, None) if told is None else (told[0], tuple(told[1]))
+    given = TickInput(EIGHT, bars, controls, (SPOT, PERP), "u", halt, settle_only, tuple(external), executor, reports)
     row = {
         "tick_at": EIGHT,
         "bars": given.bars_json(),
         "masks": given.masks_json(),
         "external": given.external_json(),
         "universe_key": "u",
+        "executor": executor,
+        "reports": None if reports is None else reports_json(reports),
     }
     assert TickInput.from_row(row) == given
 

@@ -11,7 +11,9 @@ import pytest
 from openclaw_pipelines.resources.store import engine
 from openclaw_pipelines.resources.store.engine import discard, engine_of
 from openclaw_pipelines.resources.store.locks import StoreFullError
+from openclaw_pipelines.resources.store.migrations import migrations_of
 
+MIGRATIONS = len(migrations_of("ledger"))
 NOTEBOOK = """
 import duckdb, sys
 try:
@@ -43,7 +45,7 @@ def test_a_reader_that_ends_leaves_the_lock_of_the_file_to_the_other_one(store):
     try:
         assert reading.wait(60)
         with store.read("ledger") as con:
-            assert con.execute("SELECT count(*) FROM schema_migrations").fetchone() == (1,)
+            assert con.execute("SELECT count(*) FROM schema_migrations").fetchone() == (MIGRATIONS,)
         assert notebook(store) == "refused"
     finally:
         leave.set()
@@ -64,7 +66,7 @@ def test_readers_in_many_threads_see_the_same_rows(store):
         thread.start()
     for thread in threads:
         thread.join(120)
-    assert seen == [1] * 80
+    assert seen == [MIGRATIONS] * 80
 
 
 def test_threads_that_start_at_once_share_one_instance(tmp_path):
@@ -95,7 +97,7 @@ def test_a_forked_child_starts_an_instance_of_its_own(store):
         try:
             own = engine_of(store.folder, store.threads, store.memory_limit)
             rows = store.query("ledger", "SELECT count(*) AS n FROM schema_migrations")["n"].to_list()
-            code = 0 if own is not parents and rows == [1] else 1
+            code = 0 if own is not parents and rows == [MIGRATIONS] else 1
         finally:
             os._exit(code)  # never back into the test runner
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -19,7 +19,6 @@ from openclaw_pipelines.domain.trading.records import Scale, event_rows
 from openclaw_pipelines.kernel.base.state_bytes import state_hash
 from openclaw_pipelines.kernel.run import step
 from openclaw_pipelines.kernel.run.replay import tick_buffers
-from openclaw_pipelines.resources.execution.paper import PaperExecutor
 from openclaw_pipelines.resources.store.comparison import HASHED_TABLES, ledger_hash
 from openclaw_pipelines.resources.store.store import insert
 from openclaw_pipelines.services.market.ingest import Ingest
@@ -99,7 +98,7 @@ def test_the_fast_strategy_cut_at_every_point_of_an_hour(desk: Any) -> None:
 @BOTH
 def test_recorded_ticks_replay_equal(desk: Any, strategy: str) -> None:
     trading = desk("recorded")
-    result = verify_day(trading.ledger(strategy), PaperExecutor(), DAY_ONE)
+    result = verify_day(trading.ledger(strategy), DAY_ONE)
     assert (result.ticks, result.differences) == (96 if strategy == BREAKOUT else 24, ())
     for table, compared in result.compared.items():
         own = trading.rows(table, strategy)
@@ -152,7 +151,7 @@ def test_holes_in_the_day_are_walked_alike(desk: Any) -> None:
     assert whole.rows("autopilot_decisions", MOMENTUM).filter(bitcoin & pl.col("tick_at").is_in(closes)).is_empty()
     filled = whole.rows("autopilot_fills", MOMENTUM).filter(bitcoin & (pl.col("qty") > 0))
     assert not set(filled["bar_at"]) & set(hole)
-    assert verify_day(whole.ledger(MOMENTUM), PaperExecutor(), DAY_ONE).passed
+    assert verify_day(whole.ledger(MOMENTUM), DAY_ONE).passed
 
 
 # ---- a changed bar is caught
@@ -176,7 +175,7 @@ def test_a_candle_changed_after_its_tick_changes_nothing(desk: Any) -> None:
         con.execute("UPDATE candles SET close = close * 2, high = high * 2")
     assert trading.run(MOMENTUM).taken == 0
     assert trading.hash(MOMENTUM) == before
-    assert verify_day(trading.ledger(MOMENTUM), PaperExecutor(), DAY_ONE).passed
+    assert verify_day(trading.ledger(MOMENTUM), DAY_ONE).passed
 
 
 # ---- exactly once
@@ -209,7 +208,7 @@ def test_a_hole_inside_a_day_names_the_tick(desk: Any) -> None:
 def test_without_a_hole_the_next_day_follows(desk: Any) -> None:
     trading = desk("recorded")
     assert trading.run(MOMENTUM, DAY_TWO).taken == 24
-    assert verify_day(trading.ledger(MOMENTUM), PaperExecutor(), DAY_TWO).passed
+    assert verify_day(trading.ledger(MOMENTUM), DAY_TWO).passed
     assert verify_chain(trading.store.table("admin_actions").filter(strategy_config_id=MOMENTUM).to_dicts()) > 0
 
 
@@ -224,7 +223,7 @@ def test_changed_parameters_are_another_deployment(desk: Any) -> None:
     with pytest.raises(DeploymentChangedError, match="momentum_1h recorded ticks until 2025-05-11T00:00:00"):
         trading.run(MOMENTUM, DAY_TWO)
     assert trading.run(MOMENTUM, DAY_ONE).taken == 0
-    assert verify_day(trading.ledger(MOMENTUM), PaperExecutor(), DAY_ONE).passed
+    assert verify_day(trading.ledger(MOMENTUM), DAY_ONE).passed
 
 
 def test_an_inception_cannot_share_the_last_tick_of_the_deployment_before(desk: Any) -> None:
@@ -247,8 +246,8 @@ def test_a_later_start_day_begins_a_new_deployment_flat(desk: Any) -> None:
     assert held > 0
     assert (equity["cash"], equity["open_positions"]) == (10_000, 0)
     assert trading.rows("autopilot_ticks", MOMENTUM)["deployment_id"].n_unique() == 2
-    assert verify_day(trading.ledger(MOMENTUM), PaperExecutor(), DAY_ONE).passed
-    assert verify_day(trading.ledger(MOMENTUM), PaperExecutor(), DAY_TWO).passed
+    assert verify_day(trading.ledger(MOMENTUM), DAY_ONE).passed
+    assert verify_day(trading.ledger(MOMENTUM), DAY_TWO).passed
     assert verify_chain(trading.store.table("admin_actions").to_dicts()) > 0
 
 
@@ -307,7 +306,7 @@ def test_a_late_bar_is_waited_for_and_then_missing_forever(desk: Any) -> None:
     trading.ask(DAY_ONE, second + timedelta(minutes=5))
     assert Runner.of(trading.world).run_day(MOMENTUM, DAY_ONE, live=True).taken == 0
     assert trading.rows("tick_inputs", MOMENTUM).filter(tick_at=second)["bars"][0] == recorded
-    assert verify_day(trading.ledger(MOMENTUM), PaperExecutor(), DAY_ONE).passed
+    assert verify_day(trading.ledger(MOMENTUM), DAY_ONE).passed
 
 
 def test_funding_is_waited_for_as_a_bar_is(desk: Any) -> None:
@@ -347,7 +346,7 @@ def test_ticks_too_old_settle_without_entries(desk: Any) -> None:
     assert entries.height > 0
     assert set(entries["status"]) == {"rejected"}
     assert "STALE_CANDLES" in entries["reason_code"].to_list()
-    assert verify_day(trading.ledger(MOMENTUM), PaperExecutor(), DAY_ONE).passed
+    assert verify_day(trading.ledger(MOMENTUM), DAY_ONE).passed
 
 
 # ---- the universe
@@ -408,7 +407,7 @@ def test_changed_limits_count_from_the_next_tick(desk: Any) -> None:
         NOON + timedelta(hours=1),
     ]
     assert trading.rows("tick_inputs", MOMENTUM)["config_fingerprint"].n_unique() == 2
-    assert verify_day(trading.ledger(MOMENTUM), PaperExecutor(), DAY_ONE).passed
+    assert verify_day(trading.ledger(MOMENTUM), DAY_ONE).passed
 
 
 def by_configuration(trading: Any, environ: dict[str, str]) -> None:
@@ -451,25 +450,22 @@ def test_the_environment_is_a_kill_switch(desk: Any, monkeypatch: pytest.MonkeyP
     assert "approved" not in entries["status"].to_list()
 
 
-class Pulled(PaperExecutor):
-    """Pulls a kill switch while the first order is about to be sent."""
-
-    def __init__(self, pull: Any) -> None:
-        self.pull, self.sent_at = pull, None
-
-    def submit(self, session: Any, tick: Any, account_limits: Any, proposals: Any) -> None:
-        if self.sent_at is None and (proposals.approved_qty > 0).any():
-            self.sent_at = tick.at
-            self.pull()
-        super().submit(session, tick, account_limits, proposals)
-
-
 @pytest.mark.parametrize("how", [by_configuration, by_file])
-def test_a_switch_pulled_between_decision_and_order_counts(desk: Any, how: Any) -> None:
-    trading = desk("asked")
-    executor = trading.world.executor = Pulled(lambda: how(trading, {}))
+def test_a_switch_pulled_between_decision_and_order_counts(
+    desk: Any, how: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trading, sent_at, order = desk("asked"), [], step.order
+
+    def pulled(state: Any, tick: Any, limits: Any, account_limits: Any, proposals: Any, n: int) -> None:
+        """Pulls a kill switch while the first order is about to be made."""
+        if not sent_at and (proposals.approved_qty > 0).any():
+            sent_at.append(tick.at)
+            how(trading, {})
+        order(state, tick, limits, account_limits, proposals, n)
+
+    monkeypatch.setattr(step, "order", pulled)
     trading.run(MOMENTUM, DAY_ONE, NOON)
-    at = datetime.fromtimestamp(executor.sent_at, tz=day_start(DAY_ONE).tzinfo)
+    at = datetime.fromtimestamp(sent_at[0], tz=day_start(DAY_ONE).tzinfo)
     tick = trading.rows("autopilot_ticks", MOMENTUM).filter(tick_at=at).row(0, named=True)
     assert tick["kill_switch"] == KillSwitch.HALT_ALL
     assert trading.rows("autopilot_orders", MOMENTUM).height == 0
@@ -477,7 +473,7 @@ def test_a_switch_pulled_between_decision_and_order_counts(desk: Any, how: Any) 
         "KILL_SWITCH"
     ]
     assert trading.rows("autopilot_fills", MOMENTUM).height == 0
-    assert verify_day(trading.ledger(MOMENTUM), PaperExecutor(), DAY_ONE).passed
+    assert verify_day(trading.ledger(MOMENTUM), DAY_ONE).passed
 
 
 # ---- assist
@@ -533,7 +529,7 @@ def test_an_answer_enters_the_next_tick_and_replays(desk: Any, verdict: str) -> 
         assert (answer["symbol"], answer["side"], answer["status"]) == (waiting["symbol"], waiting["side"], "approved")
     trading.run(MOMENTUM)
     assert trading.rows("autopilot_fills", MOMENTUM).height >= operator.height
-    assert verify_day(trading.ledger(MOMENTUM), PaperExecutor(), DAY_ONE).passed
+    assert verify_day(trading.ledger(MOMENTUM), DAY_ONE).passed
     assert verify_chain(trading.store.table("admin_actions").to_dicts()) > 0
 
 

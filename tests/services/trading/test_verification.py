@@ -8,7 +8,6 @@ import pytest
 
 from openclaw_pipelines import __version__
 from openclaw_pipelines.contracts.time import day_start
-from openclaw_pipelines.resources.execution.paper import PaperExecutor
 from openclaw_pipelines.resources.store.strategy_ledger import MissingStateError
 from openclaw_pipelines.services.trading.verification import verify_day
 
@@ -19,11 +18,11 @@ NOON = day_start(DAY_ONE) + timedelta(hours=12)
 
 def changed(trading: Any, sql: str, *params: Any) -> set[tuple[str, str, str]]:
     """Differences after one statement on the ledger, as table, kind and column."""
-    before = verify_day(trading.ledger(MOMENTUM), PaperExecutor(), DAY_ONE)
+    before = verify_day(trading.ledger(MOMENTUM), DAY_ONE)
     assert before.passed
     with trading.store.write("ledger") as con:
         con.execute(f"{sql} AND strategy_config_id = '{MOMENTUM}'", list(params))
-    result = verify_day(trading.ledger(MOMENTUM), PaperExecutor(), DAY_ONE)
+    result = verify_day(trading.ledger(MOMENTUM), DAY_ONE)
     assert not result.passed
     return {(found.table, found.kind, found.column) for found in result.differences}
 
@@ -82,14 +81,14 @@ def test_what_lies_outside_the_hash_may_differ(desk: Any) -> None:
         con.execute(
             "UPDATE autopilot_ticks SET recorded_at = '2030-01-01 00:00:00Z', run_fingerprint = 'other', phases = '{}'"
         )
-    assert verify_day(trading.ledger(MOMENTUM), PaperExecutor(), DAY_ONE).passed
+    assert verify_day(trading.ledger(MOMENTUM), DAY_ONE).passed
     assert trading.hash(MOMENTUM) == before
 
 
 def test_verifying_writes_nothing(desk: Any) -> None:
     trading = desk("recorded")
     before = trading.counts()
-    result = verify_day(trading.ledger(MOMENTUM), PaperExecutor(), DAY_ONE)
+    result = verify_day(trading.ledger(MOMENTUM), DAY_ONE)
     assert (result.ticks, result.program_version) == (24, __version__)
     assert trading.counts() == before
 
@@ -97,11 +96,11 @@ def test_verifying_writes_nothing(desk: Any) -> None:
 def test_a_partly_recorded_day_is_verified_as_far_as_it_goes(desk: Any) -> None:
     trading = desk("asked")
     trading.run(MOMENTUM, DAY_ONE, NOON)
-    assert verify_day(trading.ledger(MOMENTUM), PaperExecutor(), DAY_ONE).ticks == 12
+    assert verify_day(trading.ledger(MOMENTUM), DAY_ONE).ticks == 12
 
 
 def test_a_day_that_is_not_recorded_has_nothing_to_verify(desk: Any) -> None:
-    result = verify_day(desk("asked").ledger(MOMENTUM), PaperExecutor(), DAY_ONE)
+    result = verify_day(desk("asked").ledger(MOMENTUM), DAY_ONE)
     assert (result.ticks, result.compared, result.passed) == (0, {}, True)
 
 
@@ -110,7 +109,7 @@ def test_without_the_state_it_starts_from(desk: Any) -> None:
     with trading.store.write("ledger") as con:
         con.execute("DELETE FROM kernel_states WHERE tick_at = ?", [day_start(DAY_ONE)])
     with pytest.raises(MissingStateError, match="momentum_1h has no kernel state at 2025-05-10T00:00:00"):
-        verify_day(trading.ledger(MOMENTUM), PaperExecutor(), DAY_ONE)
+        verify_day(trading.ledger(MOMENTUM), DAY_ONE)
 
 
 def test_states_are_kept_for_days_ends_and_the_newest_tick(desk: Any) -> None:
@@ -119,3 +118,30 @@ def test_states_are_kept_for_days_ends_and_the_newest_tick(desk: Any) -> None:
         trading.run(MOMENTUM, DAY_ONE, day_start(DAY_ONE) + timedelta(hours=hours))
     kept = trading.rows("kernel_states", MOMENTUM)["tick_at"].sort().to_list()
     assert kept == [day_start(DAY_ONE), NOON]
+
+
+def test_a_forged_fill_with_a_forged_report_is_found(desk: Any) -> None:
+    """What paper reported is worked out again: a report that agrees with the forged fill does not help it."""
+    trading = desk("recorded")
+    fills = trading.rows("autopilot_fills", MOMENTUM).sort("tick_at")
+    own = fills.row(0, named=True)
+    row = trading.rows("tick_inputs", MOMENTUM).filter(tick_at=own["tick_at"]).row(0, named=True)
+    forged, price = json.loads(row["reports"]), own["price"] + 1
+    (told,) = [one for one in forged if one["order_key"] == own["order_key"]]
+    told["price"] = str(price)
+    with trading.store.write("ledger") as con:
+        con.execute(
+            "UPDATE tick_inputs SET reports = ? WHERE tick_at = ? AND strategy_config_id = ?",
+            [json.dumps(forged), own["tick_at"], MOMENTUM],
+        )
+    found = changed_by(trading, "UPDATE autopilot_fills SET price = ? WHERE fill_key = ?", price, own["fill_key"])
+    assert ("autopilot_fills", "changed", "price") in found
+    assert ("tick_inputs", "changed", "reports") in found
+
+
+def changed_by(trading: Any, sql: str, *params: Any) -> set[tuple[str, str, str]]:
+    """Differences after one statement."""
+    with trading.store.write("ledger") as con:
+        con.execute(sql, list(params))
+    result = verify_day(trading.ledger(MOMENTUM), DAY_ONE)
+    return {(found.table, found.kind, found.column) for found in result.differences}
