@@ -60,7 +60,7 @@ def test_interval_must_be_positive():
 
 
 def test_every_family_of_the_contract_has_a_spec_whose_defaults_are_valid():
-    """Numbers are in stored records and in compiled code: one that was given is never given to another family."""
+    """Contracts of stored runs hash the number: one that was given is never given to another family."""
     assert {name: spec.number for name, spec in FAMILIES.items()} == {
         "momentum": 1,
         "breakout": 2,
