@@ -4,7 +4,7 @@ A family missing in a branch would be noticed by nobody: it would never trade, o
 """
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from openclaw_pipelines.contracts.errors import KernelError
@@ -25,30 +25,36 @@ def require_every_family(path: str, families: Mapping[str, FamilySpec] = FAMILIE
     """Refuse a source that asks for other families than those given, or mistakes one for another.
 
     In a function that asks for the family, each branch calls what is named after both, as `_momentum_enters` in
-    `enters`; the last one, for the number of no family, calls nothing.
+    `enters`, which asks the rules of no other; the last branch, for the number of no family, calls nothing.
 
     Raises:
         DispatchError: the first function that does not, and what it does.
     """
     file = Path(path)
     tree = ast.parse(file.read_text(encoding="utf-8"))
-    asking = [own for own in tree.body if isinstance(own, ast.FunctionDef) and _ASKS in ast.unparse(own)]
+    functions = [own for own in tree.body if isinstance(own, ast.FunctionDef)]
+    asked = {own.name: _families_asked(own, families) for own in functions}
+    asking = [own for own in functions if _ASKS in ast.unparse(own)]
     place = f"{file.parent.name}/{file.name}"
     for function in asking:
-        for problem in _problems(function, families):
+        for problem in _problems(function, families, asked):
             raise DispatchError(function.name, place, problem)
     if not asking:
         raise DispatchError("nothing", place, "asks for the family")
 
 
-def _problems(function: ast.FunctionDef, families: Mapping[str, FamilySpec]) -> Iterator[str]:
+def _problems(
+    function: ast.FunctionDef, families: Mapping[str, FamilySpec], asked: Mapping[str, set[str]]
+) -> Iterator[str]:
     branches, last = _chain(function)
     for name, spec in families.items():
-        called = branches.pop(f"{_ASKS}{spec.number}", None)
+        called, own = branches.pop(f"{_ASKS}{spec.number}", None), f"_{name}_{function.name}"
         if called is None:
             yield f"has no branch for family {name!r}, number {spec.number}"
-        elif called != {f"_{name}_{function.name}"}:
-            yield f"calls {', '.join(sorted(called)) or 'nothing'} for family {name!r}, number {spec.number}"
+        elif called != {own}:
+            yield f"calls {_listed(called)} for family {name!r}, number {spec.number}"
+        elif asked.get(own) != {name}:
+            yield f"asks {_listed(asked.get(own, set()))} for family {name!r}, number {spec.number}"
     for test in branches:
         yield f"has a branch for {test!r}, which is the number of no family"
     if not last or _called(last):
@@ -67,3 +73,13 @@ def _chain(function: ast.FunctionDef) -> tuple[dict[str, set[str]], list[ast.stm
 
 def _called(body: list[ast.stmt]) -> set[str]:
     return {ast.unparse(node.func) for own in body for node in ast.walk(own) if isinstance(node, ast.Call)}
+
+
+def _families_asked(function: ast.FunctionDef, families: Iterable[str]) -> set[str]:
+    """Families whose module the function takes something from."""
+    owners = [node.value for node in ast.walk(function) if isinstance(node, ast.Attribute)]
+    return {owner.id for owner in owners if isinstance(owner, ast.Name)}.intersection(families)
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "nothing"

@@ -1,4 +1,7 @@
-"""The bits of a flag, and how they are made of truth values: what the loops over a tile's bars are written with."""
+"""The bits of a flag, and how they are made of truth values: what the loops over a tile's bars are written with.
+
+Those run over slices from 0 on and choose between bytes: written so, and only so, are they vectorized.
+"""
 
 from typing import Any
 

@@ -268,6 +268,7 @@ BRANCH, LAST = "    elif params.family == 4:\n", "    else:  # the number of no 
             id="of no family",
         ),
         pytest.param("strategy", {"= _ema_trend_": "= _reversion_"}, "calls _reversion_enters", id="another's rule"),
+        pytest.param("strategy", {"return ema_trend.": "return breakout."}, "asks breakout for", id="another's module"),
         pytest.param("sweep", {"  _ema_trend_mark(": "  _breakout_mark("}, "calls _breakout_mark", id="another's loop"),
         pytest.param(
             "strategy", {BRANCH: LAST, LAST: "    # "}, "no branch for family 'ema_trend'", id="falls through"
