@@ -400,36 +400,78 @@ FADE = """
 from datetime import UTC, datetime, timedelta
 from openclaw_pipelines.kernel.run.bars import Bars
 from openclaw_pipelines.kernel.strategy.families import FAMILIES
-from openclaw_pipelines.kernel.strategy.params import params_record
+from openclaw_pipelines.kernel.strategy.params import params_record, stack_params
 from openclaw_pipelines.kernel.run.replay import replay
+from openclaw_pipelines.kernel.sweep.sweep import sweep
 from openclaw_pipelines.resources.market.simulated.source import SimulatedMarket
 start = datetime(2025, 5, 1, tzinfo=UTC)
 end = start + timedelta(days=14)
 bars = Bars.from_frame(SimulatedMarket(7).candles("BTC/USDT:USDT", "1h", start, end, end), interval="1h")
+def record(family):
+    return params_record(family, {"channel_entry": 12, "channel_exit": 6, "volume_ratio": 0.0}, bars.interval_seconds)
 def decisions(family):
-    params = params_record(family, {"channel_entry": 12, "channel_exit": 6, "volume_ratio": 0.0}, bars.interval_seconds)
-    return replay(bars, params).decisions
+    return replay(bars, record(family)).decisions
 fade, breakout = decisions("fade"), decisions("breakout")
 first = breakout.row(0, named=True), fade.row(0, named=True)
 print(sorted(FAMILIES), [row["action"] for row in first], [row["side"] for row in first])
 print(first[0]["tick_at"] == first[1]["tick_at"], 0.5 <= first[1]["confidence"] < 1)
 """
+SWEPT = """
+rows = stack_params([record("fade"), record("breakout")])
+swept = sweep(bars, rows, threads=1)
+own = [replay(bars, record(family)).state.account.tobytes() for family in ("fade", "breakout")]
+print(swept.tallies.trades.min() > 2, [account.tobytes() for account in swept.accounts] == own, own[0] != own[1])
+"""
 
 
-def test_extending_family_patch_applies_and_trades(tmp_path: Path) -> None:
+@pytest.fixture
+def faded(tmp_path: Path) -> Path:
+    """A copy of the package and the generator, with the patch of the page on extending."""
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(PROJECT / "openclaw_pipelines", tmp_path / "openclaw_pipelines", ignore=ignored)
+    shutil.copytree(PROJECT / "tools", tmp_path / "tools", ignore=ignored)
+    shutil.copy(PROJECT / "pyproject.toml", tmp_path)
     patch = tmp_path / "fade.patch"
-    patch.write_text(extending("diff", "FADE"), encoding="utf-8")
-    subprocess.run(["git", "apply", "--unidiff-zero", str(patch)], cwd=tmp_path, check=True)
-    # without the compiler: the result is the same, and a new kernel need not be compiled for one test
-    environ = {**os.environ, "NUMBA_DISABLE_JIT": "1", "PYTHONPATH": str(tmp_path)}
-    done = subprocess.run(
-        [sys.executable, "-c", FADE], cwd=tmp_path, env=environ, capture_output=True, text=True, check=False
+    patch.write_text(extending("diff", "fade"), encoding="utf-8")
+    subprocess.run(["git", "apply", str(patch)], cwd=tmp_path, check=True)
+    return tmp_path
+
+
+def run_in(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(folder), **environ},
+        capture_output=True,
+        text=True,
+        check=False,
     )
+
+
+def test_extending_family_patch_applies_and_trades(faded: Path) -> None:
+    # without the compiler: the result is the same, and a new kernel need not be compiled for one test
+    refused = run_in(faded, "-c", FADE, NUMBA_DISABLE_JIT="1").stderr.splitlines()[-1]
+    assert "DispatchError: enters in strategy/dispatch.py has no branch for family 'fade', number 5" in refused
+    command = re.search(r"\.venv/bin/python (tools/\S+\.py)", refused)
+    assert command is not None
+    written = run_in(faded, command[1]).stdout.splitlines()
+    assert written == ["kernel/strategy/dispatch.py written", "kernel/sweep/dispatch.py written"]
+    done = run_in(faded, "-c", FADE, NUMBA_DISABLE_JIT="1")
     families, _, sides = done.stdout.partition("] [")
     assert families.startswith("['breakout', 'ema_trend', 'fade'"), done.stderr
     assert re.fullmatch(r"'enter', 'enter'\] \['(buy', 'sell|sell', 'buy)'\]\nTrue True\n", sides)
+    # what was added and written is laid out as the formatter does, so that it stays current after `make format`
+    for words in (("format", "--check"), ("check",)):
+        judged = run_in(faded, "-m", "ruff", *words, "openclaw_pipelines/kernel")
+        assert judged.returncode == 0, judged.stdout
+
+
+@pytest.mark.slow
+def test_extending_family_sweeps_as_it_replays(faded: Path) -> None:
+    """The compiled twin of the above: without the compiler there is no sweep."""
+    assert run_in(faded, "tools/families.py").returncode == 0
+    done = run_in(faded, "-c", FADE + SWEPT)
+    assert done.stdout.splitlines()[-1] == "True True True", done.stderr
 
 
 def test_extending_source_can_be_ingested(tmp_path: Path) -> None:

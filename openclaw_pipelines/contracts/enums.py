@@ -48,15 +48,6 @@ class RejectCode(IntEnum):
     EXECUTOR_REFUSED = 36
 
 
-class Family(IntEnum):
-    """Strategy families the kernel knows."""
-
-    MOMENTUM = 1
-    BREAKOUT = 2
-    REVERSION = 3
-    EMA_TREND = 4
-
-
 class Leg(IntEnum):
     """What an order is for. Protective legs carry the decision key of the entry they protect."""
 

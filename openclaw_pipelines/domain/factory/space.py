@@ -12,7 +12,8 @@ from decimal import Decimal
 from typing import Any
 
 from openclaw_pipelines.contracts.errors import ConfigError
-from openclaw_pipelines.kernel.strategy.families import FAMILIES, ParamSpec
+from openclaw_pipelines.kernel.strategy.families import FAMILIES
+from openclaw_pipelines.kernel.strategy.family import ParamSpec
 from openclaw_pipelines.kernel.strategy.params import UnknownFamilyError, UnknownParameterError
 
 Value = int | float | bool

@@ -22,9 +22,8 @@ from openclaw_pipelines.kernel.strategy.value_series import DECISIONS, DISTANCES
 
 Strategy = Callable[[Bars], pl.DataFrame]
 KEYS = ("bar_at", "symbol")
-_FAMILIES = ("MOMENTUM", "BREAKOUT", "REVERSION", "EMA_TREND")
 _PLACES = ("CLOSE_AT", "RANGE_AT", "RETURN_AT", "VOLUME_AT", "SLOTS")
-_NO_VALUES = {"SEEN", "SETUP", "SETUP_AGE", *_PLACES, *_FAMILIES}
+_NO_VALUES = {"SEEN", "SETUP", "SETUP_AGE", *_PLACES}
 SLOT_NAMES = tuple(
     (name.lower(), place) for name, place in vars(slots).items() if name.isupper() and name not in _NO_VALUES
 )

@@ -1,9 +1,4 @@
-"""Places of the named numbers in one symbol's indicator row, and the family numbers the compiled code compares with.
-
-Filled by `indicator_rows`, read by `setups` and `signals`.
-"""
-
-from openclaw_pipelines.contracts.enums import Family
+"""Places of the named numbers in one symbol's indicator row: filled by `indicator_rows`, read by the rules."""
 
 (
     SEEN,  # bars folded
@@ -38,8 +33,3 @@ from openclaw_pipelines.contracts.enums import Family
     VOLUME_AT,
     SLOTS,  # number of named slots; the rings follow: closes, highs, lows, returns, volumes
 ) = range(31)
-
-MOMENTUM = int(Family.MOMENTUM)
-BREAKOUT = int(Family.BREAKOUT)
-REVERSION = int(Family.REVERSION)
-EMA_TREND = int(Family.EMA_TREND)

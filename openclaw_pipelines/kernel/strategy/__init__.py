@@ -1,1 +1,1 @@
-"""What is computed of bars and proposed: indicators, setups, signals, parameters of the families."""
+"""What is computed of bars and proposed: indicators, families with their rules and parameters, signals."""

@@ -1,8 +1,9 @@
 """The indicator state of one symbol as one float64 row, and `observe`, which folds one closed bar in.
 
 A row is a plain array, so its bytes can be hashed, saved and copied to a device. It starts with the named `slots` and
-ends with the rings whose capacities the parameter record states. Only what the family reads is computed. Missing bars
-are skipped and zero-volume bars included by the caller; rules over the values belong to `setups` and `signals`.
+ends with the rings whose capacities the parameter record states. An indicator is computed where the family has the
+length that it is made with. Missing bars are skipped and zero-volume bars included by the caller; rules over the values
+belong to `families` and `signals`.
 """
 
 from typing import Any
@@ -16,13 +17,11 @@ from openclaw_pipelines.kernel.base.slots import (
     ATR,
     BAND_DEVIATION,
     BAND_MIDDLE,
-    BREAKOUT,
     CLOSE,
     CLOSE_AT,
     DM_RANGE,
     EMA_FAST,
     EMA_SLOW,
-    EMA_TREND,
     ENTRY_HIGH,
     ENTRY_LOW,
     EXIT_HIGH,
@@ -33,13 +32,11 @@ from openclaw_pipelines.kernel.base.slots import (
     MEAN_LOSS,
     MEAN_VOLUME,
     MINUS_DM,
-    MOMENTUM,
     OPEN,
     PAST_CLOSE,
     PLUS_DM,
     RANGE_AT,
     RETURN_AT,
-    REVERSION,
     SEEN,
     SETUP,
     SETUP_AGE,
@@ -57,16 +54,16 @@ from openclaw_pipelines.kernel.base.windows import (
     window_mean,
     window_min,
 )
+from openclaw_pipelines.kernel.strategy.dispatch import enters
 from openclaw_pipelines.kernel.strategy.indicators import (
     AdxState,
     adx_step,
-    directional_index,
     ema_step,
-    rsi_value,
     true_range,
     wilder_step,
 )
-from openclaw_pipelines.kernel.strategy.setups import breakout_setup, ema_trend_setup, momentum_setup, reversion_setup
+from openclaw_pipelines.kernel.strategy.params import family_of
+from openclaw_pipelines.kernel.strategy.readings import reading
 
 _SEEN_MAX = 1 << 52
 
@@ -92,11 +89,13 @@ def observe(row: Row, params: Any, open_: float, high: float, low: float, close:
     seen = to_int(row[SEEN], 0, _SEEN_MAX)
     if seen > 0:
         row[ATR] = wilder_step(row[ATR], seen - 1, true_range(row[CLOSE], high, low), params.atr_length)
-    if params.family == MOMENTUM or params.family == EMA_TREND:
-        _fold_averages(row, params, seen, close)
-    if params.family == REVERSION:
+    if params.ema_slow > 0:
+        row[EMA_SLOW] = ema_step(row[EMA_SLOW], seen, close, params.ema_slow, params.ema_slow_alpha)
+    if params.ema_fast > 0:
+        row[EMA_FAST] = ema_step(row[EMA_FAST], seen, close, params.ema_fast, params.ema_fast_alpha)
+    if params.rsi_length > 0:
         _fold_rsi(row, params, seen, close)
-    if params.family == REVERSION or params.family == EMA_TREND:
+    if params.adx_length > 0:
         _fold_adx(row, params, seen, high, low)
     if params.close_ring > 0:
         _fold_closes(row, params, seen, close)
@@ -118,13 +117,6 @@ def observe(row: Row, params: Any, open_: float, high: float, low: float, close:
 @njit(inline="always", cache=True, error_model="numpy")
 def _cursor(row: Row, slot: int) -> int:
     return to_int(row[slot], 0, _SEEN_MAX)
-
-
-@njit(inline="always", cache=True, error_model="numpy")
-def _fold_averages(row: Row, params: Any, seen: int, close: float) -> None:
-    row[EMA_SLOW] = ema_step(row[EMA_SLOW], seen, close, params.ema_slow, params.ema_slow_alpha)
-    if params.ema_fast > 0:
-        row[EMA_FAST] = ema_step(row[EMA_FAST], seen, close, params.ema_fast, params.ema_fast_alpha)
 
 
 @njit(inline="always", cache=True, error_model="numpy")
@@ -155,10 +147,10 @@ def _fold_closes(row: Row, params: Any, seen: int, close: float) -> None:
     at = ring_next(at, capacity)
     row[CLOSE_AT] = at
     lookback = params.momentum_lookback
-    if params.family == MOMENTUM and seen >= lookback:
+    if lookback > 0 and seen >= lookback:
         row[PAST_CLOSE] = row[SLOTS + ring_start(at, lookback + 1, capacity)]
     length = params.bollinger_length
-    if params.family == REVERSION and seen >= length - 1:
+    if length > 0 and seen >= length - 1:
         row[BAND_MIDDLE] = window_mean(row, SLOTS, capacity, at, length)
         row[BAND_DEVIATION] = window_deviation(row, SLOTS, capacity, at, length, 0)
 
@@ -211,14 +203,11 @@ def _fold_volume(row: Row, params: Any, seen: int, volume: float) -> None:
 def _fold_setup(row: Row, params: Any) -> None:
     side = 0
     if row[SEEN] >= params.ready_bars:
-        if params.family == MOMENTUM:
-            side = momentum_setup(row)
-        elif params.family == BREAKOUT:
-            side = breakout_setup(row)
-        elif params.family == REVERSION:
-            side = reversion_setup(row, params)
-        elif params.family == EMA_TREND:
-            side = ema_trend_setup(row, params)
+        long, short = enters(row, params)
+        if long:
+            side = 1
+        elif short:
+            side = -1
     if side == row[SETUP]:
         row[SETUP_AGE] += 1.0
     else:
@@ -231,47 +220,15 @@ def indicator_values(row: Row, params: Any) -> dict[str, float | None]:
 
     Prices and distances are in price units, `volatility` is annualised, `setup` is the side and `setup_age` its bars.
     """
-    seen = int(row[SEEN])
     names: dict[str, tuple[int, float]] = {
-        "close": (1, row[CLOSE]),
-        "volume": (1, row[VOLUME]),
-        "atr": (params.atr_length + 1, row[ATR]),
+        **{name: reading(name, row, params) for name in ("close", "volume", "atr")},
         "setup": (params.ready_bars, row[SETUP]),
         "setup_age": (params.ready_bars, row[SETUP_AGE]),
-        **_family_values(row, params),
+        **{name: reading(name, row, params) for name in family_of(params).shows},
     }
     if params.return_ring:
         names["volatility"] = (params.return_ring + 1, row[VOLATILITY])
     if params.volume_ring:
         names["mean_volume"] = (params.volume_ring, row[MEAN_VOLUME])
+    seen = int(row[SEEN])
     return {name: float(value) if seen >= need else None for name, (need, value) in names.items()}
-
-
-def _family_values(row: Row, params: Any) -> dict[str, tuple[int, float]]:
-    """Name -> (bars needed, value) of what only this family computes."""
-    slow = {"ema_slow": (params.ema_slow, row[EMA_SLOW])}
-    if params.family == MOMENTUM:
-        return {"past_close": (params.momentum_lookback + 1, row[PAST_CLOSE]), **slow}
-    if params.family == BREAKOUT:
-        entry, out = params.channel_entry + 1, params.channel_exit + 1
-        return {
-            "entry_high": (entry, row[ENTRY_HIGH]),
-            "entry_low": (entry, row[ENTRY_LOW]),
-            "exit_high": (out, row[EXIT_HIGH]),
-            "exit_low": (out, row[EXIT_LOW]),
-        }
-    directional = {
-        "adx": (2 * params.adx_length, row[ADX]),
-        "plus_di": (params.adx_length + 1, directional_index(row[PLUS_DM], row[DM_RANGE])),
-        "minus_di": (params.adx_length + 1, directional_index(row[MINUS_DM], row[DM_RANGE])),
-    }
-    if params.family == EMA_TREND:
-        return {"ema_fast": (params.ema_fast, row[EMA_FAST]), **slow, **directional}
-    length, reach = params.bollinger_length, params.bollinger_width * row[BAND_DEVIATION]
-    return {
-        "rsi": (params.rsi_length + 1, rsi_value(row[MEAN_GAIN], row[MEAN_LOSS])),
-        "band_lower": (length, row[BAND_MIDDLE] - reach),
-        "band_middle": (length, row[BAND_MIDDLE]),
-        "band_upper": (length, row[BAND_MIDDLE] + reach),
-        **directional,
-    }

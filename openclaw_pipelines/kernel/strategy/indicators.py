@@ -3,7 +3,7 @@
 Seeds follow TA-Lib: exponential averages start from the plain mean of their first `length` inputs. While seeding, the
 state holds the running sum; `seen`, the number of inputs folded before, says which of the two it is. No state is ever
 NaN. Prices are float64 of whole price units. Windows (SMA, Bollinger, Donchian, realised volatility, volume average)
-are read from rings in `windows`; entry and exit rules belong to `setups` and `signals`.
+are read from rings in `windows`; entry and exit rules belong to `families` and `signals`.
 """
 
 from typing import NamedTuple

@@ -1,6 +1,6 @@
 """The record of numbers that the compiled code reads for one parameter row: validated, hashed, with derived constants.
 
-What can be set, its bounds and defaults are in `families`.
+What can be set, its bounds and defaults each family says in its module of `families`.
 """
 
 import difflib
@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from openclaw_pipelines.contracts.enums import Family
-from openclaw_pipelines.contracts.errors import ConfigError
-from openclaw_pipelines.kernel.strategy.families import FAMILIES, FamilySpec, ParamSpec
+from openclaw_pipelines.contracts.errors import ConfigError, KernelError
+from openclaw_pipelines.kernel.strategy.families import FAMILIES
+from openclaw_pipelines.kernel.strategy.family import FamilySpec, ParamSpec
 
 SECONDS_PER_YEAR = 365 * 86_400
 """Crypto trades every day of the year."""
@@ -31,6 +31,13 @@ class UnknownFamilyError(ConfigError):
 
     template = "Unknown strategy family {family!r}. Nearest known: {nearest!r}. Known families: {known}."
     fields = ("family", "nearest", "known")
+
+
+class UnknownFamilyNumberError(KernelError):
+    """A parameter record with the number of no family."""
+
+    template = "no strategy family has the number {number}. Known: {known}. Make parameter records by `params_record`."
+    fields = ("number", "known")
 
 
 class UnknownParameterError(ConfigError):
@@ -99,7 +106,7 @@ def params_record(family: str, values: Mapping[str, Any], interval_seconds: int)
     if interval_seconds <= 0:
         raise ParameterRangeError(family, "interval_seconds", interval_seconds, 1, SECONDS_PER_YEAR)
     record = np.zeros(1, PARAMS)[0]
-    record.family = int(spec.family)
+    record.family = spec.number
     for parameter in spec.parameters:
         record[parameter.name] = _checked(family, parameter, values.get(parameter.name, parameter.default))
     _refuse_conflicts(spec, record)
@@ -124,16 +131,28 @@ def params_hash(record: np.record) -> str:
     >>> params_hash(a) == params_hash(b)
     True
     """
-    name = Family(int(record.family)).name.lower()
-    lines = [f"family={name}", f"bars_per_year={_canonical(record['bars_per_year'])}"]
-    lines += [f"{key}={_canonical(record[key])}" for key in sorted(FAMILIES[name].names)]
+    spec = family_of(record)
+    lines = [f"family={spec.name}", f"bars_per_year={_canonical(record['bars_per_year'])}"]
+    lines += [f"{key}={_canonical(record[key])}" for key in sorted(spec.names)]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def params_values(record: np.record) -> dict[str, int | float | bool]:
     """The family's parameters as plain values: what `params_record` would take to give this record again."""
-    spec = FAMILIES[Family(int(record.family)).name.lower()]
-    return {p.name: p.kind(record[p.name]) for p in spec.parameters}
+    return {p.name: p.kind(record[p.name]) for p in family_of(record).parameters}
+
+
+def family_of(record: Any) -> FamilySpec:
+    """The family of a record.
+
+    Raises:
+        UnknownFamilyNumberError: its number is that of none.
+    """
+    for spec in FAMILIES.values():
+        if spec.number == record["family"]:
+            return spec
+    known = ", ".join(f"{spec.number} ({name})" for name, spec in FAMILIES.items())
+    raise UnknownFamilyNumberError(int(record["family"]), known)
 
 
 def warmup_bars(record: np.record) -> int:
@@ -187,17 +206,10 @@ def _as_number(spec: ParamSpec, value: object) -> int | float | None:
 
 
 def _refuse_conflicts(spec: FamilySpec, record: np.record) -> None:
-    below, at_most = "below", "at most"
-    for lesser, relation, greater in (
-        ("ema_fast", below, "ema_slow"),
-        ("rsi_low", below, "rsi_high"),
-        ("channel_exit", at_most, "channel_entry"),
-    ):
-        if lesser not in spec.names:
-            continue
-        low, high = record[lesser].item(), record[greater].item()
-        if low > high or (low == high and relation == below):
-            raise ParameterConflictError(spec.name, lesser, low, relation, greater, high)
+    for own in spec.relations:
+        low, high = record[own.lesser].item(), record[own.greater].item()
+        if low > high or (low == high and own.relation == "below"):
+            raise ParameterConflictError(spec.name, own.lesser, low, own.relation, own.greater, high)
 
 
 def _derive(record: Any, bars_per_year: float) -> None:

@@ -2,48 +2,20 @@
 
 Reads an indicator row; changes nothing. Limits, ranking and money belong to later phases of the step.
 
-- momentum: enter with the return over the look-back once the close confirms it; leave when that return has turned.
-- breakout: enter on a close beyond the channel; leave on a close beyond the opposite exit channel.
-- reversion: enter against an extreme in a quiet regime; leave at the middle band or in time.
-- ema_trend: enter with fast over slow average in a trend; leave when they have crossed.
-
+Why a family enters and leaves, and by how much an entry exceeds its rule, its own module in `families` says.
 Entries are edges: a setup may be entered only during its first `entry_window_bars` bars, and only while flat.
 """
 
-import math
 from typing import Any, NamedTuple
 
 from numba import njit
 
 from openclaw_pipelines.contracts.enums import ExitReason
-from openclaw_pipelines.kernel.base.primitives import div, fmin, mul, sign, to_int
-from openclaw_pipelines.kernel.base.slots import (
-    ADX,
-    ATR,
-    BAND_MIDDLE,
-    BREAKOUT,
-    CLOSE,
-    EMA_FAST,
-    EMA_SLOW,
-    ENTRY_HIGH,
-    ENTRY_LOW,
-    EXIT_HIGH,
-    EXIT_LOW,
-    MEAN_GAIN,
-    MEAN_LOSS,
-    MEAN_VOLUME,
-    MOMENTUM,
-    PAST_CLOSE,
-    REVERSION,
-    SEEN,
-    SETUP,
-    SETUP_AGE,
-    VOLATILITY,
-    VOLUME,
-)
+from openclaw_pipelines.kernel.base.primitives import fmin, mul, to_int
+from openclaw_pipelines.kernel.base.slots import ATR, MEAN_VOLUME, SEEN, SETUP, SETUP_AGE, VOLATILITY, VOLUME
 from openclaw_pipelines.kernel.base.windows import Row
+from openclaw_pipelines.kernel.strategy.dispatch import excess, leaves
 from openclaw_pipelines.kernel.strategy.indicator_rows import indicator_values, new_indicators, observe, width
-from openclaw_pipelines.kernel.strategy.indicators import rsi_value
 
 __all__ = ["Signal", "indicator_values", "new_indicators", "observe", "signal", "width"]
 
@@ -131,35 +103,12 @@ def _exit(row: Row, params: Any, side: int, bars_held: int, warm: bool) -> int: 
 @njit(inline="always", cache=True, error_model="numpy")
 def _turned(row: Row, params: Any, side: int) -> bool:
     """Whether the family's reason to hold this side is gone."""
-    if params.family == MOMENTUM:
-        turned = sign(row[CLOSE] - row[PAST_CLOSE]) == -side
-    elif params.family == BREAKOUT:
-        turned = (side > 0 and row[CLOSE] < row[EXIT_LOW]) or (side < 0 and row[CLOSE] > row[EXIT_HIGH])
-    elif params.family == REVERSION:
-        turned = sign(row[CLOSE] - row[BAND_MIDDLE]) != -side
-    else:
-        turned = sign(row[EMA_FAST] - row[EMA_SLOW]) == -side
-    return turned
+    long, short = leaves(row, params)
+    return (side > 0 and long) or (side < 0 and short)
 
 
 @njit(inline="always", cache=True, error_model="numpy")
 def _confidence(row: Row, params: Any, entry: int) -> float:
-    """0.5 for a setup that barely holds, nearing 1 with its excess over the rule.
-
-    The excess is, for momentum, the move over the look-back against the average true range times the root of the bars;
-    for breakout, the distance beyond the channel in average true ranges; for reversion, how far RSI is past its limit
-    in tens; for ema_trend, ADX over its threshold, relative to it.
-    """
-    if params.family == MOMENTUM:
-        walk = mul(row[ATR], math.sqrt(params.momentum_lookback))
-        excess = div(mul(entry, row[CLOSE] - row[PAST_CLOSE]), walk)
-    elif params.family == BREAKOUT:
-        edge = row[ENTRY_HIGH] if entry > 0 else row[ENTRY_LOW]
-        excess = div(mul(entry, row[CLOSE] - edge), row[ATR])
-    elif params.family == REVERSION:
-        rsi = rsi_value(row[MEAN_GAIN], row[MEAN_LOSS])
-        beyond = params.rsi_low - rsi if entry > 0 else rsi - params.rsi_high
-        excess = beyond / 10.0
-    else:
-        excess = div(row[ADX] - params.adx_threshold, params.adx_threshold)
-    return 0.5 + mul(0.5, excess / (1.0 + excess))
+    """0.5 for a setup that barely holds, nearing 1 with its excess over the rule."""
+    over = excess(row, params, entry)
+    return 0.5 + mul(0.5, over / (1.0 + over))

@@ -1,8 +1,8 @@
 """What each bar signals to one parameter row, as bytes: a fresh setup to enter, a reason to leave.
 
 Flags only say where to look. Whatever they mark is decided by `signals.signal` on the gathered values, as in a replay;
-what they leave out is what that function would answer with no entry and no exit. The rules of the loops below are
-those of `setups` and `signals`, side by side over the bars of a tile, and tests hold the two together.
+what they leave out is what that function would answer with no entry and no exit. The family's own rules are asked by
+`dispatch`, the same ones that a row is judged by.
 """
 
 from typing import Any, NamedTuple
@@ -11,26 +11,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openclaw_pipelines.kernel.base import slots
-from openclaw_pipelines.kernel.base.jit import compiled, inlined, streamed
+from openclaw_pipelines.kernel.base.jit import compiled, streamed
 from openclaw_pipelines.kernel.base.layout import BarState
 from openclaw_pipelines.kernel.base.primitives import mul
 from openclaw_pipelines.kernel.base.windows import Row
-from openclaw_pipelines.kernel.sweep.columns import RSI_SLOT
+from openclaw_pipelines.kernel.sweep.bits import (
+    ENTER_LONG,
+    ENTER_SHORT,
+    LEAVE_LONG,
+    LEAVE_SHORT,
+    Columns,
+    Flags,
+    Map,
+)
+from openclaw_pipelines.kernel.sweep.dispatch import mark
 
-ENTER_LONG, ENTER_SHORT, LEAVE_LONG, LEAVE_SHORT = 1, 2, 4, 8
-"""Bits of a flag."""
+__all__ = [
+    "BLOCK",
+    "ENTER",
+    "ENTER_LONG",
+    "ENTER_SHORT",
+    "LEAVE_LONG",
+    "LEAVE_SHORT",
+    "Setups",
+    "gather",
+    "gather_setup",
+    "mark_flags",
+]
+
 ENTER, BLOCK = ENTER_LONG | ENTER_SHORT, 32
 _MISSING = int(BarState.MISSING)
-_CLOSE, _VOLUME, _ATR, _ADX = slots.CLOSE, slots.VOLUME, slots.ATR, slots.ADX
-_FAST, _SLOW, _PAST = slots.EMA_FAST, slots.EMA_SLOW, slots.PAST_CLOSE
-_MIDDLE, _DEVIATION = slots.BAND_MIDDLE, slots.BAND_DEVIATION
-_ENTRY_HIGH, _ENTRY_LOW, _EXIT_HIGH, _EXIT_LOW = slots.ENTRY_HIGH, slots.ENTRY_LOW, slots.EXIT_HIGH, slots.EXIT_LOW
-_MEAN_VOLUME = slots.MEAN_VOLUME
-
-
-Flags = NDArray[np.uint8]
-Columns = NDArray[np.float64]
-Map = NDArray[np.int32]
+_VOLUME, _ATR, _MEAN_VOLUME = slots.VOLUME, slots.ATR, slots.MEAN_VOLUME
 
 
 class Setups(NamedTuple):
@@ -51,14 +62,7 @@ def mark_flags(
     ready, warm = _first_at(seen, s, params.ready_bars), _first_at(seen, s, params.warmup_bars)
     flags[:ready] = 0
     sides[:ready] = 0
-    if params.family == slots.MOMENTUM:
-        _momentum(flags[ready:n], sides[ready:n], columns, row_map, s, ready, n)
-    elif params.family == slots.BREAKOUT:
-        _breakout(flags[ready:n], sides[ready:n], columns, row_map, s, ready, n)
-    elif params.family == slots.REVERSION:
-        _reversion(flags[ready:n], sides[ready:n], columns, row_map, s, ready, n, params)
-    else:
-        _ema_trend(flags[ready:n], sides[ready:n], columns, row_map, s, ready, n, params)
+    mark(flags[ready:n], sides[ready:n], columns, row_map, params, s, ready, n)
     flags[ready:warm] = 0
     _mark_fresh(flags[:n], sides[:n], columns, row_map, params, bar_state, seen, s, setups, r, warm)
 
@@ -74,86 +78,6 @@ def _first_at(seen: NDArray[np.int64], s: int, least: int) -> int:
         else:
             low = middle + 1
     return low
-
-
-# The loops below run over slices from 0 on and choose between bytes: written so, and only so, are they vectorized.
-
-
-@inlined
-def _byte(bit: int, holds: bool) -> Any:  # noqa: FBT001 - compiled positional call
-    return np.uint8(bit) if holds else np.uint8(0)
-
-
-@inlined
-def _part(columns: Columns, column: int, s: int, first: int, n: int) -> Any:
-    return columns[column, s][first:n]
-
-
-@streamed
-def _momentum(flags: Flags, sides: Flags, columns: Columns, row_map: Map, s: int, first: int, n: int) -> None:
-    close, past, slow = (
-        _part(columns, row_map[_CLOSE], s, first, n),
-        _part(columns, row_map[_PAST], s, first, n),
-        _part(columns, row_map[_SLOW], s, first, n),
-    )
-    for t in range(len(flags)):
-        rose, fell = close[t] > past[t], close[t] < past[t]
-        above, below = close[t] > slow[t], close[t] < slow[t]
-        sides[t] = _byte(ENTER_LONG, rose & above) | _byte(ENTER_SHORT, fell & below)
-        flags[t] = _byte(LEAVE_LONG, fell) | _byte(LEAVE_SHORT, rose)
-
-
-@streamed
-def _breakout(flags: Flags, sides: Flags, columns: Columns, row_map: Map, s: int, first: int, n: int) -> None:
-    close = _part(columns, row_map[_CLOSE], s, first, n)
-    entry_high, entry_low = (
-        _part(columns, row_map[_ENTRY_HIGH], s, first, n),
-        _part(columns, row_map[_ENTRY_LOW], s, first, n),
-    )
-    exit_high, exit_low = (
-        _part(columns, row_map[_EXIT_HIGH], s, first, n),
-        _part(columns, row_map[_EXIT_LOW], s, first, n),
-    )
-    for t in range(len(flags)):
-        sides[t] = _byte(ENTER_LONG, close[t] > entry_high[t]) | _byte(ENTER_SHORT, close[t] < entry_low[t])
-        flags[t] = _byte(LEAVE_LONG, close[t] < exit_low[t]) | _byte(LEAVE_SHORT, close[t] > exit_high[t])
-
-
-@streamed
-def _reversion(
-    flags: Flags, sides: Flags, columns: Columns, row_map: Map, s: int, first: int, n: int, params: Any
-) -> None:
-    close, middle = _part(columns, row_map[_CLOSE], s, first, n), _part(columns, row_map[_MIDDLE], s, first, n)
-    deviation, rsi, adx = (
-        _part(columns, row_map[_DEVIATION], s, first, n),
-        _part(columns, row_map[RSI_SLOT], s, first, n),
-        _part(columns, row_map[_ADX], s, first, n),
-    )
-    width, low, high, quiet = params.bollinger_width, params.rsi_low, params.rsi_high, params.adx_threshold
-    for t in range(len(flags)):
-        reach = mul(width, deviation[t])
-        calm = adx[t] < quiet
-        under = (close[t] < middle[t] - reach) & (rsi[t] < low) & calm
-        over = (close[t] > middle[t] + reach) & (rsi[t] > high) & calm
-        sides[t] = _byte(ENTER_LONG, under) | _byte(ENTER_SHORT, over)
-        flags[t] = _byte(LEAVE_LONG, close[t] >= middle[t]) | _byte(LEAVE_SHORT, close[t] <= middle[t])
-
-
-@streamed
-def _ema_trend(
-    flags: Flags, sides: Flags, columns: Columns, row_map: Map, s: int, first: int, n: int, params: Any
-) -> None:
-    fast, slow, adx = (
-        _part(columns, row_map[_FAST], s, first, n),
-        _part(columns, row_map[_SLOW], s, first, n),
-        _part(columns, row_map[_ADX], s, first, n),
-    )
-    threshold = params.adx_threshold
-    for t in range(len(flags)):
-        above, below = fast[t] > slow[t], fast[t] < slow[t]
-        trends = adx[t] >= threshold
-        sides[t] = _byte(ENTER_LONG, above & trends) | _byte(ENTER_SHORT, below & trends)
-        flags[t] = _byte(LEAVE_LONG, below) | _byte(LEAVE_SHORT, above)
 
 
 @streamed

@@ -8,7 +8,6 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from openclaw_pipelines.contracts.enums import Family
 from openclaw_pipelines.contracts.errors import ConfigError
 from openclaw_pipelines.kernel.strategy.families import FAMILIES
 from openclaw_pipelines.kernel.strategy.params import (
@@ -17,7 +16,9 @@ from openclaw_pipelines.kernel.strategy.params import (
     ParameterRangeError,
     ParameterTypeError,
     UnknownFamilyError,
+    UnknownFamilyNumberError,
     UnknownParameterError,
+    family_of,
     params_hash,
     params_record,
     params_values,
@@ -59,10 +60,17 @@ def test_interval_must_be_positive():
 
 
 def test_every_family_of_the_contract_has_a_spec_whose_defaults_are_valid():
-    assert {spec.family for spec in FAMILIES.values()} == set(Family)
+    """Contracts of stored runs hash the number: one that was given is never given to another family."""
+    assert {name: spec.number for name, spec in FAMILIES.items()} == {
+        "momentum": 1,
+        "breakout": 2,
+        "reversion": 3,
+        "ema_trend": 4,
+    }
     for name, spec in FAMILIES.items():
         record = params_record(name, {}, 900)
-        assert name == spec.family.name.lower()
+        assert name == spec.name
+        assert family_of(record) is spec
         assert params_values(record) == {p.name: p.default for p in spec.parameters}
         for parameter in spec.parameters:
             assert parameter.low <= parameter.default <= parameter.high
@@ -127,6 +135,41 @@ def test_hash_is_pinned():
     """A change here changes every deployment's fingerprint: it needs a migration note, not a new constant."""
     record = params_record("breakout", {"channel_entry": 20, "channel_exit": 10}, 3_600)
     assert params_hash(record) == "311cbe8a343940153f30ac7c15bb29a6aae6d8a50d6a870d560ef848a8f0c6c4"
+
+
+@pytest.mark.parametrize(
+    ("family", "expected"),
+    [
+        pytest.param("momentum", "a4ecf54942055e043e1a165f2782a7cbfcf960fc260f2931b0c826e866e8bb72", id="momentum"),
+        pytest.param("breakout", "7dad54ce0c08d79b55e6da31f874b6b41f00a69a9aadace3134bf90baa3b3bfa", id="breakout"),
+        pytest.param("reversion", "522a8504e9aac093a451fdcef9baf0de10bff067b38b548ec2fbb08592867214", id="reversion"),
+        pytest.param("ema_trend", "fb2f0cd8a6e15c521471ef60774e83ee4a438facc3354c0cbeb22779be8bdf36", id="ema_trend"),
+    ],
+)
+def test_hashes_of_the_defaults_are_pinned(family, expected):
+    """As above, for every name, type and default of a family."""
+    assert params_hash(params_record(family, {}, 3_600)) == expected
+
+
+def test_the_record_is_pinned():
+    """Contracts of replays hash its bytes: a parameter that no family had before moves them, which is worth a note."""
+    assert list(PARAMS.names) == [
+        "family", "momentum_lookback", "ema_slow", "atr_length", "stop_atr", "target_atr", "trail_atr", "max_hold_bars",
+        "entry_window_bars", "volatility_length", "volatility_target", "volume_length", "volume_ratio", "allow_short",
+        "position_bps", "channel_entry", "channel_exit", "rsi_length", "rsi_low", "rsi_high", "bollinger_length",
+        "bollinger_width", "adx_length", "adx_threshold", "ema_fast", "bars_per_year", "ema_fast_alpha",
+        "ema_slow_alpha", "annual_factor", "close_ring", "range_ring", "return_ring", "volume_ring", "ready_bars",
+        "warmup_bars",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("number", [0, 5, -1])
+def test_the_number_of_no_family_is_refused_by_name(number):
+    record = params_record("momentum", {}, 3_600)
+    record.family = number
+    for read in (family_of, params_hash, params_values):
+        with pytest.raises(UnknownFamilyNumberError, match=f"number {number}.*3 \\(reversion\\)"):
+            read(record)
 
 
 def test_values_round_trip():

@@ -25,6 +25,7 @@ from openclaw_pipelines.kernel.base.layout import (
 from openclaw_pipelines.kernel.run.bars import Bars
 from openclaw_pipelines.kernel.run.replay import PROFILES, Costs, TickInput, instruments_with, replay, replay_ticks
 from openclaw_pipelines.kernel.run.result import closed_trades
+from openclaw_pipelines.kernel.strategy.families import FAMILIES
 from openclaw_pipelines.kernel.strategy.params import params_record, stack_params
 from openclaw_pipelines.kernel.strategy.signals import new_indicators, observe, signal
 from openclaw_pipelines.kernel.sweep import sweep as sweeps
@@ -299,6 +300,20 @@ def test_flags_and_columns_are_what_observe_and_signal_say(bars, rows, family) -
                 for side in (0, 1, -1):
                     assert signal(gathered, params, side, 3) == signal(indicators, params, side, 3), (s, t, side)
     assert flagged > 5
+
+
+def test_every_family_is_among_the_rows(rows) -> None:
+    assert set(rows["family"].tolist()) == {spec.number for spec in FAMILIES.values()}
+
+
+@pytest.mark.parametrize("number", [0, 5, -1])
+def test_the_number_of_no_family_trades_nothing(bars, rows, swept, number) -> None:
+    unknown = rows.copy()
+    unknown["family"] = number
+    assert swept.tallies.trades.min() > 0
+    idle = sweep(bars, unknown, COSTS, **limits())
+    assert not idle.tallies.trades.any()
+    assert set(idle.net_equity.tolist()) == {idle.capital}
 
 
 @pytest.mark.parametrize(
