@@ -51,9 +51,8 @@ def test_a_perturbed_bar_is_caught(make_scene: Callable[[str, str, int], Scene])
     subject = make_scene("simulated", "perturbed", 1)
     backfill(subject)
     strategy = "breakout_15m"
-    ledger, executor = subject.ledger(strategy), subject.world().executor
-    day = subject.partitions[0]
-    assert verify_day(ledger, executor, day).passed
+    ledger, day = subject.ledger(strategy), subject.partitions[0]
+    assert verify_day(ledger, day).passed
     entry = ledger.query("SELECT * FROM autopilot_fills", "leg = 'entry'").sort("tick_at").row(0, named=True)
     recorded = next(row for row in ledger.inputs(subject.begin, subject.end) if row["tick_at"] == entry["tick_at"])
     with ledger.store.write("ledger") as con:
@@ -61,7 +60,7 @@ def test_a_perturbed_bar_is_caught(make_scene: Callable[[str, str, int], Scene])
             "UPDATE tick_inputs SET bars = replace(bars, ?, ?) WHERE strategy_config_id = ? AND tick_at = ?",
             [*_nudged(recorded["bars"], entry["symbol"]), strategy, entry["tick_at"]],
         )
-    found = verify_day(ledger, executor, day)
+    found = verify_day(ledger, day)
     assert not found.passed
     assert {"autopilot_fills", "autopilot_equity"} <= {difference.table for difference in found.differences}
 
