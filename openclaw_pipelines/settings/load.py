@@ -83,10 +83,6 @@ class Settings:
         """Fingerprint of a strategy's deployment."""
         return self.strategy(name).deployment_fingerprint
 
-    def policy_version_id(self, name: str) -> str:
-        """Hash of a strategy's limits."""
-        return self.strategy(name).policy_version_id
-
     def redacted(self) -> dict[str, Any]:
         """The configuration for display, JSON types only, secrets masked."""
         shown: dict[str, Any] = redact(self.config.model_dump(mode="json"))

@@ -72,8 +72,12 @@ Order, comments and the layer that a value came from do not matter. Keys that ch
 """
 
 _DEPLOYMENT = """The deployment fingerprint covers a strategy's family, parameters, interval and symbols: changing one
-of them starts a new deployment, flat, at 00:00Z of its `start_day`. `policy_version_id` covers the limits of every
-symbol, which may change within a deployment."""
+of them starts a new deployment, flat, at 00:00Z of its `start_day`. `capital` is recorded at the inception: while a
+deployment runs, another value is refused by name.
+
+`policy_version_id` covers the policy, which may change within a deployment and counts from the next tick on: the limits
+of the sub-account and of every symbol with the layer that each came from, costs, `mode`, `shadow`, `paused`,
+`canary_bps` and `approval_ticks`. Every decision carries it; the table `policy_versions` holds the policy."""
 
 
 def reference() -> str:

@@ -8,7 +8,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from openclaw_pipelines.contracts.canonical import canonical_json, sha256_of
+from openclaw_pipelines.contracts.canonical import sha256_of
 from openclaw_pipelines.contracts.config.configuration import Configuration
 from openclaw_pipelines.contracts.config.governance import Risk
 from openclaw_pipelines.contracts.config.trading import Costs, Strategy, Universe
@@ -67,24 +67,6 @@ class StrategySettings:
         return sha256_of(
             {"family": self.own.family, "params": params, "interval": self.own.interval, "symbols": self.symbols}
         )
-
-    @cached_property
-    def policy(self) -> str:
-        """Canonical JSON of the limits of every symbol, each with its value and layer."""
-        return canonical_json(
-            {
-                symbol: {
-                    key: {"value": value, "layer": self.limit_source(symbol, key)}
-                    for key, value in self.symbol_limits[symbol].model_dump().items()
-                }
-                for symbol in self.symbols
-            }
-        )
-
-    @cached_property
-    def policy_version_id(self) -> str:
-        """SHA-256 of the values of all limits. The layers they came from do not matter."""
-        return sha256_of({symbol: limits.model_dump() for symbol, limits in self.symbol_limits.items()})
 
     def resolved(self) -> dict[str, Any]:
         """What replaces the override sections in the configuration's fingerprint. Lists that are sets are sorted."""

@@ -9,6 +9,7 @@ import pytest
 from openclaw_pipelines import __version__
 from openclaw_pipelines.contracts.time import day_start
 from openclaw_pipelines.resources.execution.paper import PaperExecutor
+from openclaw_pipelines.resources.store.migrations import migrations_of
 from openclaw_pipelines.resources.store.strategy_ledger import MissingStateError
 from openclaw_pipelines.services.trading.verification import verify_day
 
@@ -111,6 +112,25 @@ def test_without_the_state_it_starts_from(desk: Any) -> None:
         con.execute("DELETE FROM kernel_states WHERE tick_at = ?", [day_start(DAY_ONE)])
     with pytest.raises(MissingStateError, match="momentum_1h has no kernel state at 2025-05-10T00:00:00"):
         verify_day(trading.ledger(MOMENTUM), PaperExecutor(), DAY_ONE)
+
+
+def test_a_store_of_the_first_schema_opens_verifies_and_goes_on(desk: Any) -> None:
+    """Policies were keyed by their id alone, so that two strategies under one policy had one row."""
+    trading = desk("recorded")
+    policies = trading.store.table("policy_versions").sort("strategy_config_id")
+    assert policies["policy_version_id"].n_unique() == 1
+    assert policies["strategy_config_id"].to_list() == ["breakout_15m", MOMENTUM]
+    with trading.store.write("ledger") as con:
+        con.execute("ALTER TABLE policy_versions RENAME TO newer")
+        con.execute(migrations_of("ledger")[0].sql)
+        con.execute("INSERT INTO policy_versions SELECT * FROM newer WHERE strategy_config_id = 'breakout_15m'")
+        con.execute("DROP TABLE newer")
+        con.execute("DELETE FROM schema_migrations WHERE number > 1")
+    assert trading.store.table("policy_versions").sort("strategy_config_id").equals(policies)
+    assert verify_day(trading.ledger(MOMENTUM), PaperExecutor(), DAY_ONE).passed
+    assert trading.run(MOMENTUM, DAY_TWO, day_start(DAY_TWO) + timedelta(hours=1)).taken == 1
+    assert trading.store.table("policy_versions").sort("strategy_config_id").equals(policies)
+    assert verify_day(trading.ledger(MOMENTUM), PaperExecutor(), DAY_TWO).passed
 
 
 def test_states_are_kept_for_days_ends_and_the_newest_tick(desk: Any) -> None:
