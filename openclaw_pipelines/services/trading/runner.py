@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import polars as pl
 
-from openclaw_pipelines.contracts.canonical import canonical_json
+from openclaw_pipelines.contracts.canonical import canonical_json, decimal_text
 from openclaw_pipelines.contracts.enums import KillSwitch, Regime
 from openclaw_pipelines.contracts.errors import LedgerError, MarketError
 from openclaw_pipelines.contracts.time import DAY, day_start
@@ -57,6 +57,16 @@ class DeploymentChangedError(LedgerError):
         "Set its start_day after that, or give it a new name."
     )
     fields = ("strategy", "recorded", "old", "new")
+
+
+class CapitalChangedError(LedgerError):
+    """The configuration gives a running deployment another capital than it started with."""
+
+    template = (
+        "{strategy} runs since {inception} with a capital of {recorded}; the configuration now says {configured}. "
+        "Set capital back to {recorded}, or start a new deployment with a start_day after {newest}."
+    )
+    fields = ("strategy", "inception", "recorded", "configured", "newest")
 
 
 class MarketNotReadyError(MarketError):
@@ -135,7 +145,8 @@ class Runner:
             live: whether the ticks are due now. Live ticks wait for late bars, and ones that are too old settle only.
 
         Raises:
-            HoleError, DeploymentChangedError, MarketNotReadyError, WarmUpError: nothing is written.
+            HoleError, DeploymentChangedError, CapitalChangedError, MarketNotReadyError, WarmUpError: nothing is
+                written.
         """
         settings = self.settings()
         with strategy_lock(settings, strategy):
@@ -214,6 +225,7 @@ class Runner:
                 new = f"{strategy.name}@{strategy.deployment_fingerprint[:12]}@{inception:%Y%m%d}"
                 raise DeploymentChangedError(strategy.name, head.tick_at.isoformat(), head.deployment_id, new)
             return self._start(settings, strategy, ledger, day, inception)
+        _refuse_other_capital(head, strategy)
         if head.tick_at < day_start(day):
             missing = f"the tick of {(head.tick_at + strategy.interval).isoformat()}"
             raise HoleError(strategy.name, missing, day, f"{head.tick_at:%Y-%m-%d}")
@@ -363,6 +375,15 @@ def _with_regimes(columns: dict[str, str | None], regimes: dict[str, str]) -> di
     for candidate in candidates:
         candidate["regime"] = regimes.get(candidate["symbol"], Regime.UNKNOWN.value)
     return {**columns, "candidates": canonical_json(candidates)}
+
+
+def _refuse_other_capital(head: Head, strategy: StrategySettings) -> None:
+    """Capital is no part of the fingerprint: what the sub-account started with is in the recorded deployment."""
+    recorded = head.deployment
+    if strategy.own.capital != recorded.capital:
+        both = (decimal_text(recorded.capital), decimal_text(strategy.own.capital))
+        day = f"{recorded.inception:%Y-%m-%d}"
+        raise CapitalChangedError(strategy.name, day, *both, head.tick_at.isoformat())
 
 
 def _differs(head: Head, strategy: StrategySettings, inception: datetime) -> bool:
