@@ -197,7 +197,7 @@ def test_order_and_comments_do_not_count(tmp_path: Path, seed: int) -> None:
     ],
 )
 def test_only_what_holds_in_the_end_counts(tmp_path: Path, one: str, other: str, same_policy: bool) -> None:
-    """The configuration's fingerprint covers values; the policy's id also the layer of each limit, as it is recorded."""
+    """The configuration's fingerprint covers values; a policy's id also the layer of each limit, as it is recorded."""
     base = (
         "market: {symbols: [BTC/USDT, ETH/USDT]}\n"
         "strategies: {trend: {family: ema_trend, interval: 1h, start_day: 2025-05-10}}\n"

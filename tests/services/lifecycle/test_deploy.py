@@ -32,7 +32,7 @@ def test_a_deployed_candidate_trades_a_day(deployed: Callable[..., Any]) -> None
     settings = trading.world.settings()
     own = settings.strategy(name)
     assert name == f"{SLOT}_{candidate()['params_hash'][:8]}_20250510"
-    assert settings.provenance[f"strategies.{name}.canary_bps"] == "deployment"
+    assert settings.provenance[f"strategies.{name}.canary_bps"].text == "deployment"
     assert (own.own.canary_bps, own.own.paused, own.own.enabled) == (2500, False, True)
     assert (own.own.start_day.isoformat(), own.own.interval, own.symbols) == (
         DAY_ONE,

@@ -1,16 +1,21 @@
 """Recorded days taken again: what was tampered with is named, and nothing is rewritten."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from openclaw_pipelines import __version__
 from openclaw_pipelines.contracts.time import day_start
+from openclaw_pipelines.domain.governance.policy import Form
 from openclaw_pipelines.resources.execution.paper import PaperExecutor
 from openclaw_pipelines.resources.store.migrations import migrations_of
 from openclaw_pipelines.resources.store.strategy_ledger import MissingStateError
+from openclaw_pipelines.services.governance.policy import policy_of
+from openclaw_pipelines.services.trading import runner
 from openclaw_pipelines.services.trading.verification import verify_day
 
 MOMENTUM = "momentum_1h"
@@ -131,6 +136,30 @@ def test_a_store_of_the_first_schema_opens_verifies_and_goes_on(desk: Any) -> No
     assert trading.run(MOMENTUM, DAY_TWO, day_start(DAY_TWO) + timedelta(hours=1)).taken == 1
     assert trading.store.table("policy_versions").sort("strategy_config_id").equals(policies)
     assert verify_day(trading.ledger(MOMENTUM), PaperExecutor(), DAY_TWO).passed
+
+
+def test_ticks_recorded_before_every_layer_had_a_word(desk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Old ticks replay to their old word; the next tick has the right one, under a policy of its own."""
+    trading = desk("asked")
+    (Path(trading.tree["data_dir"]) / "overlay.yaml").write_text("risk: {max_order_notional: 700}\n")
+    with monkeypatch.context() as before:
+        before.setattr(runner, "policy_of", lambda own: replace(policy_of(own), form=Form.THREE_WORDS))
+        trading.run(MOMENTUM, DAY_ONE, NOON)
+    recorded = trading.store.table("policy_versions")["limits"].to_list()
+    assert ["form" in json.loads(limits) for limits in recorded] == [False]
+    assert verify_day(trading.ledger(MOMENTUM), PaperExecutor(), DAY_ONE).passed
+    trading.run(MOMENTUM)
+    decisions = trading.rows("autopilot_decisions", MOMENTUM)
+    words = {
+        (row["tick_at"] > NOON, row["policy_source"], json.loads(row["base_limits"])["max_order_notional"]["from"])
+        for row in decisions.to_dicts()
+    }
+    assert words == {(False, "legacy default", "overlay overlay.yaml"), (True, "overlay", "overlay overlay.yaml")}
+    assert trading.store.table("policy_versions")["first_tick_at"].sort().to_list() == [
+        day_start(DAY_ONE),
+        NOON + timedelta(hours=1),
+    ]
+    assert verify_day(trading.ledger(MOMENTUM), PaperExecutor(), DAY_ONE).passed
 
 
 def test_states_are_kept_for_days_ends_and_the_newest_tick(desk: Any) -> None:
