@@ -4,6 +4,7 @@ import json
 from datetime import datetime, timedelta
 from typing import Any
 
+from openclaw_pipelines.contracts.requirements import Relation, Requirement
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.contracts.time import day_start
 from openclaw_pipelines.domain.lifecycle.hand_over import Today
@@ -16,9 +17,9 @@ CYCLE = "swing-20250509-abc"
 HOLDOUT_END = day_start(DAY_ONE)
 PARAMS = {"momentum_lookback": 4, "ema_slow": 4, "atr_length": 4, "stop_atr": 1.25, "volatility_length": 6}
 GATES = {
-    "holdout_trades": (41.0, ">= 30"),
-    "holdout_daily_return": (0.002, "> 0.0"),
-    "no_lookahead": (0.0, "0 columns"),
+    "holdout_trades": (41.0, Requirement(Relation.AT_LEAST, 30)),
+    "holdout_daily_return": (0.002, Requirement(Relation.ABOVE, 0.0)),
+    "no_lookahead": (0.0, Requirement(Relation.EQUAL, 0, "columns")),
 }
 TODAY = Today("code", frozenset({"bars"}), {name: required for name, (_, required) in GATES.items()})
 EARNING = {"channel_entry": 24, "channel_exit": 12, "volume_ratio": 0.0, "stop_atr": 3.0, "atr_length": 4}
@@ -94,7 +95,7 @@ def report_row(kind: str) -> dict[str, Any]:
 def _gate(position: int, name: str) -> dict[str, Any]:
     measured, required = GATES[name]
     return {
-        "gate": name, "position": position, "measured": measured, "required": required, "passed": True,
+        "gate": name, "position": position, "measured": measured, "required": required.text, "passed": True,
         "reason": "measured", "sample_size": 41, "evidence_hash": "e",
     }  # fmt: skip
 

@@ -21,7 +21,6 @@ from openclaw_pipelines.commands.shared import (
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from openclaw_pipelines.domain.trading.deployment import Deployment
     from openclaw_pipelines.resources.store.strategy_ledger import StrategyLedger
     from openclaw_pipelines.resources.world import World
 
@@ -99,7 +98,7 @@ def _candles(ledger: "StrategyLedger", decision: dict[str, Any], count: int) -> 
     from openclaw_pipelines.kernel.base.layout import BarState
 
     at, symbol, unit = decision["tick_at"], decision["symbol"], _price_unit(ledger, decision)
-    deployment = _deployment(ledger, decision)
+    deployment = ledger.deployment_at(decision["tick_at"])
     since = at - count * timedelta(seconds=deployment.interval_seconds)
     shown = []
     for row in ledger.inputs(since, at):
@@ -110,15 +109,9 @@ def _candles(ledger: "StrategyLedger", decision: dict[str, Any], count: int) -> 
     return shown
 
 
-def _deployment(ledger: "StrategyLedger", decision: dict[str, Any]) -> "Deployment":
-    from openclaw_pipelines.domain.trading.deployment import Deployment
-
-    return Deployment.from_payload(ledger.context_at(decision["tick_at"])["deployment"])
-
-
 def _price_unit(ledger: "StrategyLedger", decision: dict[str, Any]) -> Decimal:
     """Quote currency per price unit, in which the kernel's indicators count."""
-    deployment = _deployment(ledger, decision)
+    deployment = ledger.deployment_at(decision["tick_at"])
     return deployment.instruments[deployment.symbols.index(decision["symbol"])].price_unit
 
 

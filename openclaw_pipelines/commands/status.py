@@ -24,7 +24,8 @@ class StrategyStatus:
     """One strategy. Money is in quote currency.
 
     lag_ticks: ticks that have closed and are not recorded. lag_seconds: since the oldest of them closed.
-    day_pnl: change of equity since 00:00Z of the last tick's day; total_pnl: since inception.
+    day_pnl: change of equity since 00:00Z of the last tick's day; total_pnl: since inception, from the capital that
+    the deployment started with.
     """
 
     strategy: str
@@ -91,7 +92,8 @@ def _strategy(world: "World", name: str, now: datetime) -> StrategyStatus:
     due = due_of(world, name, now)
     ledger = world.ledger(name)
     with ledger.reading():
-        at = ledger.newest_tick()
+        head = ledger.head()
+        at = head.tick_at if head else None
         tick = _row(ledger.query("SELECT * FROM autopilot_ticks", "tick_at = ?", [at]))
         equity = _row(ledger.query("SELECT * FROM autopilot_equity", "tick_at = ?", [at]))
         positions = ledger.query("SELECT * FROM autopilot_positions", "tick_at = ?", [at])
@@ -111,7 +113,7 @@ def _strategy(world: "World", name: str, now: datetime) -> StrategyStatus:
         lag_seconds=int((now - due.first) / timedelta(seconds=1)) if due else 0,
         equity=equity.get("equity"),
         day_pnl=equity["equity"] - equity["day_open_equity"] if equity else None,
-        total_pnl=equity["equity"] - own.capital if equity else None,
+        total_pnl=equity["equity"] - head.deployment.capital if equity and head else None,
         awaiting_approval=waiting_keys(world, name),
         positions=[{column: row[column] for column in shown} for row in positions.sort("symbol").to_dicts()],
     )

@@ -145,7 +145,8 @@ def strategy_result(world: "World", strategy: str) -> Result:
     with ledger.reading():
         for name in ("ticks", "decisions", "orders", "fills", "equity"):
             rows[name] = ledger.query(f"SELECT * FROM autopilot_{name}", "tick_at <= ?", [end]).sort("tick_at")
-    equity = rows["equity"].row(-1, named=True)
+        equity = rows["equity"].row(-1, named=True)
+        capital = ledger.deployment_at(equity["tick_at"]).capital
     refused = rows["decisions"].filter(rows["decisions"]["status"] == "rejected")["reason_code"]
     codes = refused.value_counts(sort=True)
     return Result(
@@ -157,7 +158,7 @@ def strategy_result(world: "World", strategy: str) -> Result:
         rejects=dict(codes.iter_rows()),
         fees=equity["fees"],
         funding=equity["funding"],
-        pnl=equity["equity"] - settings.strategy(strategy).own.capital,
+        pnl=equity["equity"] - capital,
         open_positions=equity["open_positions"],
         ledger_hash=ledger_hash(world.store, settings.config.account, strategy, end=end),
         trades_hash=trades_hash(world.store, settings.config.account, strategy, end=end),

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from openclaw_pipelines.contracts.enums import KillSwitch
+from openclaw_pipelines.contracts.layers import Layer, LayerKind
 from openclaw_pipelines.settings.environment import KILL_SWITCH_VARIABLE
 from openclaw_pipelines.settings.errors import SettingValueError
 
@@ -23,7 +24,7 @@ def effective_kill_switch(
     A variable or file whose content is not known, or a file that cannot be read, halts everything.
     """
     asked = [
-        (settings.config.kill_switch, settings.provenance["kill_switch"]),
+        (settings.config.kill_switch, settings.provenance["kill_switch"].text),
         _of_environment(os.environ if environ is None else environ),
         _of_file((settings.data_dir if data_dir is None else data_dir) / settings.config.kill_switch_file),
     ]
@@ -33,7 +34,7 @@ def effective_kill_switch(
 
 def _of_environment(environ: Mapping[str, str]) -> tuple[KillSwitch, str]:
     try:
-        return environment_kill_switch(environ), f"environment {KILL_SWITCH_VARIABLE}"
+        return environment_kill_switch(environ), Layer(LayerKind.ENVIRONMENT, KILL_SWITCH_VARIABLE).text
     except SettingValueError as error:
         return KillSwitch.HALT_ALL, str(error)
 

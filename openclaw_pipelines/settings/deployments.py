@@ -7,6 +7,7 @@ decided in `domain.lifecycle`.
 
 from functools import lru_cache
 
+from openclaw_pipelines.contracts.layers import Layer, LayerKind
 from openclaw_pipelines.settings.documents import Document, parse
 from openclaw_pipelines.settings.errors import SettingConflictError
 from openclaw_pipelines.settings.validation import checked_document
@@ -16,7 +17,7 @@ DEPLOYMENTS_FILE = "deployments.yaml"
 
 @lru_cache(maxsize=8)
 def _parsed(text: str) -> Document:
-    return checked_document(parse(DEPLOYMENTS_FILE, text))
+    return checked_document(parse(Layer(LayerKind.FILE, DEPLOYMENTS_FILE), text))
 
 
 def with_deployments(main: Document, text: str | None) -> Document:
@@ -39,4 +40,4 @@ def with_deployments(main: Document, text: str | None) -> Document:
             raise SettingConflictError(deployed.where(("strategies", name)), f"strategies.{name}", "deployed", problem)
     lines = {path: line for path, line in deployed.lines.items() if len(path) > 1}
     tree = {**main.tree, "strategies": {**own, **added}}
-    return Document(main.name, tree, {**main.lines, **lines}, dict.fromkeys(added, DEPLOYMENTS_FILE))
+    return Document(main.layer, tree, {**main.lines, **lines}, dict.fromkeys(added, DEPLOYMENTS_FILE))

@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from openclaw_pipelines.contracts.layers import Layer
 from openclaw_pipelines.settings.errors import ConfigSyntaxError, DuplicateSettingError
 
 Path = tuple[str, ...]
@@ -29,14 +30,19 @@ _WORDS: dict[str, bool | None] = {"": None, "~": None, "null": None, "true": Tru
 class Document:
     """One layer of settings as a tree, and where its keys stand.
 
-    name: how people see the layer, as `autopilot.yaml`. lines: dotted path -> line, counted from 1.
+    lines: dotted path -> line, counted from 1.
     included: strategy -> name of the file that its section came from, where that is another one.
     """
 
-    name: str
+    layer: Layer
     tree: Mapping[str, Any]
     lines: Mapping[Path, int] = field(default_factory=dict)
     included: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """How people see it, as `autopilot.yaml`."""
+        return self.layer.text
 
     def where(self, path: Path) -> str:
         """`name line n` of a key, or of the nearest key around it."""
@@ -68,12 +74,13 @@ def dotted(path: Path) -> str:
     return ".".join(path)
 
 
-def parse(name: str, text: str) -> Document:
+def parse(layer: Layer, text: str) -> Document:
     r"""Read YAML text. Raises ConfigSyntaxError and DuplicateSettingError.
 
-    >>> parse("a.yaml", "kill_switch: off\nfee: 0.10").tree
+    >>> parse(Layer(LayerKind.FILE, "a.yaml"), "kill_switch: off\nfee: 0.10").tree
     {'kill_switch': 'off', 'fee': Decimal('0.10')}
     """
+    name = layer.text
     try:
         root = yaml.compose(text, Loader=_LOADER)
     except yaml.YAMLError as error:
@@ -85,7 +92,7 @@ def parse(name: str, text: str) -> Document:
     if not isinstance(root, yaml.MappingNode):
         raise ConfigSyntaxError(name, "the file holds no mapping of settings")
     lines: dict[Path, int] = {}
-    return Document(name, _mapping(name, root, (), lines), lines)
+    return Document(layer, _mapping(name, root, (), lines), lines)
 
 
 def _mapping(name: str, node: yaml.MappingNode, path: Path, lines: dict[Path, int]) -> dict[str, Any]:

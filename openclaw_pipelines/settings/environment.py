@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from openclaw_pipelines.contracts.layers import Layer, LayerKind
 from openclaw_pipelines.settings.documents import Document, Path
 from openclaw_pipelines.settings.errors import UnknownVariableError, nearest
 
@@ -61,7 +62,8 @@ def environment_documents(environ: Mapping[str, str]) -> list[Document]:
     for variable in VARIABLES.values():
         value = environ.get(variable.name)
         if variable.path and value:
-            documents.append(Document(f"environment {variable.name}", _nested(variable.path, value)))
+            layer = Layer(LayerKind.ENVIRONMENT, variable.name)
+            documents.append(Document(layer, _nested(variable.path, value)))
     return documents
 
 

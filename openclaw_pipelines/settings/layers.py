@@ -11,11 +11,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from openclaw_pipelines.contracts.layers import DEFAULT, Layer, LayerKind
 from openclaw_pipelines.settings.documents import Document, Path, dotted
 
-DEFAULT = "default"
-DEPLOYMENT = "deployment"
-"""Layer of a strategy that the lifecycle configured."""
+SECTIONS = {"strategies": LayerKind.STRATEGY, "symbols": LayerKind.SYMBOLS}
+"""Sections that go by their own name."""
 
 
 def merge(documents: Iterable[Document]) -> dict[str, Any]:
@@ -26,45 +26,45 @@ def merge(documents: Iterable[Document]) -> dict[str, Any]:
     return merged
 
 
-def layer_name(document: Document, path: Path) -> str:
-    """How a layer reads for one key. Sections of the main file go by their own name.
+def layer_at(document: Document, path: Path) -> Layer:
+    """The layer that a document is for one key. Sections of the main file go by their own name.
 
-    >>> layer_name(Document("autopilot.yaml", {}), ("symbols", "BTC/USDT", "risk", "max_order_notional"))
+    >>> main, live = Layer(LayerKind.FILE, "autopilot.yaml"), Layer(LayerKind.OVERLAY, "live.yaml")
+    >>> layer_at(Document(main, {}), ("symbols", "BTC/USDT", "risk", "max_order_notional")).text
     'symbols:BTC/USDT'
-    >>> layer_name(Document("overlay live.yaml", {}), ("strategies", "trend", "risk", "max_order_notional"))
+    >>> layer_at(Document(live, {}), ("strategies", "trend", "risk", "max_order_notional")).text
     'overlay live.yaml strategy:trend'
     """
     if document.origin(path) is not None:
-        return DEPLOYMENT
-    sections = {"strategies": "strategy", "symbols": "symbols"}
-    if len(path) < 2 or path[0] not in sections:
-        return document.name
-    section = f"{sections[path[0]]}:{path[1]}"
-    return f"{document.name} {section}" if document.name.startswith(("overlay ", "environment ")) else section
+        return Layer(LayerKind.DEPLOYMENT)
+    if len(path) < 2 or path[0] not in SECTIONS:
+        return document.layer
+    within = None if document.layer.kind in (LayerKind.DEFAULT, LayerKind.FILE) else document.layer
+    return Layer(SECTIONS[path[0]], path[1], within)
 
 
-def provenance(config: BaseModel, documents: Sequence[Document]) -> dict[str, str]:
+def provenance(config: BaseModel, documents: Sequence[Document]) -> dict[str, Layer]:
     """Layer of every value of the merged configuration, by dotted key."""
     return {dotted(path): layer_of(path, documents) for path in _leaves(config.model_dump(), ())}
 
 
-def layer_of(path: Path, documents: Sequence[Document]) -> str:
-    """Name of the last document that sets the key, or `default`."""
+def layer_of(path: Path, documents: Sequence[Document]) -> Layer:
+    """Layer of the last document that sets the key, or that of code defaults."""
     for document in reversed(documents):
         if document.has(path):
-            return layer_name(document, path)
+            return layer_at(document, path)
     return DEFAULT
 
 
 def resolve(
     section: str, documents: Sequence[Document], strategy: str, symbol: str | None = None
-) -> tuple[dict[str, Any], dict[str, str]]:
+) -> tuple[dict[str, Any], dict[str, Layer]]:
     """Values of `risk`, `costs` or `universe` that hold for one strategy and symbol, and the layer of each.
 
     What no document sets is left out: the model's default holds.
     """
     values: dict[str, Any] = {}
-    layers: dict[str, str] = {}
+    layers: dict[str, Layer] = {}
     places: list[Path] = [(section,), ("strategies", strategy, section)]
     if symbol is not None:
         places.append(("symbols", symbol, section))
@@ -72,7 +72,7 @@ def resolve(
         for place in places:
             found = _at(document.tree, place)
             _lay_over(values, found)
-            layers.update(dict.fromkeys(found, layer_name(document, place)))
+            layers.update(dict.fromkeys(found, layer_at(document, place)))
     return values, layers
 
 

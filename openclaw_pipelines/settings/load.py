@@ -16,6 +16,7 @@ from openclaw_pipelines.contracts.config.configuration import Configuration
 from openclaw_pipelines.contracts.config.market import Market
 from openclaw_pipelines.contracts.config.trading import Universe
 from openclaw_pipelines.contracts.enums import KillSwitch
+from openclaw_pipelines.contracts.layers import DEFAULT, Layer, LayerKind
 from openclaw_pipelines.contracts.time import INTERVALS
 from openclaw_pipelines.settings.agreement import check_agreement
 from openclaw_pipelines.settings.deployments import DEPLOYMENTS_FILE, with_deployments
@@ -42,7 +43,7 @@ from openclaw_pipelines.settings.validation import Place, checked_document, type
 
 DEFAULT_CONFIG = Path("config") / "autopilot.yaml"
 _PACKAGE_HOME = Path(__file__).resolve().parents[2]
-_CODE_DEFAULTS = Document("default", {"universe": {"weights": Universe().weights}})
+_CODE_DEFAULTS = Document(DEFAULT, {"universe": {"weights": Universe().weights}})
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Settings:
     """
 
     config: Configuration
-    provenance: Mapping[str, str]
+    provenance: Mapping[str, Layer]
     config_json: str
     config_fingerprint: str
     config_path: Path
@@ -83,10 +84,6 @@ class Settings:
         """Fingerprint of a strategy's deployment."""
         return self.strategy(name).deployment_fingerprint
 
-    def policy_version_id(self, name: str) -> str:
-        """Hash of a strategy's limits."""
-        return self.strategy(name).policy_version_id
-
     def redacted(self) -> dict[str, Any]:
         """The configuration for display, JSON types only, secrets masked."""
         shown: dict[str, Any] = redact(self.config.model_dump(mode="json"))
@@ -104,7 +101,7 @@ def load_settings(environ: Mapping[str, str] | None = None, *, path: Path | None
     environment_kill_switch(environ)
     config_path = _config_path(environ, path)
     text = _read(config_path)
-    main = _parsed(config_path.name, text)
+    main = _parsed(Layer(LayerKind.FILE, config_path.name), text)
     folder = _data_folder(main, environ, config_path)
     deployed = _deployed(folder)
     overlay = _overlay(main, folder)
@@ -127,12 +124,12 @@ def _settings(
     config_path: Path,
     text: str,
     deployed: str | None,
-    overlay: tuple[str, str] | None,
+    overlay: tuple[Layer, str] | None,
     variables: tuple[tuple[str, str], ...],
     working_folder: Path,
 ) -> Settings:
     environ = dict(variables)
-    documents = [_CODE_DEFAULTS, with_deployments(_parsed(config_path.name, text), deployed)]
+    documents = [_CODE_DEFAULTS, with_deployments(_parsed(Layer(LayerKind.FILE, config_path.name), text), deployed)]
     if overlay is not None:
         documents.append(_parsed(*overlay))
     documents += environment_documents(environ)
@@ -157,8 +154,8 @@ def _settings(
 
 
 @lru_cache(maxsize=8)
-def _parsed(name: str, text: str) -> Document:
-    return checked_document(parse(name, text))
+def _parsed(layer: Layer, text: str) -> Document:
+    return checked_document(parse(layer, text))
 
 
 def _config_path(environ: Mapping[str, str], path: Path | None) -> Path:
@@ -196,8 +193,8 @@ def _deployed(folder: Path | None) -> str | None:
     return None if folder is None else _beside(folder / DEPLOYMENTS_FILE)
 
 
-def _overlay(main: Document, folder: Path | None) -> tuple[str, str] | None:
-    """Name and text of the live overlay, or None where it is disabled, absent or empty."""
+def _overlay(main: Document, folder: Path | None) -> tuple[Layer, str] | None:
+    """Layer and text of the live overlay, or None where it is disabled, absent or empty."""
     name = main.tree.get("overlay_file")
     if not isinstance(name, str) or folder is None:
         return None
@@ -205,8 +202,9 @@ def _overlay(main: Document, folder: Path | None) -> tuple[str, str] | None:
     text = _beside(path)
     if text is None:
         return None
-    _refuse_moving_overlay(_parsed(f"overlay {path.name}", text))
-    return f"overlay {path.name}", text
+    layer = Layer(LayerKind.OVERLAY, path.name)
+    _refuse_moving_overlay(_parsed(layer, text))
+    return layer, text
 
 
 def _beside(path: Path) -> str | None:
@@ -236,7 +234,7 @@ def _stricter_kill_switch(documents: list[Document], environ: Mapping[str, str])
     known = [switch.value for switch in STRICTEST_LAST]
     if configured not in known or known.index(wanted.value) <= known.index(configured):
         return []
-    return [Document(f"environment {KILL_SWITCH_VARIABLE}", {"kill_switch": wanted.value})]
+    return [Document(Layer(LayerKind.ENVIRONMENT, KILL_SWITCH_VARIABLE), {"kill_switch": wanted.value})]
 
 
 def _absolute(folder: str, variable: str, environ: Mapping[str, str], config_path: Path, working_folder: Path) -> Path:

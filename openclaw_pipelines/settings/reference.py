@@ -18,6 +18,7 @@ from pydantic.fields import FieldInfo
 
 from openclaw_pipelines.contracts.config.configuration import Configuration
 from openclaw_pipelines.contracts.config.governance import PER_SYMBOL_LIMITS
+from openclaw_pipelines.contracts.layers import DEFAULT, SOURCES, Layer, LayerKind
 from openclaw_pipelines.settings.environment import VARIABLES
 from openclaw_pipelines.settings.fingerprint import CONNECTION_OPTIONS, UNFINGERPRINTED
 from openclaw_pipelines.settings.validation import FREE_NAMES, OVERRIDES, fields_below
@@ -44,6 +45,14 @@ Later wins:
 A later document beats everything an earlier one says about the same key: `risk.max_order_notional` in the overlay
 holds for every strategy and symbol, whatever their sections in `autopilot.yaml` say. Within the overlay, its own
 `strategies` and `symbols` sections win again. Lists replace lists; sections merge key by key.
+
+Each decision records the layer of every limit (`base_limits`) and the most specific of them in a word
+(`policy_source`):
+
+{sources}
+
+Ticks that were recorded before the last three had words of their own read `legacy default` for them, and still do when
+they are verified.
 
 Everything is read again at every tick. Unknown keys, keys that stand twice, values of the wrong type and values outside
 their bounds are errors that name the key, the file, the line and the nearest known key. Decimals are taken by their
@@ -72,13 +81,34 @@ Order, comments and the layer that a value came from do not matter. Keys that ch
 """
 
 _DEPLOYMENT = """The deployment fingerprint covers a strategy's family, parameters, interval and symbols: changing one
-of them starts a new deployment, flat, at 00:00Z of its `start_day`. `policy_version_id` covers the limits of every
-symbol, which may change within a deployment."""
+of them starts a new deployment, flat, at 00:00Z of its `start_day`. `capital` is recorded at the inception: while a
+deployment runs, another value is refused by name.
+
+`policy_version_id` covers the policy, which may change within a deployment and counts from the next tick on: the limits
+of the sub-account and of every symbol with the layer that each came from, costs, `mode`, `shadow`, `paused`,
+`canary_bps` and `approval_ticks`. Every decision carries it; the table `policy_versions` holds the policy."""
 
 
 def reference() -> str:
     """The whole document, Markdown."""
-    return "\n".join([_INTRODUCTION, *_settings_tables(), *_family_tables(), *_environment_table(), *_fingerprints()])
+    introduction = _INTRODUCTION.format(sources="\n".join(_sources()))
+    return "\n".join([introduction, *_settings_tables(), *_family_tables(), *_environment_table(), *_fingerprints()])
+
+
+def _sources() -> Iterator[str]:
+    live = Layer(LayerKind.OVERLAY, "live.yaml")
+    layers = (
+        ("a symbol's section", Layer(LayerKind.SYMBOLS, "BTC/USDT"), Layer(LayerKind.SYMBOLS, "BTC/USDT", live)),
+        ("a strategy's section", Layer(LayerKind.STRATEGY, "trend"), Layer(LayerKind.STRATEGY, "trend", live)),
+        ("the file's general section", Layer(LayerKind.FILE, "autopilot.yaml")),
+        ("code defaults", DEFAULT),
+        ("a strategy that the factory deployed", Layer(LayerKind.DEPLOYMENT)),
+        ("the environment", Layer(LayerKind.ENVIRONMENT, "OPENCLAW_ACCOUNT")),
+        ("the overlay's general section", live),
+    )
+    yield "| where a limit was set | layer | `policy_source` |\n|---|---|---|"
+    for where, *own in layers:
+        yield f"| {where} | {', '.join(f'`{one.text}`' for one in own)} | {SOURCES[own[0].kind].value} |"
 
 
 def describe_type(annotation: Any) -> str:

@@ -8,16 +8,17 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from openclaw_pipelines.contracts.canonical import canonical_json, sha256_of
+from openclaw_pipelines.contracts.canonical import sha256_of
 from openclaw_pipelines.contracts.config.configuration import Configuration
 from openclaw_pipelines.contracts.config.governance import Risk
 from openclaw_pipelines.contracts.config.trading import Costs, Strategy, Universe
 from openclaw_pipelines.contracts.errors import ConfigError
+from openclaw_pipelines.contracts.layers import DEFAULT, Layer
 from openclaw_pipelines.contracts.time import interval_length
 from openclaw_pipelines.settings.agreement import columns
 from openclaw_pipelines.settings.documents import Document, Path, dotted
 from openclaw_pipelines.settings.errors import SettingConflictError, SettingValueError, UnknownSettingError, nearest
-from openclaw_pipelines.settings.layers import DEFAULT, find_place, resolve
+from openclaw_pipelines.settings.layers import find_place, resolve
 from openclaw_pipelines.settings.validation import Place, typed
 
 Section = TypeVar("Section", Risk, Costs, Universe)
@@ -41,7 +42,7 @@ class StrategySettings:
     universe: Universe
     enabled_symbols: frozenset[str]
     symbol_limits: Mapping[str, Risk]
-    limit_layers: Mapping[str, Mapping[str, str]]
+    limit_layers: Mapping[str, Mapping[str, Layer]]
 
     @property
     def interval(self) -> timedelta:
@@ -53,8 +54,8 @@ class StrategySettings:
         self._refuse_unknown(symbol)
         return self.symbol_limits[symbol]
 
-    def limit_source(self, symbol: str, key: str) -> str:
-        """Layer that one limit of one symbol came from, as `default`, `autopilot.yaml` or `symbols:BTC/USDT`."""
+    def limit_source(self, symbol: str, key: str) -> Layer:
+        """Layer that one limit of one symbol came from."""
         self._refuse_unknown(symbol)
         if key not in Risk.model_fields:
             raise UnknownSettingError("limit_source", f"risk.{key}", f"risk.{nearest(key, Risk.model_fields)}")
@@ -67,24 +68,6 @@ class StrategySettings:
         return sha256_of(
             {"family": self.own.family, "params": params, "interval": self.own.interval, "symbols": self.symbols}
         )
-
-    @cached_property
-    def policy(self) -> str:
-        """Canonical JSON of the limits of every symbol, each with its value and layer."""
-        return canonical_json(
-            {
-                symbol: {
-                    key: {"value": value, "layer": self.limit_source(symbol, key)}
-                    for key, value in self.symbol_limits[symbol].model_dump().items()
-                }
-                for symbol in self.symbols
-            }
-        )
-
-    @cached_property
-    def policy_version_id(self) -> str:
-        """SHA-256 of the values of all limits. The layers they came from do not matter."""
-        return sha256_of({symbol: limits.model_dump() for symbol, limits in self.symbol_limits.items()})
 
     def resolved(self) -> dict[str, Any]:
         """What replaces the override sections in the configuration's fingerprint. Lists that are sets are sorted."""
@@ -110,7 +93,7 @@ def resolve_strategy(name: str, config: Configuration, documents: Sequence[Docum
     own = config.strategies[name]
     symbols = columns(own, config)
     limits: dict[str, Risk] = {}
-    layers: dict[str, Mapping[str, str]] = {}
+    layers: dict[str, Mapping[str, Layer]] = {}
     for symbol in symbols:
         limits[symbol], layers[symbol] = _section(Risk, "risk", documents, name, symbol)
         _check_order_sizes(limits[symbol], documents, name, symbol)
@@ -131,7 +114,7 @@ def resolve_strategy(name: str, config: Configuration, documents: Sequence[Docum
 
 def _section(
     model: type[Section], section: str, documents: Sequence[Document], strategy: str, symbol: str | None = None
-) -> tuple[Section, Mapping[str, str]]:
+) -> tuple[Section, Mapping[str, Layer]]:
     values, layers = resolve(section, documents, strategy, symbol)
     place = Place(documents, _placed(section, documents, strategy, symbol))
     return typed(model, values, place), MappingProxyType(layers)

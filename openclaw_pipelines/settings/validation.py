@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from openclaw_pipelines.contracts.config.configuration import Configuration
 from openclaw_pipelines.contracts.config.governance import PER_SYMBOL_LIMITS, Risk
 from openclaw_pipelines.contracts.config.trading import Costs, SymbolOverride, Universe
+from openclaw_pipelines.contracts.layers import DEFAULT
 from openclaw_pipelines.settings.documents import Document, Path, dotted
 from openclaw_pipelines.settings.environment import SECRET_VARIABLES
 from openclaw_pipelines.settings.errors import (
@@ -35,7 +36,7 @@ def checked_document(document: Document) -> Document:
     Raises UnknownSettingError, AccountWideLimitError, SecretInFileError.
     """
     _refuse_secrets(document, document.tree, ())
-    return Document(document.name, _checked(document, document.tree, Configuration, ()), document.lines)
+    return Document(document.layer, _checked(document, document.tree, Configuration, ()), document.lines)
 
 
 def typed(model: type[BaseModel], tree: Mapping[str, Any], place: "Place") -> Any:
@@ -66,7 +67,7 @@ class Place:
             for document in reversed(self._documents):
                 if document.has(path[:end]) or path[:end] in document.lines:
                     return document.where(path)
-        return self._documents[-1].name if self._documents else "default"
+        return self._documents[-1].name if self._documents else DEFAULT.text
 
 
 def fields_below(model: type[BaseModel], name: str) -> type[BaseModel] | None:

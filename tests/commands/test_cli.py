@@ -7,6 +7,7 @@ from typing import Any
 
 import duckdb
 import pytest
+import yaml
 
 from openclaw_pipelines import __version__
 from openclaw_pipelines.cli import COMMANDS
@@ -115,6 +116,18 @@ def test_status_agrees_with_the_ledger(home, ledger: Query):
     held = ledger(f"SELECT symbol FROM autopilot_positions WHERE {newest} ORDER BY symbol")
     assert [row["symbol"] for row in fast["positions"]] == [row["symbol"] for row in held]
     assert {alert["kind"] for alert in status["conditions"]} == {"stalled_strategy", "stale_market"}
+
+
+def test_total_pnl_is_from_the_capital_that_the_deployment_started_with(home):
+    before = home.openclaw("status", "--json").json["strategies"]
+    path = home.folder / "autopilot.yaml"
+    tree = yaml.safe_load(path.read_text())
+    for own in tree["strategies"].values():
+        own["capital"] = 20_000
+    path.write_text(yaml.safe_dump(tree))
+    after = home.openclaw("status", "--json").json["strategies"]
+    assert [own["total_pnl"] for own in after] == [own["total_pnl"] for own in before]
+    assert all(Decimal(own["equity"]) - Decimal(own["total_pnl"]) == 10_000 for own in after)
 
 
 def test_status_for_people_names_every_strategy(home):

@@ -16,6 +16,7 @@ import pytest
 from openclaw_pipelines.contracts.config.governance import Risk
 from openclaw_pipelines.contracts.config.trading import Costs
 from openclaw_pipelines.contracts.enums import InstrumentState, MarketType, Mode, RejectCode
+from openclaw_pipelines.contracts.layers import Layer, LayerKind
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.domain.execution.port import Executor
 from openclaw_pipelines.domain.governance.approvals import verdicts
@@ -92,7 +93,7 @@ def policy_of(symbols: list[str], risk: Mapping[str, Any], costs: Mapping[str, A
     base = Policy(
         risk=own,
         symbol_risk=dict.fromkeys(symbols, own),
-        sources={symbol: dict.fromkeys(risk, "autopilot.yaml") for symbol in symbols},
+        sources={symbol: dict.fromkeys(risk, Layer(LayerKind.FILE, "autopilot.yaml")) for symbol in symbols},
         costs=Costs(**{"slippage_bps": Decimal(0), **costs}),
         mode=Mode.AUTO,
         shadow=False,

@@ -46,10 +46,10 @@ def test_a_deployed_strategy_is_one_like_others(tmp_path: Path) -> None:
     assert (own.own.canary_bps, own.params["stop_atr"]) == (2500, 1.25)
     limits = own.limits("BTC/USDT")
     assert (int(limits.max_order_notional), int(limits.max_position_notional), limits.price_buffer_bps) == (900, 50, 11)
-    assert settings.provenance[f"strategies.{NAME}.canary_bps"] == "deployment"
-    assert settings.provenance["strategies.swing.family"] == "strategy:swing"
+    assert settings.provenance[f"strategies.{NAME}.canary_bps"].text == "deployment"
+    assert settings.provenance["strategies.swing.family"].text == "strategy:swing"
     layers = {
-        key: own.limit_source("BTC/USDT", key)
+        key: own.limit_source("BTC/USDT", key).text
         for key in ("max_order_notional", "max_position_notional", "price_buffer_bps")
     }
     assert layers == {

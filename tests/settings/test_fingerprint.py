@@ -14,6 +14,8 @@ from hypothesis import HealthCheck, given, settings, strategies
 
 from openclaw_pipelines.contracts.config.configuration import Configuration
 from openclaw_pipelines.contracts.config.governance import Risk
+from openclaw_pipelines.contracts.config.trading import Costs
+from openclaw_pipelines.services.governance.policy import policy_of
 from openclaw_pipelines.settings import Settings, load_settings
 from openclaw_pipelines.settings.fingerprint import CONNECTION_OPTIONS, UNFINGERPRINTED
 from openclaw_pipelines.settings.validation import known_keys
@@ -86,6 +88,11 @@ def load(folder: Path, text: str) -> Settings:
     return load_settings({}, path=path)
 
 
+def policy_id(found: Settings) -> str:
+    """Id under which a tick would record the strategy's policy."""
+    return policy_of(found.strategy("trend")).version_id
+
+
 def with_other_value(key: str) -> dict[str, Any]:
     """The full configuration with one key changed to another legal value."""
     tree: dict[str, Any] = yaml.safe_load(yaml.safe_dump(FULL))
@@ -124,9 +131,11 @@ def test_what_starts_a_new_deployment_or_policy(tmp_path: Path, key: str) -> Non
     deploys = {"market.symbols", *(f"strategies.<name>.{part}" for part in ("family", "params", "interval", "symbols"))}
     new_columns = {"market.symbols", "strategies.<name>.symbols"}
     limits = {f"risk.{name}" for name in Risk.model_fields} | {"symbols.<symbol>.risk", "strategies.<name>.risk"}
+    costs = {f"costs.{name}" for name in Costs.model_fields} | {"strategies.<name>.costs"}
+    controls = {f"strategies.<name>.{part}" for part in ("mode", "shadow", "paused", "canary_bps", "approval_ticks")}
     changed = after.deployment_fingerprint("trend") != before.deployment_fingerprint("trend")
     assert changed == (key in deploys)
-    assert (after.policy_version_id("trend") != before.policy_version_id("trend")) == (key in limits | new_columns)
+    assert (policy_id(after) != policy_id(before)) == (key in limits | costs | controls | new_columns)
 
 
 def test_unfingerprinted_keys_exist() -> None:
@@ -170,30 +179,32 @@ def test_order_and_comments_do_not_count(tmp_path: Path, seed: int) -> None:
     shuffled = load(tmp_path, "\n".join(_lines(FULL, random.Random(seed))))
     assert shuffled.config_fingerprint == expected.config_fingerprint
     assert shuffled.deployment_fingerprint("trend") == expected.deployment_fingerprint("trend")
-    assert shuffled.policy_version_id("trend") == expected.policy_version_id("trend")
+    assert policy_id(shuffled) == policy_id(expected)
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("one", "other", "same_policy"),
     [
-        pytest.param("risk: {max_order_notional: 100}", "risk: {max_order_notional: '100.00'}", id="spelling"),
-        pytest.param("risk: {max_order_notional: 5000}", "", id="default written out"),
+        pytest.param("risk: {max_order_notional: 100}", "risk: {max_order_notional: '100.00'}", True, id="spelling"),
+        pytest.param("risk: {max_order_notional: 5000}", "", False, id="default written out"),
         pytest.param(
             "risk: {max_order_notional: 1}",
             "symbols: {BTC/USDT: {risk: {max_order_notional: 1}}, ETH/USDT: {risk: {max_order_notional: 1}}}",
+            False,
             id="another layer",
         ),
-        pytest.param("symbols: {BTC/USDT: {enabled: true}}", "", id="override that changes nothing"),
+        pytest.param("symbols: {BTC/USDT: {enabled: true}}", "", True, id="override that changes nothing"),
     ],
 )
-def test_only_what_holds_in_the_end_counts(tmp_path: Path, one: str, other: str) -> None:
+def test_only_what_holds_in_the_end_counts(tmp_path: Path, one: str, other: str, same_policy: bool) -> None:
+    """The configuration's fingerprint covers values; a policy's id also the layer of each limit, as it is recorded."""
     base = (
         "market: {symbols: [BTC/USDT, ETH/USDT]}\n"
         "strategies: {trend: {family: ema_trend, interval: 1h, start_day: 2025-05-10}}\n"
     )
     first, second = load(tmp_path, base + one), load(tmp_path, base + other)
     assert first.config_fingerprint == second.config_fingerprint
-    assert first.policy_version_id("trend") == second.policy_version_id("trend")
+    assert (policy_id(first) == policy_id(second)) == same_policy
 
 
 def test_order_of_symbols_does_not_count(tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def test_precedence_of_limits(
 ) -> None:
     settings = load(tmp_path, **layers)
     found = [
-        (strategy.limits(symbol).max_order_notional, strategy.limit_source(symbol, KEY))
+        (strategy.limits(symbol).max_order_notional, strategy.limit_source(symbol, KEY).text)
         for strategy in (settings.strategy("trend"), settings.strategy("other"))
         for symbol in (BTC, ETH)
     ]
@@ -169,7 +169,7 @@ def test_value_and_layer(tmp_path: Path, layers: dict[str, str], key: str, value
     for part in key.split("."):
         assert isinstance(found, dict)
         found = found[part]
-    assert (found, settings.provenance[key]) == (value, layer)
+    assert (found, settings.provenance[key].text) == (value, layer)
 
 
 def test_values_are_read_again(tmp_path: Path) -> None:
@@ -223,7 +223,7 @@ def test_account_limits_come_from_the_strategy(tmp_path: Path) -> None:
     settings = load(tmp_path, general="risk: {max_open_positions: 4}", strategy=", risk: {max_open_positions: 3}")
     assert settings.strategy("trend").account_limits.max_open_positions == 3
     assert settings.strategy("other").account_limits.max_open_positions == 4
-    assert settings.strategy("trend").limit_source(ETH, "max_open_positions") == "strategy:trend"
+    assert settings.strategy("trend").limit_source(ETH, "max_open_positions").text == "strategy:trend"
 
 
 def test_costs_and_parameters_are_resolved(tmp_path: Path) -> None:

@@ -31,5 +31,5 @@ def test_shipped_configuration() -> None:
     assert settings.data_dir == PROJECT / "data" / "local"
     breakout = settings.strategy("breakout_15m")
     assert breakout.limits("XRP/USDT:USDT").max_order_notional == Decimal(2000)
-    assert breakout.limit_source("XRP/USDT:USDT", "max_order_notional") == "symbols:XRP/USDT:USDT"
-    assert breakout.limit_source("BTC/USDT:USDT", "max_order_notional") == "strategy:breakout_15m"
+    assert breakout.limit_source("XRP/USDT:USDT", "max_order_notional").text == "symbols:XRP/USDT:USDT"
+    assert breakout.limit_source("BTC/USDT:USDT", "max_order_notional").text == "strategy:breakout_15m"

@@ -48,13 +48,21 @@ class OperatorRequests(StrategyRow):
     requested_at: Time = pa.Field(description="when it was said")
 
 
-@table("policy_versions", database="ledger", key=("policy_version_id",), unhashed=("recorded_at", "run_fingerprint"))
+@table(
+    "policy_versions",
+    database="ledger",
+    key=("account_id", "strategy_config_id", "policy_version_id"),
+    unhashed=("recorded_at", "run_fingerprint"),
+)
 class PolicyVersions(StrategyRow):
-    """Limits that were in force, under their hash."""
+    """Policies under which a strategy ticked, under their hash."""
 
     policy_version_id: str = pa.Field(description="SHA-256 of limits")
-    limits: str = pa.Field(description="canonical JSON of the limits with the layer of each")
-    first_tick_at: Time = pa.Field(description="first tick that used them")
+    limits: str = pa.Field(
+        description="canonical JSON of the policy: limits with the layer of each, costs, mode, shadow, pause, size, "
+        "ticks that an approval may take; with a form where its words are not those of the first"
+    )
+    first_tick_at: Time = pa.Field(description="the strategy's first tick under it")
 
 
 @table("notifications_outbox", database="ledger", key=("notification_key",))

@@ -124,8 +124,13 @@ class Decisions(TickRow):
     limit_value: Money = pa.Field(nullable=True, description="what the failing check allows")
     confidence: float = pa.Field(ge=0, le=1, description="strength of the signal, 0 to 1")
     planner: str = pa.Field(description="heuristic, operator or a model id")
-    policy_source: str = pa.Field(description="binding, symbol override or legacy default")
-    policy_version_id: str = pa.Field(description="SHA-256 of the limits in force")
+    policy_source: str = pa.Field(
+        description="where the deciding limits came from, the most specific layer: symbol override, binding (the "
+        "strategy's own section), deployment, environment, overlay (its general section), or legacy default (the "
+        "file's general section and code defaults). Under policies without a form, deployment, environment and overlay "
+        "read legacy default"
+    )
+    policy_version_id: str = pa.Field(description="SHA-256 of the policy in force, a row of policy_versions")
     base_limits: str = pa.Field(description="JSON: limits as configured, with the layer each came from")
     effective_limits: str = pa.Field(description="JSON: limits as applied, with the factor that changed them")
     features: str = pa.Field(description="JSON: indicator values that the decision saw")

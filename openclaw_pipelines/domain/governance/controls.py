@@ -10,6 +10,7 @@ from typing import Any
 
 from openclaw_pipelines.contracts.canonical import canonical_json
 from openclaw_pipelines.contracts.enums import InstrumentState, KillSwitch, Mode, RejectCode
+from openclaw_pipelines.contracts.layers import DEFAULT
 from openclaw_pipelines.domain.governance.policy import Policy
 from openclaw_pipelines.domain.market.instruments import Instrument
 from openclaw_pipelines.kernel.base.layout import Halt
@@ -66,7 +67,9 @@ def _refusals(item: Instrument, policy: Policy, controls: Controls) -> tuple[tup
 def base_limits(policy: Policy, symbol: str) -> str:
     """JSON of the limits as configured, each with the layer it came from."""
     risk, sources = _risk(policy, symbol), policy.sources.get(symbol, {})
-    return canonical_json({key: {"value": value, "from": sources.get(key, "default")} for key, value in risk.items()})
+    return canonical_json(
+        {key: {"value": value, "from": sources.get(key, DEFAULT).text} for key, value in risk.items()}
+    )
 
 
 def effective_limits(policy: Policy, item: Instrument) -> str:
@@ -87,11 +90,3 @@ def effective_limits(policy: Policy, item: Instrument) -> str:
 def _risk(policy: Policy, symbol: str) -> dict[str, Any]:
     """Limits of a symbol; none where the policy could not be resolved."""
     return policy.symbol_risk[symbol].model_dump() if symbol in policy.symbol_risk else {}
-
-
-def policy_source(policy: Policy, symbol: str) -> str:
-    """Where the deciding limits came from: the symbol's own override, a strategy binding, or the defaults."""
-    layers = {layer.split()[-1] for layer in policy.sources.get(symbol, {}).values()}  # "overlay live.yaml symbols:X"
-    if any(layer.startswith("symbols:") for layer in layers):
-        return "symbol override"
-    return "binding" if any(layer.startswith("strategy:") for layer in layers) else "legacy default"

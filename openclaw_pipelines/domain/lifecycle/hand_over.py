@@ -5,18 +5,39 @@ held against what is required now. What is absent, stale, invalid or failed is a
 """
 
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from openclaw_pipelines.contracts.canonical import sha256_of
 from openclaw_pipelines.contracts.errors import LedgerError
 from openclaw_pipelines.contracts.factory import ParityClass
+from openclaw_pipelines.contracts.requirements import Requirement
 
 Row = Mapping[str, Any]
-_REQUIRED = re.compile(r"(?P<operator>>=|<=|>|<)?\s*(?P<number>-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)")
 _TIMES = ("recorded_at",)
+
+
+class EvidenceKind(StrEnum):
+    """What a piece of evidence is."""
+
+    CYCLE = "the cycle"
+    CANDIDATE = "a candidate on the shortlist"
+    REPLAY = "its replay"
+    PARITY = "parity"
+    GATE = "gate"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A piece of evidence that errors are about. name: which of its kind, where there are several."""
+
+    kind: EvidenceKind
+    name: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind.value} {self.name}".strip()
 
 
 class HandOverError(LedgerError):
@@ -65,12 +86,13 @@ class Today:
     """What evidence is held against: computed at the deployment, not read from what the cycle left.
 
     code_version: SHA-256 of the kernel's sources. bars_hashes: of the bars of the cycle's windows as they are stored
-    now. gates: gate -> what it must show, of today's configuration. comparisons: parity reports that there must be.
+    now. gates: gate -> what it must show, of today's configuration; there are no others. comparisons: parity reports
+    that there must be.
     """
 
     code_version: str
     bars_hashes: frozenset[str]
-    gates: Mapping[str, str]
+    gates: Mapping[str, Requirement]
     comparisons: tuple[str, ...] = ("sweep_replay", "replay_stepping")
 
 
@@ -92,9 +114,9 @@ def check_parity(cycle: str, candidate: str, reports: Sequence[Row], today: Toda
     by_kind = {row["comparison"]: row for row in reports}
     for kind in today.comparisons:
         if kind not in by_kind:
-            raise EvidenceAbsentError(cycle, candidate, f"parity {kind}")
+            raise EvidenceAbsentError(cycle, candidate, Evidence(EvidenceKind.PARITY, kind))
     for row in reports:
-        what = f"parity {row['comparison']}"
+        what = Evidence(EvidenceKind.PARITY, row["comparison"])
         if row["code_version"] != today.code_version:
             raise EvidenceStaleError(
                 cycle, candidate, what, f"code {row['code_version'][:12]}", today.code_version[:12]
@@ -120,10 +142,10 @@ def parity_class(row: Row) -> ParityClass:
     return claimed
 
 
-def check_gates(cycle: str, candidate: str, gates: Sequence[Row], required: Mapping[str, str]) -> str:
+def check_gates(cycle: str, candidate: str, gates: Sequence[Row], required: Mapping[str, Requirement]) -> str:
     """SHA-256 of the gate rows, where each required gate is there, asks what is required now, and holds.
 
-    required: gate -> what it must show, of today's configuration. Gates that are stored and not required must hold too.
+    required: gate -> what it must show, of today's configuration. A stored gate that is not among them is stale.
 
     Raises:
         EvidenceAbsentError, EvidenceStaleError, EvidenceFailedError.
@@ -131,15 +153,14 @@ def check_gates(cycle: str, candidate: str, gates: Sequence[Row], required: Mapp
     by_name = {row["gate"]: row for row in gates}
     for name in required:
         if name not in by_name:
-            raise EvidenceAbsentError(cycle, candidate, f"gate {name}")
+            raise EvidenceAbsentError(cycle, candidate, Evidence(EvidenceKind.GATE, name))
     for name, row in sorted(by_name.items(), key=lambda item: item[1]["position"]):
-        if name in required and row["required"] != required[name]:
-            raise EvidenceStaleError(cycle, candidate, f"gate {name}", row["required"], required[name])
-        if not holds(row["measured"], row["required"]) or not row["passed"]:
+        what, asked = Evidence(EvidenceKind.GATE, name), required.get(name)
+        if asked is None or row["required"] != asked.text:
+            raise EvidenceStaleError(cycle, candidate, what, row["required"], asked or "no such gate")
+        if not asked.holds(row["measured"]) or not row["passed"]:
             measured = "undefined" if row["measured"] is None else f"{row['measured']:.6g}"
-            raise EvidenceFailedError(
-                cycle, candidate, f"gate {name}", f"{measured}, {row['required']}: {row['reason']}"
-            )
+            raise EvidenceFailedError(cycle, candidate, what, f"{measured}, {asked}: {row['reason']}")
     return rows_hash(gates)
 
 
@@ -147,22 +168,3 @@ def rows_hash(rows: Iterable[Row]) -> str:
     """SHA-256 of rows without their ingest times, in any order."""
     kept = [{name: value for name, value in row.items() if name not in _TIMES} for row in rows]
     return sha256_of(sorted(sha256_of(row) for row in kept))
-
-
-def holds(measured: float | None, required: str) -> bool:
-    """Whether a measure meets a requirement as gates write it: `>= 0.95`, `< 0.5`, or a number to be equal to.
-
-    >>> holds(0.96, ">= 0.95"), holds(0.5, "< 0.5"), holds(0.0, "0 earlier looks"), holds(None, "> 0")
-    (True, False, True, False)
-    """
-    match = _REQUIRED.match(required)
-    if measured is None or match is None:
-        return False
-    bound = float(match["number"])
-    return {
-        ">=": measured >= bound,
-        "<=": measured <= bound,
-        ">": measured > bound,
-        "<": measured < bound,
-        None: measured == bound,
-    }[match["operator"]]

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
+from openclaw_pipelines.contracts.requirements import Requirement
 from openclaw_pipelines.domain.selection.bootstrap import LEAST_DAYS
 from openclaw_pipelines.domain.selection.overfitting import SPLITS
 from openclaw_pipelines.domain.selection.trials import LEAST_CORRELATION
@@ -43,7 +44,7 @@ class Gate:
 
     name: str
     measured: float | None
-    required: str
+    required: Requirement
     passed: bool
     reason: str
     sample_size: int

@@ -10,6 +10,7 @@ from decimal import Decimal
 
 import polars as pl
 
+from openclaw_pipelines.contracts.requirements import Relation, Requirement
 from openclaw_pipelines.domain.selection.baselines import (
     BuyAndHold,
     RandomEntries,
@@ -29,7 +30,7 @@ from openclaw_pipelines.domain.selection.warmup import WarmupReport
 
 def no_lookahead(report: LookaheadReport | None) -> Gate:
     """No value of the strategy may change when later bars are cut off."""
-    name, required = "no_lookahead", "0 columns that depend on later bars"
+    name, required = "no_lookahead", Requirement(Relation.EQUAL, 0, "columns that depend on later bars")
     if report is None or report.cuts == 0:
         return _undefined(name, required, "the look-ahead analysis was not run")
     reason = str(report.biased[0]) if report.biased else f"{len(report.columns)} columns at {report.cuts} cuts"
@@ -38,7 +39,7 @@ def no_lookahead(report: LookaheadReport | None) -> Gate:
 
 def settled_warmup(report: WarmupReport | None) -> Gate:
     """Every indicator must have settled when the strategy may first act."""
-    name, required = "settled_warmup", "0 indicators unsettled after the warm-up"
+    name, required = "settled_warmup", Requirement(Relation.EQUAL, 0, "indicators unsettled after the warm-up")
     if report is None or not report.drifts:
         return _undefined(name, required, "the warm-up analysis was not run")
     reason = str((report.unsettled or report.drifts)[0])
@@ -47,7 +48,7 @@ def settled_warmup(report: WarmupReport | None) -> Gate:
 
 def unseen_holdout(look: Look | None, looks: tuple[Look, ...]) -> Gate:
     """No other cycle of the family may have looked at a day of the holdout."""
-    name, required = "unseen_holdout", "0 earlier looks"
+    name, required = "unseen_holdout", Requirement(Relation.EQUAL, 0, "earlier looks")
     if look is None:
         return _undefined(name, required, "the look at the holdout was not recorded")
     past = earlier_look(looks, look)
@@ -57,25 +58,23 @@ def unseen_holdout(look: Look | None, looks: tuple[Look, ...]) -> Gate:
 
 def holdout_trades(trades: pl.DataFrame, limits: GateLimits) -> Gate:
     """Enough closed trades for any of the rest to mean something."""
-    n = trades.height
-    return Gate(
-        "holdout_trades", float(n), f">= {limits.least_trades}", n >= limits.least_trades, f"{n} closed trades", n
-    )
+    n, required = trades.height, Requirement(Relation.AT_LEAST, limits.least_trades)
+    return Gate("holdout_trades", float(n), required, required.holds(n), f"{n} closed trades", n)
 
 
 def holdout_daily_return(returns: Floats, limits: GateLimits) -> Gate:
     """Mean daily return of the holdout."""
-    name, required = "holdout_daily_return", f"> {limits.least_daily_return}"
+    name, required = "holdout_daily_return", Requirement(Relation.ABOVE, limits.least_daily_return)
     reason = _too_few_days(returns, limits)
     if reason is not None:
         return _undefined(name, required, reason, len(returns))
     mean = float(returns.mean())
-    return _above(name, mean, limits.least_daily_return, f"mean of {len(returns)} days", len(returns))
+    return _finite(name, mean, required, f"mean of {len(returns)} days", len(returns))
 
 
 def holdout_interval(returns: Floats, limits: GateLimits) -> Gate:
     """Lower end of the block-bootstrap confidence interval of the mean daily return."""
-    name, required = "holdout_interval", f"> {limits.least_daily_return}"
+    name, required = "holdout_interval", Requirement(Relation.ABOVE, limits.least_daily_return)
     interval = mean_interval(
         returns, confidence=limits.confidence, resamples=limits.resamples, seed=limits.seed
     )  # fmt: skip
@@ -83,22 +82,22 @@ def holdout_interval(returns: Floats, limits: GateLimits) -> Gate:
     if interval.lower is None or interval.block_days is None or reason is not None:
         return _undefined(name, required, reason or "undefined", len(returns))
     text = f"{limits.confidence:.0%} interval, blocks of {interval.block_days:.1f} days"
-    return _above(name, interval.lower, limits.least_daily_return, text, len(returns))
+    return _finite(name, interval.lower, required, text, len(returns))
 
 
 def stressed_net(net: Decimal | None, n_trades: int, limits: GateLimits) -> Gate:
     """Net result of the holdout replayed with the stressed slippage."""
     name = f"net_at_{limits.stressed_slippage_bps}_bps_slippage"
+    required = Requirement(Relation.ABOVE, limits.least_stressed_net)
     if net is None:
-        return _undefined(name, f"> {limits.least_stressed_net}", "the stressed replay was not run", n_trades)
+        return _undefined(name, required, "the stressed replay was not run", n_trades)
     reason = f"{limits.stressed_slippage_bps} bps slippage on {n_trades} trades"
-    passed = net > limits.least_stressed_net
-    return Gate(name, float(net), f"> {limits.least_stressed_net}", passed, reason, n_trades)
+    return Gate(name, float(net), required, required.holds(net), reason, n_trades)
 
 
 def top_symbol_share(trades: pl.DataFrame, limits: GateLimits) -> Gate:
     """Part of the whole net result that came from the symbol that earned most."""
-    name, required = "top_symbol_share", f"< {limits.largest_symbol_share}"
+    name, required = "top_symbol_share", Requirement(Relation.BELOW, limits.largest_symbol_share)
     by_symbol = {
         str(symbol): sum(rows["net"].to_list(), Decimal(0)) for (symbol,), rows in trades.group_by("symbol")
     }  # fmt: skip
@@ -109,7 +108,7 @@ def top_symbol_share(trades: pl.DataFrame, limits: GateLimits) -> Gate:
         )
     top = min(by_symbol, key=lambda symbol: (-by_symbol[symbol], symbol))
     share = float(by_symbol[top] / total)
-    return Gate(name, share, required, share < limits.largest_symbol_share, f"{top} earned most", trades.height)
+    return Gate(name, share, required, required.holds(share), f"{top} earned most", trades.height)
 
 
 def deflated_raw(returns: Floats, row: int, ever_run: int | None, limits: GateLimits) -> Gate:
@@ -128,7 +127,7 @@ def deflated_clustered(returns: Floats, row: int, ever_run: int | None, limits: 
 
 def _deflated(name: str, returns: Floats, count: Callable[[], Trials], limits: GateLimits) -> Gate:
     """Probability that a Sharpe ratio on the days it was chosen on is above the luck of the search."""
-    required = f">= {limits.least_deflated_probability}"
+    required = Requirement(Relation.AT_LEAST, limits.least_deflated_probability)
     measured = moments(returns)
     if not isinstance(measured, Moments):
         return _undefined(name, required, measured.reason or "undefined", measured.sample_size)
@@ -140,39 +139,37 @@ def _deflated(name: str, returns: Floats, count: Callable[[], Trials], limits: G
     if result.value is None:
         return _undefined(name, required, result.reason or "undefined", result.sample_size)
     reason = f"Sharpe {measured.sharpe:.3f} a day, best of {trials.count} trials, spread {trials.sharpe_variance:.4f}"
-    passed = result.value >= limits.least_deflated_probability
-    return Gate(name, result.value, required, passed, reason, result.sample_size)
+    return Gate(name, result.value, required, required.holds(result.value), reason, result.sample_size)
 
 
 def backtest_overfitting(returns: Floats, limits: GateLimits) -> Gate:
     """Probability of backtest overfitting of the search."""
-    name, required = "backtest_overfitting", f"<= {limits.largest_overfitting_probability}"
+    name, required = "backtest_overfitting", Requirement(Relation.AT_MOST, limits.largest_overfitting_probability)
     result = overfitting(returns, splits=limits.overfitting_splits)
     if result.probability is None:
         return _undefined(name, required, result.reason or "undefined", result.days)
-    passed = result.probability <= limits.largest_overfitting_probability
     reason = f"{result.rows} rows, {result.combinations} halvings of {result.days} days"
-    return Gate(name, result.probability, required, passed, reason, result.days)
+    return Gate(name, result.probability, required, required.holds(result.probability), reason, result.days)
 
 
 def better_than_holding(net: Decimal, hold: BuyAndHold | None) -> Gate:
     """Net result less that of buying and holding with the candidate's exposure."""
-    name, required = "better_than_holding", "> 0"
+    name, required = "better_than_holding", Requirement(Relation.ABOVE, 0)
     if hold is None:
         return _undefined(name, required, "buying and holding was not run")
     reason = f"{net:.2f} against {hold.net:.2f} from holding {hold.invested_bps} bps of the capital"
-    return Gate(name, float(net - hold.net), required, net > hold.net, reason, len(hold.day_equity))
+    return Gate(name, float(net - hold.net), required, required.holds(net - hold.net), reason, len(hold.day_equity))
 
 
 def better_than_random(net: Decimal, random: RandomEntries | None, limits: GateLimits) -> Gate:
     """Share of random entries of equal exposure that did as well."""
-    allowed = round(1.0 - limits.random_quantile, 12)
-    name, required = "better_than_random", f"<= {allowed}"
+    name = "better_than_random"
+    required = Requirement(Relation.AT_MOST, round(1.0 - limits.random_quantile, 12))
     if random is None or not random.nets:
         return _undefined(name, required, "random entries were not run" if random is None else str(random.reason))
     share = share_not_below(random.nets, net)
     reason = f"{net:.2f} against a median of {random.nets[len(random.nets) // 2]:.2f}, {random.trades} trades each"
-    return Gate(name, share, required, share <= allowed, reason, len(random.nets))
+    return Gate(name, share, required, required.holds(share), reason, len(random.nets))
 
 
 def finer_candles(trades: pl.DataFrame, net: Decimal, fine_net: Decimal | None, limits: GateLimits) -> Gate:
@@ -180,7 +177,8 @@ def finer_candles(trades: pl.DataFrame, net: Decimal, fine_net: Decimal | None, 
 
     A bar does not tell whether its high or its low came first. Without an exit inside a bar there is nothing to ask.
     """
-    name, required = "finer_candles", f">= {limits.least_finer_share} of the net result, above 0"
+    name = "finer_candles"
+    required = Requirement(Relation.AT_LEAST, limits.least_finer_share, "of the net result, above 0")
     inside = sum(is_inside_a_bar(reason) for reason in trades["reason"])
     if trades.is_empty():
         return _undefined(name, required, "0 closed trades")
@@ -191,18 +189,18 @@ def finer_candles(trades: pl.DataFrame, net: Decimal, fine_net: Decimal | None, 
     if net <= 0:
         return _undefined(name, required, f"the candidate made {net:.2f}, no profit to keep", inside)
     share = float(fine_net / net)
-    passed = share >= limits.least_finer_share and fine_net > 0
+    passed = required.holds(share) and fine_net > 0
     return Gate(name, share, required, passed, f"{fine_net:.2f} of {net:.2f}, {inside} exits inside a bar", inside)
 
 
-def _undefined(name: str, required: str, reason: str, sample_size: int = 0) -> Gate:
+def _undefined(name: str, required: Requirement, reason: str, sample_size: int = 0) -> Gate:
     return Gate(name, None, required, passed=False, reason=reason, sample_size=sample_size)
 
 
-def _above(name: str, value: float, limit: float, reason: str, sample_size: int) -> Gate:
+def _finite(name: str, value: float, required: Requirement, reason: str, sample_size: int) -> Gate:
     if not math.isfinite(value):
-        return _undefined(name, f"> {limit}", "the result is not a finite number", sample_size)
-    return Gate(name, value, f"> {limit}", value > limit, reason, sample_size)
+        return _undefined(name, required, "the result is not a finite number", sample_size)
+    return Gate(name, value, required, required.holds(value), reason, sample_size)
 
 
 def _too_few_days(returns: Floats, limits: GateLimits) -> str | None:

@@ -4,8 +4,10 @@ The gates themselves are in `gate_rules`, their defaults in `gate_limits`. Which
 storing the rows, is the caller's.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Protocol
 
 import polars as pl
 
@@ -32,7 +34,21 @@ from openclaw_pipelines.domain.selection.lookahead import LookaheadReport
 from openclaw_pipelines.domain.selection.looks import Look
 from openclaw_pipelines.domain.selection.warmup import WarmupReport
 
-__all__ = ["Evidence", "Gate", "GateLimits", "Verdict", "evaluate", "verdict"]
+
+class Told(Protocol):
+    """What of a gate a verdict looks at, made or stored."""
+
+    @property
+    def name(self) -> str:
+        """Name of the gate."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether it held."""
+
+    @property
+    def reason(self) -> str:
+        """What was measured."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +108,7 @@ def evaluate(evidence: Evidence, limits: GateLimits | None = None) -> tuple[Gate
     )
 
 
-def verdict(gates: tuple[Gate, ...]) -> Verdict:
+def verdict(gates: Sequence[Told]) -> Verdict:
     """Passed only where there are gates and each passed.
 
     >>> verdict(())

@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 from openclaw_pipelines.contracts.enums import Action, ExitReason, ProposalState, RejectCode, Side
-from openclaw_pipelines.domain.governance.controls import base_limits, effective_limits, policy_source
+from openclaw_pipelines.domain.governance.controls import base_limits, effective_limits
 from openclaw_pipelines.domain.governance.policy import Policy
 from openclaw_pipelines.domain.governance.verdicts import CODES, Unit, sentence
 from openclaw_pipelines.domain.market.instruments import Instrument
@@ -64,7 +64,7 @@ def decision_row(
         "approved_qty": session.scale.qty(column, proposal.approved_qty),
         "measured": measured if refused else None,
         "limit_value": limit if refused else None,
-        "policy_source": policy_source(policy, instrument.symbol),
+        "policy_source": policy.source(instrument.symbol).value,
         "policy_version_id": session.policy_version_id,
         "base_limits": base_limits(policy, instrument.symbol),
         "effective_limits": effective_limits(policy, instrument),
@@ -79,7 +79,8 @@ def limit_source(policy: Policy, instrument: Instrument, code: RejectCode) -> st
     resolved = policy.symbol_risk.get(instrument.symbol)
     if code is RejectCode.MIN_ORDER_NOTIONAL and resolved and instrument.min_notional > resolved.min_order_notional:
         return "the exchange"
-    return policy.sources.get(instrument.symbol, {}).get(CODES[code].setting)
+    layer = policy.sources.get(instrument.symbol, {}).get(CODES[code].setting)
+    return None if layer is None else layer.text
 
 
 def numbers(session: Session, proposal: Any, code: RejectCode) -> tuple[Decimal | None, Decimal | None]:

@@ -153,6 +153,22 @@ PROPOSAL = _dtype(
     "confidence",
 )
 
+ENTER_LONG, ENTER_SHORT, LEAVE_LONG, LEAVE_SHORT = 1, 2, 4, 8
+"""Bits of a flag: what is wanted of a symbol at a bar, without the numbers of an entry."""
+
+WHOLE = 2**62
+"""What `part` and `confidence` of a SIGNAL are counted in: every float64 from 2**-10 to 1 is a whole number of it."""
+
+SIGNAL = _dtype(
+    "side"  # to be entered: Side, 0 none
+    " leave_long leave_short"  # 1: a position of that side is to be left
+    " stop target trail"  # distances of the entry in price units, 0 none
+    " size_bps"  # notional of a full position, of equity
+    " part"  # of a full position that is entered, in 1 / WHOLE
+    " confidence"  # of the entry, in 1 / WHOLE
+    " tag"  # the planner's own number for what it saw
+)
+
 EVENT = _dtype(
     "kind symbol leg side qty"  # EventKind, column, Leg, Side of the order, lots
     " price intended_price"  # price units; a stop's or target's own price is its intended price
@@ -183,6 +199,22 @@ class Tick(NamedTuple):
     at: int
     symbols: Records
     """SYMBOL_TICK[S]"""
+
+
+class Wanted(NamedTuple):
+    """What is wanted of one symbol at a closed bar, whoever plans. A float is exact: no rounding happens on the way.
+
+    entry: side to enter (-1, 0, 1). exit: 0 or the ExitReason for the position held. confidence: 0 to 1.
+    stop, target, trail: distances in price units, 0 = none. size: part of a full position, in [0, 1].
+    """
+
+    entry: int
+    exit: int
+    confidence: float
+    stop: float
+    target: float
+    trail: float
+    size: float
 
 
 class Context(NamedTuple):

@@ -13,7 +13,7 @@ from openclaw_pipelines.contracts.enums import ExitReason
 from openclaw_pipelines.contracts.errors import KernelError
 from openclaw_pipelines.kernel.account.risk import worst_price
 from openclaw_pipelines.kernel.base.jit import compiled
-from openclaw_pipelines.kernel.base.layout import NO_LIMIT, BarState, Context, Records, State, Tick
+from openclaw_pipelines.kernel.base.layout import NO_LIMIT, BarState, Context, Records, State, Tick, Wanted
 from openclaw_pipelines.kernel.base.money import affordable, share
 from openclaw_pipelines.kernel.base.primitives import mul
 from openclaw_pipelines.kernel.run.bars import Bars, Matrices
@@ -30,7 +30,6 @@ from openclaw_pipelines.kernel.run.replay import (
 from openclaw_pipelines.kernel.run.result import Result
 from openclaw_pipelines.kernel.run.step import decide, mark, propose_entry, propose_exit, settle
 from openclaw_pipelines.kernel.strategy.params import PARAMS
-from openclaw_pipelines.kernel.strategy.signals import Signal
 
 _MISSING = int(BarState.MISSING)
 _SIGNAL = int(ExitReason.SIGNAL)
@@ -209,7 +208,7 @@ def propose_signal(
     if wanted == 0 or bar.in_universe == 0:
         return n
     close = float(bar.close)
-    signal = Signal(wanted, 0, 1.0, mul(distances[0], close), mul(distances[1], close), mul(distances[2], close), 1.0)
+    signal = Wanted(wanted, 0, 1.0, mul(distances[0], close), mul(distances[1], close), mul(distances[2], close), 1.0)
     qty = lots
     if qty == 0:
         qty = _affordable_now(

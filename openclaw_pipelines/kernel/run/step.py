@@ -14,9 +14,9 @@ from openclaw_pipelines.kernel.account.govern import decide, govern, order, rank
 from openclaw_pipelines.kernel.account.risk import distance_units, size_qty
 from openclaw_pipelines.kernel.account.valuation import Mark, mark, open_positions
 from openclaw_pipelines.kernel.base.jit import compiled
-from openclaw_pipelines.kernel.base.layout import BarState, Context, Records, State, Tick
+from openclaw_pipelines.kernel.base.layout import BarState, Context, Records, State, Tick, Wanted
 from openclaw_pipelines.kernel.base.windows import Row
-from openclaw_pipelines.kernel.strategy.signals import Signal, observe, signal
+from openclaw_pipelines.kernel.strategy.signals import observe, signal
 
 __all__ = [
     "Mark",
@@ -31,6 +31,7 @@ __all__ = [
     "propose_entry",
     "propose_exit",
     "propose_symbol",
+    "propose_wanted",
     "rank",
     "settle",
     "step",
@@ -132,23 +133,36 @@ def propose_symbol(
 ) -> int:
     """`propose` for one symbol whose bar is not missing, from its indicator row."""
     params = context.params[0]
-    wanted = signal(row, params, 0, 0)
+    wanted, leave = signal(row, params, 0, 0), 0
+    if position.pending_action == 0 and position.qty != 0:
+        leave = signal(row, params, 1 if position.qty > 0 else -1, position.bars_held).exit
+    return propose_wanted(position, bar, wanted, leave, params.position_bps, context, equity, proposals, n, s)
+
+
+@compiled
+def propose_wanted(
+    position: Any, bar: Any, wanted: Wanted, leave: int, position_bps: int, context: Context, equity: int,
+    proposals: Records, n: int, s: int,
+) -> int:  # fmt: skip
+    """What is wanted of a symbol as a proposal, the same whoever planned it.
+
+    leave: 0 or the ExitReason of the position held. position_bps: notional of a full position, of equity.
+    """
     if position.pending_action == 0:
         if position.qty == 0:
             if wanted.entry != 0 and bar.in_universe != 0:
-                qty = size_qty(equity, params.position_bps, wanted.size, bar.close, context.instruments[s])
+                qty = size_qty(equity, position_bps, wanted.size, bar.close, context.instruments[s])
                 n = propose_entry(proposals, n, s, wanted, qty, bar.close)
         else:
             side = 1 if position.qty > 0 else -1
-            held = signal(row, params, side, position.bars_held)
-            n = _propose_held(position, bar.close, wanted, held.exit, side, proposals, n, s)
+            n = _propose_held(position, bar.close, wanted, leave, side, proposals, n, s)
     position.last_signal = wanted.entry
     return n
 
 
 @compiled
 def _propose_held(
-    position: Any, price: int, wanted: Signal, leave: int, side: int, proposals: Records, n: int, s: int
+    position: Any, price: int, wanted: Wanted, leave: int, side: int, proposals: Records, n: int, s: int
 ) -> int:
     """Exit by rule or because the opposite entry is signalled; the reversal's entry comes at a later decision."""
     reason = leave
@@ -165,7 +179,7 @@ def _propose_held(
 
 
 @compiled
-def propose_entry(proposals: Records, n: int, s: int, wanted: Signal, qty: int, price: int) -> int:
+def propose_entry(proposals: Records, n: int, s: int, wanted: Wanted, qty: int, price: int) -> int:
     """Write an entry of `qty` lots at the intended `price`."""
     proposal = _blank(proposals, n, s, _ENTER, price)
     proposal.side, proposal.qty, proposal.confidence = wanted.entry, qty, wanted.confidence

@@ -114,6 +114,21 @@ def params_record(family: str, values: Mapping[str, Any], interval_seconds: int)
     return record  # type: ignore[no-any-return]
 
 
+def planned_params(interval_seconds: int, *, max_hold_bars: int = 0, allow_short: bool = True) -> np.record:
+    """The record of signals from outside the kernel: of no family, with what binds them all the same.
+
+    max_hold_bars: bars after which a position is closed, 0 never. allow_short: whether a short signal counts.
+
+    >>> record = planned_params(3_600, max_hold_bars=24)
+    >>> int(record.family), int(record.max_hold_bars), int(record.allow_short)
+    (0, 24, 1)
+    """
+    record = np.zeros(1, PARAMS)[0]
+    record.bars_per_year = SECONDS_PER_YEAR / interval_seconds
+    record.max_hold_bars, record.allow_short = max_hold_bars, int(allow_short)
+    return record  # type: ignore[no-any-return]
+
+
 def stack_params(records: Iterable[np.record]) -> np.ndarray[Any, np.dtype[Any]]:
     """Records as one array of parameter rows for the compiled code, in the given order."""
     rows = list(records)

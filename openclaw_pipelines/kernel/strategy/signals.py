@@ -6,44 +6,29 @@ Why a family enters and leaves, and by how much an entry exceeds its rule, its o
 Entries are edges: a setup may be entered only during its first `entry_window_bars` bars, and only while flat.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from numba import njit
 
 from openclaw_pipelines.contracts.enums import ExitReason
+from openclaw_pipelines.kernel.base.layout import Wanted
 from openclaw_pipelines.kernel.base.primitives import fmin, mul, to_int
 from openclaw_pipelines.kernel.base.slots import ATR, MEAN_VOLUME, SEEN, SETUP, SETUP_AGE, VOLATILITY, VOLUME
 from openclaw_pipelines.kernel.base.windows import Row
 from openclaw_pipelines.kernel.strategy.dispatch import excess, leaves
 from openclaw_pipelines.kernel.strategy.indicator_rows import indicator_values, new_indicators, observe, width
 
-__all__ = ["Signal", "indicator_values", "new_indicators", "observe", "signal", "width"]
+__all__ = ["indicator_values", "leave_reason", "new_indicators", "observe", "signal", "width"]
 
 _SIGNAL = int(ExitReason.SIGNAL)
 _TIME_STOP = int(ExitReason.TIME_STOP)
 
 
-class Signal(NamedTuple):
-    """What the family wants for one symbol.
-
-    entry: side to enter (-1, 0, 1), 0 while a position is held. exit: 0 or the ExitReason for the position held.
-    confidence: 0 without an entry, else 0.5 (barely) up to 1. stop, target, trail: distances in price units, 0 = none.
-    size: part of a full position, in [0, 1].
-    """
-
-    entry: int
-    exit: int
-    confidence: float
-    stop: float
-    target: float
-    trail: float
-    size: float
-
-
 @njit(cache=True, error_model="numpy")
-def signal(row: Row, params: Any, side: int, bars_held: int) -> Signal:
+def signal(row: Row, params: Any, side: int, bars_held: int) -> Wanted:
     """Read the row at its newest bar, given the side held (-1, 0, 1) and for how many bars.
 
+    The entry is 0 while a position is held, the confidence 0 without an entry, else 0.5 (barely) up to 1.
     Before `warmup_bars` there is no entry, no exit by signal and no distance; the time stop always works.
     Distances and size are given with and without an entry, so that proposals from outside can use them.
     """
@@ -65,7 +50,7 @@ def signal(row: Row, params: Any, side: int, bars_held: int) -> Signal:
     stop = mul(params.stop_atr, atr)
     target = mul(params.target_atr, atr)
     trail = mul(params.trail_atr, atr)
-    return Signal(entry, leave, confidence, stop, target, trail, size)
+    return Wanted(entry, leave, confidence, stop, target, trail, size)
 
 
 @njit(inline="always", cache=True, error_model="numpy")
@@ -92,10 +77,16 @@ def _size(row: Row, params: Any) -> float:
 
 @njit(inline="always", cache=True, error_model="numpy")
 def _exit(row: Row, params: Any, side: int, bars_held: int, warm: bool) -> int:  # noqa: FBT001 - compiled positional call
+    return leave_reason(warm and _turned(row, params, side), params, bars_held)
+
+
+@njit(inline="always", cache=True, error_model="numpy")
+def leave_reason(turned: bool, params: Any, bars_held: int) -> int:  # noqa: FBT001 - compiled positional call
+    """ExitReason of a position: because the reason to hold it is gone, else because of its age, else 0."""
     leave = 0
     if params.max_hold_bars > 0 and bars_held >= params.max_hold_bars:
         leave = _TIME_STOP
-    if warm and _turned(row, params, side):
+    if turned:
         leave = _SIGNAL
     return leave
 

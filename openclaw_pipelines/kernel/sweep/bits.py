@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openclaw_pipelines.kernel.base.jit import inlined
-
-ENTER_LONG, ENTER_SHORT, LEAVE_LONG, LEAVE_SHORT = 1, 2, 4, 8
+from openclaw_pipelines.kernel.base.layout import ENTER_LONG, ENTER_SHORT, LEAVE_LONG, LEAVE_SHORT
 
 Flags = NDArray[np.uint8]
 Columns = NDArray[np.float64]

@@ -12,32 +12,11 @@ from numpy.typing import NDArray
 
 from openclaw_pipelines.kernel.base import slots
 from openclaw_pipelines.kernel.base.jit import compiled, streamed
-from openclaw_pipelines.kernel.base.layout import BarState
+from openclaw_pipelines.kernel.base.layout import ENTER_LONG, ENTER_SHORT, BarState
 from openclaw_pipelines.kernel.base.primitives import mul
 from openclaw_pipelines.kernel.base.windows import Row
-from openclaw_pipelines.kernel.sweep.bits import (
-    ENTER_LONG,
-    ENTER_SHORT,
-    LEAVE_LONG,
-    LEAVE_SHORT,
-    Columns,
-    Flags,
-    Map,
-)
+from openclaw_pipelines.kernel.sweep.bits import Columns, Flags, Map
 from openclaw_pipelines.kernel.sweep.dispatch import mark
-
-__all__ = [
-    "BLOCK",
-    "ENTER",
-    "ENTER_LONG",
-    "ENTER_SHORT",
-    "LEAVE_LONG",
-    "LEAVE_SHORT",
-    "Setups",
-    "gather",
-    "gather_setup",
-    "mark_flags",
-]
 
 ENTER, BLOCK = ENTER_LONG | ENTER_SHORT, 32
 _MISSING = int(BarState.MISSING)

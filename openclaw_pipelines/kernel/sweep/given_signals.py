@@ -1,9 +1,10 @@
-"""Trade given signals at the speed of a sweep: the results of `simulate_signals` without its record of every decision.
+"""Trade given signals at the speed of a sweep: the results of `simulate_signals`, and those of `replay_planned`.
 
-Of a run it keeps the account's value at every bar, the events and the sums over them; proposals and their verdicts are
-what `simulate_signals` is for.
+Of a run it keeps the account's value at every bar, the events and the sums over them; a record of every proposal and
+its verdict is what those two are for.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
@@ -16,20 +17,30 @@ from numpy.typing import NDArray
 
 from openclaw_pipelines.kernel.base import slots
 from openclaw_pipelines.kernel.base.counted import counted
-from openclaw_pipelines.kernel.base.jit import entered, streamed
-from openclaw_pipelines.kernel.base.layout import EVENT, Records, State
+from openclaw_pipelines.kernel.base.jit import entered, inlined, streamed
+from openclaw_pipelines.kernel.base.layout import (
+    ENTER_LONG,
+    ENTER_SHORT,
+    EVENT,
+    LEAVE_LONG,
+    LEAVE_SHORT,
+    BarState,
+    Records,
+    State,
+)
 from openclaw_pipelines.kernel.base.money import from_atoms
 from openclaw_pipelines.kernel.run.bars import Bars
+from openclaw_pipelines.kernel.run.planned import NO_PLAN, plan_over
 from openclaw_pipelines.kernel.run.replay import Costs, Prepared, Setup, prepare
 from openclaw_pipelines.kernel.run.result import closed_trades
-from openclaw_pipelines.kernel.run.simulate import Signals, read_signals
-from openclaw_pipelines.kernel.strategy.params import PARAMS
-from openclaw_pipelines.kernel.sweep.flags import ENTER_LONG, ENTER_SHORT, LEAVE_LONG, LEAVE_SHORT
+from openclaw_pipelines.kernel.run.simulate import read_signals
+from openclaw_pipelines.kernel.strategy.params import PARAMS, planned_params, stack_params
 from openclaw_pipelines.kernel.sweep.scan import TileBars
 from openclaw_pipelines.kernel.sweep.sweep import STRICT, load_tile, new_book, new_scratch
 from openclaw_pipelines.kernel.sweep.walk import Given, Scratch, walk
 from openclaw_pipelines.kernel.sweep.worth import Account
 
+_MISSING = int(BarState.MISSING)
 _surveyed: "WeakKeyDictionary[Bars, dict[bool, TileBars]]" = WeakKeyDictionary()
 """One tile of all bars for bars in use, with and without funding: many sets of signals go over the same ones."""
 _prepared_last: "WeakKeyDictionary[Bars, tuple[tuple[Costs, str, Decimal], Prepared]]" = WeakKeyDictionary()
@@ -91,12 +102,29 @@ def score_signals(
         bars, entries, exits, short_entries, (stop_loss, take_profit, trailing_stop), position_bps, qty
     )
     ready = _prepared(bars, costs or Costs(), profile, capital, limits, account_limits)
-    capacity = _FIRST_EVENTS
-    while True:
-        run, count = _run(bars, signals, ready, np.empty(capacity, EVENT))
-        if count <= capacity:
-            return run
-        capacity = count
+    given = Given(signals.distances, int(signals.position_bps), signals.lots, 1, NO_PLAN, 0)
+    longs, shorts, leave = (np.ascontiguousarray(mask.T) for mask in signals[:3])
+    return _run(bars, given, ready, walk_signals, (longs, shorts, leave))
+
+
+def score_planned(
+    bars: Bars,
+    signals: NDArray[Any],
+    costs: Costs | None = None,
+    *,
+    max_hold_bars: int = 0,
+    allow_short: bool = True,
+    profile: str = "strict",
+    capital: Decimal = Decimal(10_000),
+    limits: Records | None = None,
+    account_limits: Records | None = None,
+) -> SignalRun:
+    """As `replay_planned`, with the same arguments and errors, trade for trade and to the atom."""
+    plan = plan_over(bars, signals)
+    params = planned_params(bars.interval_seconds, max_hold_bars=max_hold_bars, allow_short=allow_short)
+    ready = prepare(bars, stack_params([params]), costs or Costs(), profile, capital, limits, account_limits, 0)
+    given = Given(np.zeros(3), 0, np.zeros(1, np.int64), 1, plan, 1)
+    return _run(bars, given, ready, walk_plan, ())
 
 
 def _prepared(
@@ -114,25 +142,35 @@ def _prepared(
     return kept[1]
 
 
-def _run(bars: Bars, signals: Signals, ready: Prepared, kept: NDArray[Any]) -> tuple[SignalRun, int]:
+def _run(bars: Bars, given: Given, ready: Prepared, walker: Callable[..., None], own: tuple[Any, ...]) -> SignalRun:
+    """Walk with `walker` and its `own` arguments, with as much room for events as it takes."""
+    capacity = _FIRST_EVENTS
+    while True:
+        run, count = _run_within(bars, given, ready, np.empty(capacity, EVENT), walker, own)
+        if count <= capacity:
+            return run
+        capacity = count
+
+
+def _run_within(
+    bars: Bars, given: Given, ready: Prepared, kept: NDArray[Any], walker: Callable[..., None], own: tuple[Any, ...]
+) -> tuple[SignalRun, int]:
     n_symbols, total = len(bars.symbols), len(bars.times)
     book = new_book(1, bars, ready.cash, 0, _days(bars))
     equity = np.empty(total, np.int64)
     scratch = new_scratch(n_symbols, -(-total // 8) * 8, equity)
     # rows of plain arrays: to take one out of a recarray takes a hundred times as long
     positions, symbols = np.asarray(book.positions)[0], np.asarray(book.symbol_tallies)[0]
-    own = Account(
+    account = Account(
         State(book.accounts, positions, scratch.row, book.order_times[0]), book.tallies, symbols, book.day_equity[0],
         kept, np.zeros(1, np.int64),
     )  # fmt: skip
-    given = Given(signals.distances, int(signals.position_bps), signals.lots, 1)
-    longs, shorts, leave = (np.ascontiguousarray(mask.T) for mask in signals[:3])
     stepwise = 0 if ready.setup.context.profile == STRICT else 1
-    walk_signals(
-        own, _tile_of(bars, ready), ready.setup, given, scratch, _NO_COLUMNS, _NO_MAP, longs, shorts, leave, stepwise,
-        None if n_symbols == 1 else n_symbols,
+    walker(
+        account, _tile_of(bars, ready), ready.setup, given, scratch, _NO_COLUMNS, _NO_MAP, stepwise,
+        None if n_symbols == 1 else n_symbols, *own,
     )  # fmt: skip
-    count = int(own.kept_count[0])
+    count = int(account.kept_count[0])
     run = SignalRun(
         bars=bars, equity_atoms=equity, events=kept[:count].view(np.recarray), tally=book.tallies[0],
         account=book.accounts, positions=book.positions[0],
@@ -155,7 +193,7 @@ def _days(bars: Bars) -> int:
 @entered
 def walk_signals(
     own: Account, tile: TileBars, setup: Setup, given: Given, scratch: Scratch, columns: NDArray[np.float64],
-    row_map: NDArray[np.int32], longs: Mask, shorts: Mask, leave: Mask, stepwise: int, several: int | None,
+    row_map: NDArray[np.int32], stepwise: int, several: int | None, longs: Mask, shorts: Mask, leave: Mask,
 ) -> None:  # fmt: skip
     """Walk one account over all bars; the masks are [S, N]. Its value at every bar is left in `scratch.worth`.
 
@@ -163,13 +201,40 @@ def walk_signals(
     """
     for s in range(longs.shape[0]):
         _flag(scratch.flags[s], longs[s], shorts[s], leave[s])
+    walk(_counted(own, several), tile, setup, given, scratch, columns, row_map, 0, 0, stepwise)
+
+
+@entered
+def walk_plan(
+    own: Account, tile: TileBars, setup: Setup, given: Given, scratch: Scratch, columns: NDArray[np.float64],
+    row_map: NDArray[np.int32], stepwise: int, several: int | None,
+) -> None:  # fmt: skip
+    """As `walk_signals`, with the plan in `given`."""
+    counts = LEAVE_LONG | LEAVE_SHORT | ENTER_LONG
+    if setup.context.params[0].allow_short != 0:
+        counts |= ENTER_SHORT
+    for s in range(given.plan.flags.shape[0]):
+        _flag_planned(scratch.flags[s], given.plan.flags[s], tile.bar_state[s], np.uint8(counts))
+    walk(_counted(own, several), tile, setup, given, scratch, columns, row_map, 0, 0, stepwise)
+
+
+@inlined
+def _counted(own: Account, several: int | None) -> Account:
     state = own.state
     positions = counted(state.positions, several)
-    own = Account(
+    return Account(
         State(state.account, positions, state.indicators, state.order_times), own.tally, own.symbols, own.day_equity,
         own.kept, own.kept_count,
     )  # fmt: skip
-    walk(own, tile, setup, given, scratch, columns, row_map, 0, 0, stepwise)
+
+
+@streamed
+def _flag_planned(
+    flags: NDArray[np.uint8], planned: NDArray[np.uint8], bar_state: NDArray[Any], counts: np.uint8
+) -> None:
+    """What is said of a bar that is not there counts for nothing, as in `propose_planned`."""
+    for t in range(len(planned)):
+        flags[t] = planned[t] & counts if bar_state[t] != _MISSING else np.uint8(0)
 
 
 @streamed

@@ -34,6 +34,7 @@ from openclaw_pipelines.kernel.base.layout import (
     records,
 )
 from openclaw_pipelines.kernel.run.bars import Bars, Matrices
+from openclaw_pipelines.kernel.run.planned import NO_PLAN
 from openclaw_pipelines.kernel.run.replay import PROFILES, Costs, Setup, contract_of, prepare
 from openclaw_pipelines.kernel.strategy.params import PARAMS
 from openclaw_pipelines.kernel.sweep.columns import (
@@ -58,7 +59,7 @@ COLUMN_BYTES = 4 * 2**20
 """Memory for indicator columns; it decides the length of a tile."""
 SHORTEST_TILE, LONGEST_TILE = 1_024, 4_096
 STRICT = PROFILES.index("strict")
-_NO_GIVEN = Given(np.zeros(3), 0, np.zeros(1, np.int64), 0)
+_NO_GIVEN = Given(np.zeros(3), 0, np.zeros(1, np.int64), 0, NO_PLAN, 0)
 
 
 class NoRowsError(KernelError):

@@ -14,22 +14,24 @@ from numpy.typing import NDArray
 from openclaw_pipelines.contracts.enums import Action
 from openclaw_pipelines.kernel.account.fills import charge_funding, fill_entries, fill_exit, protect_by_profile
 from openclaw_pipelines.kernel.base.jit import compiled, inlined
-from openclaw_pipelines.kernel.base.layout import BarState, Context, Records, State, Tick
-from openclaw_pipelines.kernel.base.money import quotient
-from openclaw_pipelines.kernel.base.prefetch import prefetch
-from openclaw_pipelines.kernel.run.replay import Setup
-from openclaw_pipelines.kernel.run.simulate import propose_signal
-from openclaw_pipelines.kernel.run.step import close_books, decide, mark, propose_symbol, value_at_close
-from openclaw_pipelines.kernel.sweep.flags import (
-    BLOCK,
-    ENTER,
+from openclaw_pipelines.kernel.base.layout import (
     ENTER_LONG,
     ENTER_SHORT,
     LEAVE_LONG,
     LEAVE_SHORT,
-    gather,
-    gather_setup,
+    BarState,
+    Context,
+    Records,
+    State,
+    Tick,
 )
+from openclaw_pipelines.kernel.base.money import quotient
+from openclaw_pipelines.kernel.base.prefetch import prefetch
+from openclaw_pipelines.kernel.run.planned import Plan, propose_signal_at
+from openclaw_pipelines.kernel.run.replay import Setup
+from openclaw_pipelines.kernel.run.simulate import propose_signal
+from openclaw_pipelines.kernel.run.step import close_books, decide, mark, propose_symbol, value_at_close
+from openclaw_pipelines.kernel.sweep.flags import BLOCK, ENTER, gather, gather_setup
 from openclaw_pipelines.kernel.sweep.scan import (
     CLOSE,
     HIGH,
@@ -50,7 +52,7 @@ _LINES_AHEAD, _NUMBERS_PER_LINE = 5, 8
 
 
 class Given(NamedTuple):
-    """Signals in place of a strategy: fractions of the close for stop, target and trail, and what an entry may cost."""
+    """What is traded in place of a family: fractions of the close for stop, target and trail, and an entry's cost."""
 
     distances: NDArray[np.float64]
     position_bps: int
@@ -58,6 +60,9 @@ class Given(NamedTuple):
     """[S] fixed quantity of an entry; 0 sizes by `position_bps`"""
     keeps_worth: int
     """1 where the account's value at every bar is wanted, not only at the days' ends"""
+    plan: Plan
+    """What a planner wants, in place of the fields above; empty where `planned` is 0"""
+    planned: int
 
 
 class Scratch(NamedTuple):
@@ -110,7 +115,7 @@ def walk(
                     )
         now = at + 1
     for s in range(n_symbols):
-        _leave_tile(own.state.positions[s], bars, setup.context, scratch.flags, s, first)
+        _leave_tile(own.state.positions[s], bars, setup.context, scratch.flags, s, first, given.planned)
     return day_index
 
 
@@ -254,6 +259,11 @@ def _propose(
     columns: NDArray[np.float64], row_map: NDArray[np.int32], s: int, at: int, n: int,
 ) -> int:  # fmt: skip
     flag, params, state = scratch.flags[s, np.uintp(at)], setup.context.params[0], own.state
+    if params.family == 0 and given.planned != 0:
+        return propose_signal_at(
+            state.positions[s], tick.symbols[s], given.plan, flag, at, setup.context, state.account[0].equity,
+            scratch.proposals, n, s,
+        )  # fmt: skip
     if params.family == 0:
         wanted = (1 if flag & ENTER_LONG else 0) - (1 if flag & ENTER_SHORT else 0)
         leave = 1 if flag & (LEAVE_LONG | LEAVE_SHORT) else 0
@@ -279,7 +289,9 @@ def _propose(
 
 
 @compiled
-def _leave_tile(position: Any, bars: TileBars, context: Context, flags: NDArray[np.uint8], s: int, first: int) -> None:
+def _leave_tile(
+    position: Any, bars: TileBars, context: Context, flags: NDArray[np.uint8], s: int, first: int, planned: int
+) -> None:
     """Bring a symbol to the end of the tile."""
     n = len(bars.times)
     if position.qty != 0:
@@ -292,7 +304,7 @@ def _leave_tile(position: Any, bars: TileBars, context: Context, flags: NDArray[
             t -= 1
         if t >= first:
             position.last_price = bars.close[s, t]
-    if context.params[0].family != 0:
+    if context.params[0].family != 0 or planned != 0:
         t = n - 1
         while t >= first and bars.bar_state[s, t] == _MISSING:
             t -= 1

@@ -93,8 +93,7 @@ class StrategyLedger:
         newest = self.newest_tick()
         if newest is None:
             return None
-        payload = self.context_at(newest)
-        deployment = Deployment.from_payload(payload["deployment"])
+        deployment = self.deployment_at(newest)
         return Head(newest, deployment.deployment_id, deployment)
 
     def context_at(self, tick_at: datetime) -> dict[str, Any]:
@@ -103,6 +102,10 @@ class StrategyLedger:
             "SELECT payload FROM tick_inputs JOIN tick_contexts USING (context_hash)", "tick_at = ?", [tick_at]
         )
         return dict(json.loads(rows["payload"][0]))
+
+    def deployment_at(self, tick_at: datetime) -> Deployment:
+        """The deployment that a tick was recorded under."""
+        return Deployment.from_payload(self.context_at(tick_at)["deployment"])
 
     def recorded_ticks(self, after: datetime, until: datetime) -> list[datetime]:
         """Recorded ticks with `after < tick_at <= until`."""

@@ -19,7 +19,7 @@ from openclaw_pipelines.domain.factory.contract import CycleContract, CycleContr
 from openclaw_pipelines.domain.factory.search import Search
 from openclaw_pipelines.domain.factory.shortlist import Floors
 from openclaw_pipelines.domain.factory.space import Range, Space, Value, space_of
-from openclaw_pipelines.domain.selection.gates import GateLimits
+from openclaw_pipelines.domain.selection.gate_limits import GateLimits
 from openclaw_pipelines.domain.selection.windows import Split, Window, gap_days, train_and_holdout
 from openclaw_pipelines.kernel.run.bars import Bars
 from openclaw_pipelines.kernel.strategy.params import ParameterConflictError, params_hash, params_record, warmup_bars

@@ -8,8 +8,10 @@ import numpy as np
 import polars as pl
 
 from openclaw_pipelines.contracts.factory import CycleState
+from openclaw_pipelines.contracts.requirements import Requirement
 from openclaw_pipelines.domain.lifecycle.hand_over import Today
-from openclaw_pipelines.domain.selection.gates import Evidence, GateLimits, evaluate
+from openclaw_pipelines.domain.selection.gate_limits import GateLimits
+from openclaw_pipelines.domain.selection.gates import Evidence, evaluate
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.factory.cycle import cycle_row, gate_limits, open_cycle, set_state
 from openclaw_pipelines.services.factory.listing import shortlisted
@@ -53,7 +55,7 @@ def today_of(world: World, cycle_id: str) -> Today:
     return Today(run.code_version, frozenset({run.bars_hash}), required(limits), comparisons)
 
 
-def required(limits: GateLimits) -> dict[str, str]:
+def required(limits: GateLimits) -> dict[str, Requirement]:
     """Gate -> what it must show: what every gate says over no evidence at all."""
     nothing = Evidence(
         train_returns=np.zeros((1, 2)), row=0, holdout_returns=np.zeros(0), net=Decimal(0),

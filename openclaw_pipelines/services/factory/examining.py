@@ -1,19 +1,28 @@
 """What the asset checks of a cycle ask of its stored rows, each time anew."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import NamedTuple
 
 import polars as pl
 
 from openclaw_pipelines.contracts.factory import CycleState
 from openclaw_pipelines.domain.factory.contract import ParamsChangedError
 from openclaw_pipelines.domain.market.quality.checks import CheckResult
-from openclaw_pipelines.domain.selection.gates import Gate, verdict
+from openclaw_pipelines.domain.selection.gates import verdict
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.factory.cycle import cycle_row, reopen_cycle
 from openclaw_pipelines.services.factory.judging import gate_rows
 from openclaw_pipelines.services.factory.listing import NO_CANDIDATE, shortlisted
 from openclaw_pipelines.services.factory.parity_rows import parity_rows, stale_reports
+
+
+class StoredGate(NamedTuple):
+    """What a verdict looks at."""
+
+    name: str
+    passed: bool
+    reason: str
+
 
 _SHOWN = ("comparison", "sample", "verdict", "params_hash", "differing", "first_difference", "symbols")
 
@@ -59,7 +68,9 @@ def gates_passed(world: World, cycle_id: str) -> CheckResult:
     if not rows and cycle_row(world, cycle_id)["state"] == CycleState.INCUMBENT_HOLDS:
         return _result("gates_passed", "the incumbent holds; there is no candidate to judge", passed=True)
     verdicts = {
-        params: verdict(tuple(_gate(row) for row in rows if row["params_hash"] == params))
+        params: verdict(
+            [StoredGate(row["gate"], row["passed"], row["reason"]) for row in rows if row["params_hash"] == params]
+        )
         for params in dict.fromkeys(row["params_hash"] for row in rows)
     }
     passed = [params for params, own in verdicts.items() if own.passed]
@@ -79,10 +90,6 @@ CHECKS: dict[str, tuple[str, str, Callable[[World, str], CheckResult]]] = {
     "gates_passed": ("gate_results", "A candidate passed every gate.", gates_passed),
 }  # fmt: skip
 """Check -> its asset, what it says, and how it is asked."""
-
-
-def _gate(row: dict[str, Any]) -> Gate:
-    return Gate(*(row[name] for name in ("gate", "measured", "required", "passed", "reason", "sample_size")))
 
 
 def _result(name: str, sentence: str, *, passed: bool, cases: pl.DataFrame | None = None, **facts: int) -> CheckResult:

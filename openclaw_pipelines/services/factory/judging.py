@@ -18,7 +18,8 @@ from openclaw_pipelines.contracts.factory import CycleState, Variant
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.domain.selection.baselines import buy_and_hold, exposure_bps, random_entries
 from openclaw_pipelines.domain.selection.equity import Floats, daily_returns, day_end_equity
-from openclaw_pipelines.domain.selection.gates import Evidence, Gate, GateLimits, Verdict, evaluate, verdict
+from openclaw_pipelines.domain.selection.gate_limits import Gate, GateLimits
+from openclaw_pipelines.domain.selection.gates import Evidence, Verdict, evaluate, verdict
 from openclaw_pipelines.domain.selection.lookahead import CutsError, LookaheadReport, lookahead_report
 from openclaw_pipelines.domain.selection.looks import Look, Purpose
 from openclaw_pipelines.domain.selection.strategy_columns import family_strategy
@@ -208,7 +209,7 @@ def _store(cycle: Cycle, judged: list[Judged]) -> None:
     rows = [
         {
             "cycle_id": cycle.cycle_id, "recorded_at": now, "params_hash": own.candidate.params_hash,
-            "gate": gate.name, "position": place, "measured": gate.measured, "required": gate.required,
+            "gate": gate.name, "position": place, "measured": gate.measured, "required": gate.required.text,
             "passed": bool(gate.passed), "reason": gate.reason, "sample_size": gate.sample_size,
             "evidence_hash": own.evidence_hash,
         }

@@ -12,8 +12,10 @@ from openclaw_pipelines.contracts.lifecycle import Stage, Trigger
 from openclaw_pipelines.contracts.time import DAY, floor_to, interval_length
 from openclaw_pipelines.domain.lifecycle.document import section_of
 from openclaw_pipelines.domain.lifecycle.hand_over import (
+    Evidence,
     EvidenceAbsentError,
     EvidenceFailedError,
+    EvidenceKind,
     ParametersChangedError,
     Today,
     check_gates,
@@ -91,17 +93,18 @@ def read_evidence(world: World, cycle_id: str) -> CycleEvidence:
 
     cycles = rows("factory_cycles", "cycle_id")
     if not cycles:
-        raise EvidenceAbsentError(cycle_id, "every candidate", "the cycle")
+        raise EvidenceAbsentError(cycle_id, "every candidate", Evidence(EvidenceKind.CYCLE))
     if cycles[0]["state"] in REFUSED:
         why = f"{cycles[0]['blocked_by'] or cycles[0]['state']}: {cycles[0]['reason'] or 'no selection'}"
-        raise EvidenceFailedError(cycle_id, "every candidate", "the cycle", why)
+        raise EvidenceFailedError(cycle_id, "every candidate", Evidence(EvidenceKind.CYCLE), why)
     listed = [row for row in rows("shortlist", "channel, rank") if row["status"] == "candidate"]
     if not listed:
-        raise EvidenceAbsentError(cycle_id, "every candidate", "a candidate on the shortlist")
+        raise EvidenceAbsentError(cycle_id, "every candidate", Evidence(EvidenceKind.CANDIDATE))
     parity, candidates = rows("parity_reports"), {row["params_hash"] for row in listed}
     for row in parity:  # those of the candidates are looked at before any is chosen
         if row["params_hash"] not in candidates and parity_class(row) is not ParityClass.EQUAL:
-            what = f"parity {row['comparison']} of the random row {row['params_hash'][:12]}"
+            which = f"{row['comparison']} of the random row {row['params_hash'][:12]}"
+            what = Evidence(EvidenceKind.PARITY, which)
             raise EvidenceFailedError(cycle_id, "every candidate", what, parity_class(row).value)
     return CycleEvidence(cycles[0], listed, parity, rows("gate_results", "position"), rows("replays"))
 
@@ -119,7 +122,7 @@ def _chosen(evidence: CycleEvidence, today: Today, slot: StrategySettings) -> It
                 origin = found.get(candidate["params_hash"]) or _origin(evidence, candidate, today, slot)
             except EvidenceFailedError as error:
                 refused = refused or error
-                if not error.what.startswith("gate "):
+                if error.what.kind is not EvidenceKind.GATE:
                     raise
                 continue
             found[origin.params_hash] = origin
@@ -138,7 +141,7 @@ def _origin(evidence: CycleEvidence, candidate: Row, today: Today, slot: Strateg
     parity, gates = evidence.of(evidence.parity, own), evidence.of(evidence.gates, own)
     replays = evidence.of(evidence.replays, own)
     if not replays:
-        raise EvidenceAbsentError(cycle, short, "its replay")
+        raise EvidenceAbsentError(cycle, short, Evidence(EvidenceKind.REPLAY))
     same_parameters(cycle, short, hash_of(candidate["family"], values, interval), [own])
     for row in replays:
         same_parameters(cycle, short, hash_of(row["family"], json.loads(row["params"]), interval), [own])

@@ -12,6 +12,7 @@ from openclaw_pipelines.contracts.symbols import normalize
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.contracts.time import DAY, day_start
 from openclaw_pipelines.domain.lifecycle.evidence import ParityState
+from openclaw_pipelines.domain.trading.deployment import Deployment
 from openclaw_pipelines.kernel.base.compile_cache import sources_hash
 from openclaw_pipelines.resources.store.comparison import Difference, ledger_hash
 from openclaw_pipelines.resources.store.store import insert
@@ -101,7 +102,7 @@ def _report(world: World, strategy: str, day: str, verification: Verification) -
     account, ledger = world.settings().config.account, world.ledger(strategy)
     last = ledger.recorded_ticks(day_start(day), day_start(day) + DAY)[-1]
     inputs = ledger.query("SELECT bars_hash, context_hash FROM tick_inputs", "tick_at = ?", [last]).row(0, named=True)
-    deployment = ledger.context_at(last)["deployment"]
+    deployment = ledger.deployment_at(last)
     found, left = classify(verification), day_hash(world, account, strategy, day)
     shared = {"day": day, "ticks": verification.ticks, "context": inputs["context_hash"]}
     invalid = [one for one in verification.differences if one.table in CONTRACT_TABLES]
@@ -120,17 +121,15 @@ def _report(world: World, strategy: str, day: str, verification: Verification) -
         "right_hash": left if verification.passed else sha256_of([left, [vars(o) for o in verification.differences]]),
         "differing": canonical_json(sorted({f"{one.table}.{one.column}" for one in verification.differences})),
         "first_difference": _first(verification.differences),
-        "symbols": canonical_json(_by_symbol(verification, [item["symbol"] for item in deployment["instruments"]])),
+        "symbols": canonical_json(_by_symbol(verification, deployment.symbols)),
     }
     return {**row, "report_hash": sha256_of(row), "device": None}
 
 
-def _params_hash(deployment: dict[str, Any]) -> str:
-    from openclaw_pipelines.contracts.time import interval_length
+def _params_hash(deployment: Deployment) -> str:
     from openclaw_pipelines.kernel.strategy.params import params_hash, params_record
 
-    seconds = int(interval_length(deployment["interval"]).total_seconds())
-    return params_hash(params_record(deployment["family"], deployment["params"], seconds))
+    return params_hash(params_record(deployment.family, deployment.params, deployment.interval_seconds))
 
 
 def _first(differences: Sequence[Difference]) -> str | None:

@@ -83,13 +83,13 @@ def stressed_net(
         inputs = [row for row in ledger.inputs(start, as_of) if row["inception"] == inception]
         if not inputs or inputs[-1]["tick_at"] <= since:
             return None
-        deployment = ledger.context_at(inputs[-1]["tick_at"])["deployment"]
+        deployment = ledger.deployment_at(inputs[-1]["tick_at"])
         opened = ledger.query("SELECT equity FROM autopilot_equity", "tick_at = ?", [start])["equity"].to_list()
         rows = replayed(ledger, inputs, start, lambda own: _stressed(own, slippage_bps))
     curve = rows["autopilot_equity"]
     before = [row["equity"] for row in curve if row["tick_at"] <= since]
-    first: Decimal = before[-1] if before else (opened[0] if opened else Decimal(deployment["capital"]))
-    fees = [Decimal(item["taker_fee_rate"]) for item in deployment["instruments"]]
+    first: Decimal = before[-1] if before else (opened[0] if opened else deployment.capital)
+    fees = [item.taker_fee_rate for item in deployment.instruments]
     own_fee = world.settings().strategy(ledger.strategy).costs.taker_fee_bps
     fee = max(fees) if own_fee is None else own_fee / 10_000
     closing = curve[-1]["gross_exposure"] * (slippage_bps / 10_000 + fee)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Self
 
+from openclaw_pipelines.contracts.canonical import decimal_text
 from openclaw_pipelines.contracts.enums import KillSwitch
 from openclaw_pipelines.contracts.errors import LedgerError, MarketError
 from openclaw_pipelines.contracts.time import DAY, day_start
@@ -52,6 +53,16 @@ class DeploymentChangedError(LedgerError):
         "Set its start_day after that, or give it a new name."
     )
     fields = ("strategy", "recorded", "old", "new")
+
+
+class CapitalChangedError(LedgerError):
+    """The configuration gives a running deployment another capital than it started with."""
+
+    template = (
+        "{strategy} runs since {inception} with a capital of {recorded}; the configuration now says {configured}. "
+        "Set capital back to {recorded}, or start a new deployment with a start_day after {newest}."
+    )
+    fields = ("strategy", "inception", "recorded", "configured", "newest")
 
 
 class MarketNotReadyError(MarketError):
@@ -141,7 +152,8 @@ class Runner:
             live: whether the ticks are due now. Live ticks wait for late bars, and ones that are too old settle only.
 
         Raises:
-            HoleError, DeploymentChangedError, MarketNotReadyError, WarmUpError, LiveExecutorError: nothing is written.
+            HoleError, DeploymentChangedError, CapitalChangedError, MarketNotReadyError, WarmUpError,
+            LiveExecutorError: nothing is written.
         """
         if not (live or self._fills_inside):
             raise LiveExecutorError(strategy, self.executor.name, day)
@@ -232,6 +244,7 @@ class Runner:
                 new = f"{strategy.name}@{strategy.deployment_fingerprint[:12]}@{inception:%Y%m%d}"
                 raise DeploymentChangedError(strategy.name, head.tick_at.isoformat(), head.deployment_id, new)
             return self._start(settings, strategy, ledger, day, inception)
+        _refuse_other_capital(head, strategy)
         if head.tick_at < day_start(day):
             missing = f"the tick of {(head.tick_at + strategy.interval).isoformat()}"
             raise HoleError(strategy.name, missing, day, f"{head.tick_at:%Y-%m-%d}")
@@ -351,6 +364,15 @@ class Runner:
         if behind <= strategy.own.max_catch_up_ticks:
             return None
         return f"more than max_catch_up_ticks {strategy.own.max_catch_up_ticks} behind: settled without entries"
+
+
+def _refuse_other_capital(head: Head, strategy: StrategySettings) -> None:
+    """Capital is no part of the fingerprint: what the sub-account started with is in the recorded deployment."""
+    recorded = head.deployment
+    if strategy.own.capital != recorded.capital:
+        both = (decimal_text(recorded.capital), decimal_text(strategy.own.capital))
+        day = f"{recorded.inception:%Y-%m-%d}"
+        raise CapitalChangedError(strategy.name, day, *both, head.tick_at.isoformat())
 
 
 def _differs(head: Head, strategy: StrategySettings, inception: datetime) -> bool:

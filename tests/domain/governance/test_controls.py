@@ -1,7 +1,6 @@
 """Control codes per symbol, and limits as decisions record them."""
 
 import json
-from dataclasses import replace
 from decimal import Decimal as Dec
 from typing import Any
 
@@ -13,7 +12,6 @@ from openclaw_pipelines.domain.governance.controls import (
     base_limits,
     control_codes,
     effective_limits,
-    policy_source,
 )
 
 PERP, SPOT = "AAA/USDT:USDT", "BBB/USDT"
@@ -91,19 +89,3 @@ def test_effective_limits_say_what_changed_them(
 def test_limits_of_a_symbol_without_any(instrument: Any, policy_of: Any) -> None:
     own = policy_of([], {}, {})
     assert (base_limits(own, PERP), effective_limits(own, instrument(PERP))) == ("{}", "{}")
-
-
-@pytest.mark.parametrize(
-    ("layers", "said"),
-    [
-        pytest.param({}, "legacy default", id="defaults"),
-        pytest.param({"max_order_notional": "autopilot.yaml"}, "legacy default", id="the account's section"),
-        pytest.param({"max_order_notional": "strategy:desk"}, "binding", id="strategy"),
-        pytest.param({"a": "overlay live.yaml strategy:desk"}, "binding", id="strategy in the overlay"),
-        pytest.param({"a": f"overlay live.yaml symbols:{PERP}"}, "symbol override", id="symbol in the overlay"),
-        pytest.param({"a": "strategy:desk", "b": f"symbols:{PERP}"}, "symbol override", id="symbol before strategy"),
-    ],
-)
-def test_policy_source(policy_of: Any, layers: dict[str, str], said: str) -> None:
-    own = replace(policy_of([PERP], {}, {}), sources={PERP: layers})
-    assert policy_source(own, PERP) == said

@@ -10,7 +10,8 @@ import pytest
 from domain.selection.controls import FIRST, HOUR, noise, planted
 
 from openclaw_pipelines.domain.selection.baselines import BuyAndHold, RandomEntries
-from openclaw_pipelines.domain.selection.gates import Evidence, Gate, GateLimits, Verdict, evaluate, verdict
+from openclaw_pipelines.domain.selection.gate_limits import Gate, GateLimits
+from openclaw_pipelines.domain.selection.gates import Evidence, Verdict, evaluate, verdict
 from openclaw_pipelines.domain.selection.lookahead import Difference, LookaheadReport
 from openclaw_pipelines.domain.selection.looks import Look, Purpose
 from openclaw_pipelines.domain.selection.trials import sharpe_rows
@@ -69,8 +70,35 @@ def test_a_candidate_with_an_edge_passes_every_gate_and_each_is_measured() -> No
     assert [gate.name for gate in gates] == ORDER
     assert {gate.name: gate.reason for gate in gates if not gate.passed} == {}
     assert verdict(gates) == Verdict(True, None, "all 14 gates passed")
-    assert all(gate.measured is not None and gate.required and gate.reason for gate in gates)
+    assert all(gate.measured is not None and gate.required.text and gate.reason for gate in gates)
     assert all(gate.sample_size > 0 for gate in gates if gate.name != "finer_candles")
+
+
+REQUIRED = {
+    "no_lookahead": "0 columns that depend on later bars",
+    "settled_warmup": "0 indicators unsettled after the warm-up",
+    "unseen_holdout": "0 earlier looks",
+    "holdout_trades": ">= 30",
+    "holdout_daily_return": "> 0.0",
+    "holdout_interval": "> 0.0",
+    "net_at_20_bps_slippage": "> 0",
+    "top_symbol_share": "< 0.5",
+    "deflated_sharpe_raw": ">= 0.95",
+    "deflated_sharpe_clustered": ">= 0.95",
+    "backtest_overfitting": "<= 0.5",
+    "better_than_holding": "> 0",
+    "better_than_random": "<= 0.05",
+    "finer_candles": ">= 0.5 of the net result, above 0",
+}
+"""What each gate requires, as it is stored: stored gates of a cycle are compared with these texts."""
+
+
+@pytest.mark.parametrize("change", [{}, {"lookahead": None, "warmup": None, "look": None, "stressed_net": None}])
+def test_what_gates_require_is_stored_as_it_was(change) -> None:
+    """Measured or not, passed or not."""
+    gates = evaluate(replace(GOOD, **change))
+    assert {gate.name: gate.required.text for gate in gates} == REQUIRED
+    assert all(gate.required.holds(gate.measured) == gate.passed for gate in gates)
 
 
 STOPPED = trades({"A": "4", "B": "4", "C": "4"}, reason="stop")

@@ -7,8 +7,8 @@ import pytest
 from domain.selection.controls import noise, parameter_rows, planted, trending_bars, walk_bars
 
 from openclaw_pipelines.domain.selection.equity import daily_returns, day_end_equity
+from openclaw_pipelines.domain.selection.gate_limits import GateLimits
 from openclaw_pipelines.domain.selection.gate_rules import backtest_overfitting, deflated_clustered, deflated_raw
-from openclaw_pipelines.domain.selection.gates import GateLimits
 from openclaw_pipelines.domain.selection.trials import raw_trials, sharpe_rows
 from openclaw_pipelines.kernel.run.replay import Costs, replay
 from openclaw_pipelines.kernel.sweep.sweep import sweep

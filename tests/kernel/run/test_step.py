@@ -108,7 +108,7 @@ class TestProposals:
     def test_the_opposite_entry_closes_what_is_held(self, world) -> None:
         """A fresh setup against the position is a reason to leave even where the family's own exit is silent."""
         account = world()
-        wanted = steps.Signal(-1, 0, 0.7, 0.0, 0.0, 0.0, 1.0)
+        wanted = steps.Wanted(-1, 0, 0.7, 0.0, 0.0, 0.0, 1.0)
         account.state.positions[0].qty = 5
         proposals = records(PROPOSAL, 1)
         n = steps._propose_held(account.state.positions[0], 1_000, wanted, 0, 1, proposals, 0, 0)

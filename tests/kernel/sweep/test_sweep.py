@@ -13,6 +13,10 @@ from hypothesis import strategies as st
 from openclaw_pipelines.contracts.enums import ExitReason
 from openclaw_pipelines.kernel.base import slots
 from openclaw_pipelines.kernel.base.layout import (
+    ENTER_LONG,
+    ENTER_SHORT,
+    LEAVE_LONG,
+    LEAVE_SHORT,
     PROPOSAL,
     BarState,
     Context,
@@ -30,16 +34,7 @@ from openclaw_pipelines.kernel.strategy.params import params_record, stack_param
 from openclaw_pipelines.kernel.strategy.signals import new_indicators, observe, signal
 from openclaw_pipelines.kernel.sweep import sweep as sweeps
 from openclaw_pipelines.kernel.sweep.columns import fill_columns, new_carried, new_series, observe_tile, plan_columns
-from openclaw_pipelines.kernel.sweep.flags import (
-    ENTER_LONG,
-    ENTER_SHORT,
-    LEAVE_LONG,
-    LEAVE_SHORT,
-    Setups,
-    gather,
-    gather_setup,
-    mark_flags,
-)
+from openclaw_pipelines.kernel.sweep.flags import Setups, gather, gather_setup, mark_flags
 from openclaw_pipelines.kernel.sweep.result import Sweep
 from openclaw_pipelines.kernel.sweep.sweep import NoRowsError, load_tile, sweep
 

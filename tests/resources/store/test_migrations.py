@@ -149,3 +149,46 @@ def test_command_line_checks(monkeypatch, capsys, differences, code, said):
 def test_command_line_refuses_unknown_words(capsys):
     assert migrations.main(["undo"]) == 2
     assert "freeze | check" in capsys.readouterr().err
+
+
+def _as_released_first(monkeypatch, database):
+    """A file as the first migration alone leaves it."""
+    con = duckdb.connect()
+    with monkeypatch.context() as before:
+        first = migrations_of(database)[:1]
+        before.setattr(migrations, "migrations_of", lambda asked: first)
+        migrate(con, Path("f"), database)
+    return con
+
+
+def _tick(con, strategy, hour, context, payload):
+    at = f"2025-05-10 {hour:02}:00:00Z"
+    con.execute("INSERT OR IGNORE INTO tick_contexts VALUES (?, ?, ?)", [context, payload, at])
+    con.execute(
+        "INSERT INTO tick_inputs VALUES ('paper', ?, ?, ?, 'd', ?, 'c', ?, '{}', '{}', '[]', 'b', NULL)",
+        [strategy, f"2025-05-11 {hour:02}:00:00Z", f"run {strategy} {hour}", at, context],
+    )
+
+
+def test_policy_versions_are_keyed_by_strategy_and_no_row_is_lost(monkeypatch):
+    """Two strategies under one policy had one row; each has its own, as of its first tick under that policy."""
+    con = _as_released_first(monkeypatch, "ledger")
+    wide, tight = '{"paused":false,"risk":{"a":"1"}}', '{"paused":true,"risk":{"a":"1"}}'
+    for strategy, hour, policy in (("alpha", 0, wide), ("alpha", 1, wide), ("beta", 2, wide), ("beta", 3, tight)):
+        payload = f'{{"deployment":{{"strategy_config_id":"{strategy}"}},"policy":{policy}}}'
+        _tick(con, strategy, hour, f"{strategy} {policy}", payload)
+    stored = [("alpha", "wide", wide, 0), ("beta", "tight", tight, 3), ("gone", "bare", "{}", 5)]
+    for strategy, name, policy, hour in stored:
+        con.execute(
+            "INSERT INTO policy_versions VALUES ('paper', ?, '2025-05-12 00:00:00Z', 'first', ?, ?, ?)",
+            [strategy, name, policy, f"2025-05-10 {hour:02}:00:00Z"],
+        )
+    rows = "SELECT * REPLACE (recorded_at::VARCHAR AS recorded_at, first_tick_at::VARCHAR AS first_tick_at) FROM "
+    con.execute("SET TimeZone = 'UTC'")
+    before = con.execute(f"{rows} policy_versions").fetchall()
+    assert migrate(con, Path("f"), "ledger") == len(migrations_of("ledger")) - 1
+    after = con.execute(f"{rows} policy_versions").fetchall()
+    added = ("paper", "beta", "2025-05-11 02:00:00+00", "run beta 2", "wide", wide, "2025-05-10 02:00:00+00")
+    assert sorted(after) == sorted([*before, added])
+    with pytest.raises(duckdb.ConstraintException):
+        con.execute("INSERT INTO policy_versions SELECT * FROM policy_versions")

@@ -10,6 +10,7 @@ import pytest
 from planted_cycle import CYCLE, DAY_ONE, HOLDOUT_END, SLOT, TODAY, candidate, plant
 
 from openclaw_pipelines.contracts.lifecycle import Stage
+from openclaw_pipelines.contracts.requirements import Relation, Requirement
 from openclaw_pipelines.contracts.time import day_start
 from openclaw_pipelines.domain.lifecycle.hand_over import (
     EvidenceAbsentError,
@@ -32,7 +33,7 @@ def test_a_deployed_candidate_trades_a_day(deployed: Callable[..., Any]) -> None
     settings = trading.world.settings()
     own = settings.strategy(name)
     assert name == f"{SLOT}_{candidate()['params_hash'][:8]}_20250510"
-    assert settings.provenance[f"strategies.{name}.canary_bps"] == "deployment"
+    assert settings.provenance[f"strategies.{name}.canary_bps"].text == "deployment"
     assert (own.own.canary_bps, own.own.paused, own.own.enabled) == (2500, False, True)
     assert (own.own.start_day.isoformat(), own.own.interval, own.symbols) == (
         DAY_ONE,
@@ -155,6 +156,19 @@ ABSENT, STALE, INVALID, FAILED = (
             "the random row f00d",
             id="a random row differs",
         ),
+        pytest.param(
+            "UPDATE gate_results SET gate = 'best_effort' WHERE gate = 'holdout_trades'",
+            ABSENT,
+            "gate holdout_trades",
+            id="another gate in its place",
+        ),
+        pytest.param(
+            "INSERT INTO gate_results BY NAME SELECT * REPLACE ('old_gate' AS gate) FROM gate_results "
+            "WHERE gate = 'holdout_trades'",
+            STALE,
+            "gate old_gate is stale, made under >= 30, now no such gate",
+            id="a gate that is not asked today",
+        ),
         pytest.param(GATE.format("measured = 29"), FAILED, "29, >= 30", id="below, flag passed"),
         pytest.param(GATE.format("measured = NULL"), FAILED, "undefined", id="undefined, flag passed"),
         pytest.param(GATE.format("passed = false"), FAILED, "gate holdout_trades", id="above, flag failed"),
@@ -189,7 +203,9 @@ def test_a_failed_report_of_a_candidate_behind_the_chosen_one_counts(desk: Calla
 def test_a_gate_that_is_required_now_was_never_measured(desk: Callable[..., Any]) -> None:
     trading = desk("asked")
     plant(trading)
-    stricter = Today(TODAY.code_version, TODAY.bars_hashes, {**TODAY.gates, "finer_candles": ">= 0.5"})
+    stricter = Today(
+        TODAY.code_version, TODAY.bars_hashes, {**TODAY.gates, "finer_candles": Requirement(Relation.AT_LEAST, 0.5)}
+    )
     with pytest.raises(EvidenceAbsentError, match="gate finer_candles"):
         deploy_cycle(trading.world, CYCLE, stricter, as_of=HOLDOUT_END)
 

@@ -23,6 +23,7 @@ from openclaw_pipelines.resources.store.comparison import HASHED_TABLES, ledger_
 from openclaw_pipelines.resources.store.store import insert
 from openclaw_pipelines.services.market.ingest import Ingest
 from openclaw_pipelines.services.trading.runner import (
+    CapitalChangedError,
     DeploymentChangedError,
     FeaturesNotReadyError,
     HoleError,
@@ -249,6 +250,35 @@ def test_a_later_start_day_begins_a_new_deployment_flat(desk: Any) -> None:
     assert verify_day(trading.ledger(MOMENTUM), DAY_ONE).passed
     assert verify_day(trading.ledger(MOMENTUM), DAY_TWO).passed
     assert verify_chain(trading.store.table("admin_actions").to_dicts()) > 0
+
+
+def test_another_capital_is_refused_by_name_until_it_is_set_back(desk: Any) -> None:
+    """What the sub-account started with is recorded; the fingerprint does not cover it."""
+    trading = desk("recorded")
+    trading.strategy(MOMENTUM, capital=20_000)
+    before = trading.counts()
+    with pytest.raises(CapitalChangedError) as refused:
+        trading.run(MOMENTUM, DAY_TWO)
+    assert str(refused.value) == (
+        "momentum_1h runs since 2025-05-10 with a capital of 10000; the configuration now says 20000. Set capital back "
+        "to 10000, or start a new deployment with a start_day after 2025-05-11T00:00:00+00:00."
+    )
+    trading.clock.set(day_start(DAY_TWO) + timedelta(hours=1))
+    with pytest.raises(CapitalChangedError):
+        Runner.of(trading.world).run_day(MOMENTUM, DAY_TWO, live=True)
+    assert trading.counts() == before
+    assert verify_day(trading.ledger(MOMENTUM), DAY_ONE).passed
+    trading.strategy(MOMENTUM, capital="10000.00")
+    assert trading.run(MOMENTUM, DAY_TWO).taken == 24
+
+
+def test_a_later_start_day_begins_with_the_other_capital(desk: Any) -> None:
+    trading = desk("asked")
+    trading.run(MOMENTUM, DAY_ONE, NOON)
+    trading.strategy(MOMENTUM, capital=20_000, start_day=DAY_TWO)
+    assert trading.run(MOMENTUM, DAY_TWO).taken == 24
+    equity = trading.rows("autopilot_equity", MOMENTUM).filter(tick_at=day_start(DAY_TWO)).row(0, named=True)
+    assert (equity["cash"], equity["equity"]) == (20_000, 20_000)
 
 
 # ---- the market is not there

@@ -1,14 +1,20 @@
 """Recorded days taken again: what was tampered with is named, and nothing is rewritten."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from openclaw_pipelines import __version__
 from openclaw_pipelines.contracts.time import day_start
+from openclaw_pipelines.domain.governance.policy import Form
+from openclaw_pipelines.resources.store.migrations import migrations_of
 from openclaw_pipelines.resources.store.strategy_ledger import MissingStateError
+from openclaw_pipelines.services.governance.policy import policy_of
+from openclaw_pipelines.services.trading import runner
 from openclaw_pipelines.services.trading.verification import verify_day
 
 MOMENTUM = "momentum_1h"
@@ -110,6 +116,49 @@ def test_without_the_state_it_starts_from(desk: Any) -> None:
         con.execute("DELETE FROM kernel_states WHERE tick_at = ?", [day_start(DAY_ONE)])
     with pytest.raises(MissingStateError, match="momentum_1h has no kernel state at 2025-05-10T00:00:00"):
         verify_day(trading.ledger(MOMENTUM), DAY_ONE)
+
+
+def test_a_store_of_the_first_schema_opens_verifies_and_goes_on(desk: Any) -> None:
+    """Policies were keyed by their id alone, so that two strategies under one policy had one row."""
+    trading = desk("recorded")
+    policies = trading.store.table("policy_versions").sort("strategy_config_id")
+    assert policies["policy_version_id"].n_unique() == 1
+    assert policies["strategy_config_id"].to_list() == ["breakout_15m", MOMENTUM]
+    with trading.store.write("ledger") as con:
+        con.execute("ALTER TABLE policy_versions RENAME TO newer")
+        con.execute(migrations_of("ledger")[0].sql)
+        con.execute("INSERT INTO policy_versions SELECT * FROM newer WHERE strategy_config_id = 'breakout_15m'")
+        con.execute("DROP TABLE newer")
+        con.execute("DELETE FROM schema_migrations WHERE number > 2")
+    assert trading.store.table("policy_versions").sort("strategy_config_id").equals(policies)
+    assert verify_day(trading.ledger(MOMENTUM), DAY_ONE).passed
+    assert trading.run(MOMENTUM, DAY_TWO, day_start(DAY_TWO) + timedelta(hours=1)).taken == 1
+    assert trading.store.table("policy_versions").sort("strategy_config_id").equals(policies)
+    assert verify_day(trading.ledger(MOMENTUM), DAY_TWO).passed
+
+
+def test_ticks_recorded_before_every_layer_had_a_word(desk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Old ticks replay to their old word; the next tick has the right one, under a policy of its own."""
+    trading = desk("asked")
+    (Path(trading.tree["data_dir"]) / "overlay.yaml").write_text("risk: {max_order_notional: 700}\n")
+    with monkeypatch.context() as before:
+        before.setattr(runner, "policy_of", lambda own: replace(policy_of(own), form=Form.THREE_WORDS))
+        trading.run(MOMENTUM, DAY_ONE, NOON)
+    recorded = trading.store.table("policy_versions")["limits"].to_list()
+    assert ["form" in json.loads(limits) for limits in recorded] == [False]
+    assert verify_day(trading.ledger(MOMENTUM), DAY_ONE).passed
+    trading.run(MOMENTUM)
+    decisions = trading.rows("autopilot_decisions", MOMENTUM)
+    words = {
+        (row["tick_at"] > NOON, row["policy_source"], json.loads(row["base_limits"])["max_order_notional"]["from"])
+        for row in decisions.to_dicts()
+    }
+    assert words == {(False, "legacy default", "overlay overlay.yaml"), (True, "overlay", "overlay overlay.yaml")}
+    assert trading.store.table("policy_versions")["first_tick_at"].sort().to_list() == [
+        day_start(DAY_ONE),
+        NOON + timedelta(hours=1),
+    ]
+    assert verify_day(trading.ledger(MOMENTUM), DAY_ONE).passed
 
 
 def test_states_are_kept_for_days_ends_and_the_newest_tick(desk: Any) -> None:

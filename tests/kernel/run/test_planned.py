@@ -1,0 +1,176 @@
+"""Signals from outside the kernel: the families' own answers, given as records of integers, are traded to the same bit."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import numpy as np
+import polars as pl
+import pytest
+
+from openclaw_pipelines.contracts.enums import ExitReason
+from openclaw_pipelines.kernel.account.risk import distance_units
+from openclaw_pipelines.kernel.base.jit import compiled
+from openclaw_pipelines.kernel.base.layout import (
+    SIGNAL,
+    WHOLE,
+    BarState,
+    Context,
+    copy_state,
+    new_account_limits,
+    new_limits,
+    new_state,
+    records,
+)
+from openclaw_pipelines.kernel.base.money import to_atoms
+from openclaw_pipelines.kernel.run.bars import Bars
+from openclaw_pipelines.kernel.run.planned import PlanError, PlanShapeError, plan_of, replay_planned
+from openclaw_pipelines.kernel.run.replay import (
+    PROFILES,
+    Costs,
+    TickInput,
+    load_tick,
+    prepare,
+    replay,
+    replay_ticks,
+    step_once,
+)
+from openclaw_pipelines.kernel.strategy.params import params_record, planned_params, stack_params
+from openclaw_pipelines.kernel.strategy.signals import new_indicators, observe, signal
+from openclaw_pipelines.kernel.sweep.given_signals import score_planned
+
+SYMBOLS = ("BTC/USDT:USDT", "ETH/USDT:USDT", "SOL/USDT")
+FIRST = datetime(2025, 5, 9, 22, 13, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+_SIGNAL, _MISSING = int(ExitReason.SIGNAL), int(BarState.MISSING)
+COSTS = Costs(fee_bps=Decimal(3), slippage_bps=Decimal(2), liquidation_fee_bps=Decimal(10))
+COMMON = {
+    "atr_length": 9, "stop_atr": 2.5, "target_atr": 4.0, "trail_atr": 3.0, "max_hold_bars": 45, "entry_window_bars": 2,
+    "volatility_length": 20, "volatility_target": 0.6, "volume_length": 10, "volume_ratio": 0.6, "position_bps": 9_000,
+}  # fmt: skip
+FAMILIES = {
+    "momentum": {"momentum_lookback": 12, "ema_slow": 15},
+    "breakout": {"channel_entry": 14, "channel_exit": 6, "target_atr": 0.0, "max_hold_bars": 0},
+    "reversion": {"rsi_length": 7, "rsi_low": 40.0, "rsi_high": 60.0, "bollinger_length": 14, "bollinger_width": 1.2,
+                  "adx_length": 7, "adx_threshold": 45.0},
+    "ema_trend": {"ema_fast": 4, "ema_slow": 15, "adx_length": 6, "adx_threshold": 15.0, "allow_short": False},
+}  # fmt: skip
+
+
+def _market(n_bars: int = 2_000, seed: int = 8) -> Bars:
+    """Two perpetuals and a spot market with holes, bars without volume, funding, a gap of scale and a late listing."""
+    rng = np.random.default_rng(seed)
+    frames = []
+    for number, symbol in enumerate(SYMBOLS):
+        moves = rng.normal(0, 0.003, n_bars) + rng.choice([0, 0.08, -0.08], n_bars, p=[0.994, 0.003, 0.003])
+        close = 1_000 * np.exp(np.cumsum(moves))
+        open_ = np.r_[1_000, close[:-1]] * (1 + rng.normal(0, 0.0005, n_bars))
+        frame = pl.DataFrame({
+            "ts": [FIRST + i * MINUTE for i in range(n_bars)], "symbol": [symbol] * n_bars, "open": open_.round(2),
+            "high": (np.maximum(open_, close) * (1 + rng.uniform(0, 0.002, n_bars))).round(2) + 0.01,
+            "low": (np.minimum(open_, close) * (1 - rng.uniform(0, 0.002, n_bars))).round(2) - 0.01,
+            "close": close.round(2),
+            "volume": np.where(rng.random(n_bars) < 0.01, 0.0, rng.exponential(10, n_bars)),
+        })  # fmt: skip
+        present = rng.random(n_bars) > 0.02
+        present[[0, -1]] = True
+        present[1 : 300 * number] = False
+        frames.append(frame.filter(pl.Series(present)))
+    stamps = [(FIRST + i * MINUTE, symbol) for i in range(0, n_bars, 97) for symbol in SYMBOLS[:2]]
+    funding = pl.DataFrame({
+        "ts": [ts for ts, _ in stamps], "symbol": [name for _, name in stamps],
+        "funding_rate": rng.normal(0, 3e-4, len(stamps)),
+    })  # fmt: skip
+    return Bars.from_frame(pl.concat(frames), interval="1m", funding=funding)
+
+
+def _limits() -> dict:
+    per_symbol, account = new_limits(3), new_account_limits()
+    per_symbol.leverage_bps, per_symbol.max_position_bps = np.array([200_000, 150_000, 10_000]), 8_000
+    account.max_daily_loss_bps, account.max_drawdown_bps, account.cooldown_seconds = 2_000, 9_000, 120
+    account.max_leverage_bps, account.max_orders_per_window, account.window_seconds = 80_000, 10, 3_600
+    account.price_buffer_bps = 20
+    return {"limits": per_symbol, "account_limits": account}
+
+
+@pytest.fixture(scope="module")
+def bars() -> Bars:
+    return _market()
+
+
+def _params(family: str) -> np.record:
+    return params_record(family, {**COMMON, **FAMILIES[family]}, 60)
+
+
+@compiled
+def _answers(rows, matrices, params, signals) -> None:
+    """What a family answers at each bar, in whole numbers."""
+    for t in range(signals.shape[0]):
+        for s in range(signals.shape[1]):
+            if matrices.bar_state[t, s] == _MISSING:
+                continue
+            observe(
+                rows[s], matrices.open[t, s], matrices.high[t, s], matrices.low[t, s], matrices.close[t, s],
+                matrices.volume[t, s], params,
+            )  # fmt: skip
+            wanted, said = signal(rows[s], params, 0, 0), signals[t, s]
+            said.side = wanted.entry
+            said.leave_long = 1 if signal(rows[s], params, 1, 0).exit == _SIGNAL else 0
+            said.leave_short = 1 if signal(rows[s], params, -1, 0).exit == _SIGNAL else 0
+            said.stop, said.target = distance_units(wanted.stop), distance_units(wanted.target)
+            said.trail, said.size_bps = distance_units(wanted.trail), params.position_bps
+            said.part, said.confidence = int(wanted.size * WHOLE), int(wanted.confidence * WHOLE)
+
+
+def answers(bars: Bars, params: np.record) -> np.recarray:
+    signals = np.zeros((len(bars.times), len(bars.symbols)), SIGNAL).view(np.recarray)
+    _answers(new_indicators(len(bars.symbols), params), bars.matrices, params, signals)
+    return signals
+
+
+def _binding(family: str) -> dict:
+    params = _params(family)
+    return {"max_hold_bars": int(params.max_hold_bars), "allow_short": bool(params.allow_short)}
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_familys_answers_given_as_signals_trade_as_the_family(bars, family, profile) -> None:
+    own = {"profile": profile, **_limits()}
+    signals = answers(bars, _params(family))
+    lived = replay(bars, _params(family), COSTS, **own)
+    planned = replay_planned(bars, signals, COSTS, **_binding(family), **own)
+    assert len(lived.events) > 40
+    assert planned.events.tobytes() == lived.events.tobytes()
+    assert planned.proposals.tobytes() == lived.proposals.tobytes()
+    assert planned.proposal_ticks.tobytes() == lived.proposal_ticks.tobytes()
+    assert planned.equity_rows.tobytes() == lived.equity_rows.tobytes()
+    assert planned.state.account.tobytes() == lived.state.account.tobytes()
+    assert planned.state.positions.tobytes() == lived.state.positions.tobytes()
+    swept = score_planned(bars, signals, COSTS, **_binding(family), **own)
+    assert swept.events.tobytes() == lived.events.tobytes()
+    assert swept.equity_atoms.tobytes() == lived.equity_rows.equity.tobytes()
+    assert swept.account.tobytes() == lived.state.account.tobytes()
+    assert swept.positions.tobytes() == lived.state.positions.tobytes()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_single_ticks_with_the_recorded_signals(bars, family) -> None:
+    params, own = _params(family), _limits()
+    signals = answers(bars, params)
+    lived = replay(bars, params, COSTS, **own)
+    binding = planned_params(60, **_binding(family))
+    ready = prepare(bars, stack_params([binding]), COSTS, "strict", Decimal(10_000), **own, start=0)
+    state = new_state(np.zeros((3, 1)), to_atoms(Decimal(10_000)), int(bars.times[0]))
+    inputs = [
+        TickInput(bars.tick(t), ready.setup.limits, ready.setup.account_limits, records_none(), signals[t])
+        for t in range(len(bars.times))
+    ]
+    outputs = list(replay_ticks(state, inputs, ready.setup.context))
+    assert b"".join(one.events.tobytes() for one in outputs) == lived.events.tobytes()
+    assert b"".join(one.proposals.tobytes() for one in outputs) == lived.proposals.tobytes()
+
+
+def records_none():
+    from openclaw_pipelines.kernel.base.layout import PROPOSAL
+
+    return records(PROPOSAL, 0)
