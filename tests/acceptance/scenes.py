@@ -21,8 +21,8 @@ from openclaw_pipelines.domain.trading.inputs import TickInput
 from openclaw_pipelines.domain.trading.session import Session
 from openclaw_pipelines.domain.trading.tick_rows import equity_row
 from openclaw_pipelines.kernel.base import layout
-from openclaw_pipelines.kernel.run.replay import TickInput as KernelInput
-from openclaw_pipelines.kernel.run.replay import step_once
+from openclaw_pipelines.kernel.run.ticks import TickInput as KernelInput
+from openclaw_pipelines.kernel.run.ticks import step_once
 from openclaw_pipelines.resources.clock import ReplayedClock
 from openclaw_pipelines.resources.store.comparison import ledger_hash
 from openclaw_pipelines.resources.store.strategy_ledger import StrategyLedger

@@ -42,7 +42,7 @@ from openclaw_pipelines.kernel.run.replay import (
     run,
 )
 from openclaw_pipelines.kernel.run.result import Result
-from openclaw_pipelines.kernel.run.step import decide, propose_wanted, settle
+from openclaw_pipelines.kernel.run.step import decide, observe_bars, propose_wanted, settle
 from openclaw_pipelines.kernel.strategy.params import planned_params, stack_params
 from openclaw_pipelines.kernel.strategy.signals import leave_reason
 
@@ -186,6 +186,19 @@ def planned_loop(
         keep_equity(written, state, context, tick.at, row - start)
         row += 1
     return row, n_events, n_proposals
+
+
+@compiled
+def step_planned(
+    state: State, tick: Tick, limits: Records, account_limits: Records, context: Context, events: Records,
+    proposals: Records, n_external: int, plan: Plan,
+) -> tuple[int, int]:  # fmt: skip
+    """As `step.step`, with the only bar of `plan` in place of what the family would propose."""
+    n_events = settle(state, tick, account_limits, context, events, 0)
+    observe_bars(state, tick, context)
+    n = propose_planned(state, tick, plan, 0, context, proposals, n_external)
+    decide(state, tick, limits, account_limits, context, proposals, n)
+    return n, n_events
 
 
 @compiled
