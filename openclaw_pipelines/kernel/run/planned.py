@@ -104,16 +104,17 @@ def plan_of(signals: NDArray[Any]) -> Plan:
     return Plan(np.ascontiguousarray(flags.astype(np.uint8)), entries, bar.astype(np.int64), first.astype(np.int64))
 
 
-def plan_over(bars: Bars, signals: NDArray[Any]) -> Plan:
-    """As `plan_of`, of signals for every one of these bars.
+def plan_over(bars: Bars, signals: NDArray[Any] | Plan) -> Plan:
+    """As `plan_of`, of signals for every one of these bars; a plan that is made already is taken as it is.
 
     Raises:
         PlanError, PlanShapeError: as their names say.
     """
+    given = signals.flags.shape[::-1] if isinstance(signals, Plan) else signals.shape
     expected = (len(bars.times), len(bars.symbols))
-    if signals.shape != expected:
-        raise PlanShapeError(f"of shape {signals.shape}", f"of shape {expected}")
-    return plan_of(signals)
+    if given != expected:
+        raise PlanShapeError(f"of shape {given}", f"of shape {expected}")
+    return signals if isinstance(signals, Plan) else plan_of(signals)
 
 
 def _refuse(signals: NDArray[Any]) -> None:
@@ -128,7 +129,7 @@ def _refuse(signals: NDArray[Any]) -> None:
 
 def replay_planned(
     bars: Bars,
-    signals: NDArray[Any],
+    signals: NDArray[Any] | Plan,
     costs: Costs | None = None,
     *,
     max_hold_bars: int = 0,
@@ -143,7 +144,7 @@ def replay_planned(
 
     Args:
         bars: T bars of S symbols.
-        signals: SIGNAL[T, S], known at each bar's close.
+        signals: SIGNAL[T, S], known at each bar's close, or the plan made of them once for many runs.
         costs: fees, slippage and whether funding is charged.
         max_hold_bars: bars after which a position is closed; 0 never.
         allow_short: whether short signals count.

@@ -143,7 +143,7 @@ def test_a_familys_answers_given_as_signals_trade_as_the_family(bars, family, pr
     assert planned.equity_rows.tobytes() == lived.equity_rows.tobytes()
     assert planned.state.account.tobytes() == lived.state.account.tobytes()
     assert planned.state.positions.tobytes() == lived.state.positions.tobytes()
-    swept = score_planned(bars, signals, COSTS, **_binding(family), **own)
+    swept = score_planned(bars, plan_of(signals), COSTS, **_binding(family), **own)
     assert swept.events.tobytes() == lived.events.tobytes()
     assert swept.equity_atoms.tobytes() == lived.equity_rows.equity.tobytes()
     assert swept.account.tobytes() == lived.state.account.tobytes()
@@ -250,5 +250,7 @@ def test_signals_of_another_shape_are_refused() -> None:
     bars = _flat_bars([100] * 4)
     with pytest.raises(PlanShapeError, match=r"of shape \(3, 1\), the bars of shape \(4, 1\)"):
         replay_planned(bars, _said(bars)[:3])
+    with pytest.raises(PlanShapeError, match=r"of shape \(3, 1\), the bars of shape \(4, 1\)"):
+        score_planned(bars, plan_of(_said(bars)[:3]))
     with pytest.raises(PlanShapeError, match="float64"):
         plan_of(np.zeros((4, 1)))
