@@ -186,8 +186,9 @@ def kernel_replay(subject: Scene, strategy: str) -> dict[str, pl.DataFrame]:
 
 def _kernel_input(session: Session, given: TickInput) -> KernelInput:
     account_limits = session.deployment.account_limits(session.policy, given.halt)
-    no_external = layout.records(layout.PROPOSAL, 0)
-    return KernelInput(given.kernel_tick(session.deployment.symbols), session.limits, account_limits, no_external)
+    symbols, no_external = session.deployment.symbols, layout.records(layout.PROPOSAL, 0)
+    signals = given.planned.records(symbols, given.closed) if given.planned else None
+    return KernelInput(given.kernel_tick(symbols), session.limits, account_limits, no_external, signals)
 
 
 def _framed(subject: Scene, strategy: str, table: str, rows: list[records.Row]) -> pl.DataFrame:

@@ -5,6 +5,7 @@ confidence. Quantities, limits and money are worked out after SETTLE, as for a f
 a replay and a sweep.
 """
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -52,7 +53,7 @@ _DISTANCE_MAX = 2**53
 _BOUNDS = {
     "side": (-1, 1), "leave_long": (0, 1), "leave_short": (0, 1), "stop": (0, _DISTANCE_MAX),
     "target": (0, _DISTANCE_MAX), "trail": (0, _DISTANCE_MAX), "size_bps": (0, MAX_BPS), "part": (0, WHOLE),
-    "confidence": (0, WHOLE),
+    "confidence": (0, WHOLE), "tag": (-(2**62), 2**62),
 }  # fmt: skip
 
 
@@ -115,6 +116,19 @@ def plan_over(bars: Bars, signals: NDArray[Any] | Plan) -> Plan:
     if given != expected:
         raise PlanShapeError(f"of shape {given}", f"of shape {expected}")
     return signals if isinstance(signals, Plan) else plan_of(signals)
+
+
+def out_of_bounds(signal: Mapping[str, object]) -> tuple[str, object, int, int] | None:
+    """The first field of a signal that is not a whole number which a planner may say, its value and its bounds.
+
+    >>> out_of_bounds({"side": 1, "size_bps": 2_500}), out_of_bounds({"side": 3})
+    (None, ('side', 3, -1, 1))
+    """
+    for name, (low, high) in _BOUNDS.items():
+        value = signal.get(name, 0)
+        if not (isinstance(value, int) and low <= value <= high):
+            return name, value, low, high
+    return None
 
 
 def _refuse(signals: NDArray[Any]) -> None:
