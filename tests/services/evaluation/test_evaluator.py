@@ -64,6 +64,46 @@ def test_what_has_not_matured_waits(desk: Any) -> None:
     assert kept.sort("outcome_key").equals(outcomes.sort("outcome_key"))
 
 
+NOON = day_start(DAY_ONE) + timedelta(hours=12)
+
+
+def test_beyond_what_the_source_was_asked_for_nothing_is_scored(desk: Any) -> None:
+    """Asked until noon, a candle after it is unknown, not absent: stored as absent it would be so for good."""
+    trading, whole = desk("history", **HORIZONS), desk("recorded", **HORIZONS)
+    trading.ask(DAY_ONE, NOON)
+    trading.run(MOMENTUM, DAY_ONE, NOON)
+    trading.clock.set(day_start("2025-06-01"))
+    early = Evaluator.of(trading.world).outcomes(MOMENTUM, DAY_ONE)
+    assert early["matured_at"].max() == NOON
+    assert early["horizon_price"].null_count() == 0
+    trading.ask(DAY_TWO)  # the afternoon before it is as unknown as it was
+    assert Evaluator.of(trading.world).outcomes(MOMENTUM, DAY_ONE).equals(early)
+    trading.ask(DAY_ONE)
+    later = Evaluator.of(trading.world).outcomes(MOMENTUM, DAY_ONE)
+    assert later.height == 2 * trading.rows("autopilot_decisions", MOMENTUM).height > early.height
+    scored = Evaluator.of(whole.world).outcomes(MOMENTUM, DAY_ONE).filter(pl.col("decided_at") <= NOON)
+    assert _returns(later) == _returns(scored)
+
+
+def test_over_midnight_the_next_day_must_have_been_asked_for(desk: Any) -> None:
+    trading = desk("history", outcome_horizons_seconds=[900, 3600 * 3])
+    trading.ask(DAY_ONE)
+    trading.run(MOMENTUM)
+    midnight = day_start(DAY_TWO)
+    late = trading.rows("autopilot_decisions", MOMENTUM).filter(pl.col("tick_at") > midnight - timedelta(hours=3))
+    assert late.height > 0
+    first = Evaluator.of(trading.world).outcomes(MOMENTUM, DAY_ONE)
+    assert first["matured_at"].max() <= midnight
+    trading.ask(DAY_TWO, midnight + timedelta(hours=2))
+    second = Evaluator.of(trading.world).outcomes(MOMENTUM, DAY_ONE)
+    assert first["matured_at"].max() < second["matured_at"].max() <= midnight + timedelta(hours=2)
+    assert second["horizon_price"].null_count() == 0
+
+
+def _returns(outcomes: pl.DataFrame) -> dict[str, float]:
+    return dict(outcomes.select("outcome_key", "return_signed").iter_rows())
+
+
 def test_an_executed_proposal_ends_as_evaluated(desk: Any) -> None:
     trading = desk("recorded", **HORIZONS)
     Evaluator.of(trading.world).outcomes(MOMENTUM, DAY_ONE)

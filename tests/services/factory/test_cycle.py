@@ -11,10 +11,11 @@ from openclaw_pipelines.contracts.lifecycle import Stage, Trigger
 from openclaw_pipelines.domain.factory.contract import CycleContractError, ParamsChangedError
 from openclaw_pipelines.domain.lifecycle.hand_over import HandOverError
 from openclaw_pipelines.domain.lifecycle.log import step_to
+from openclaw_pipelines.domain.selection.gate_limits import GateLimits
 from openclaw_pipelines.services.factory import examining
 from openclaw_pipelines.services.factory.cycle import Cycle, UnknownCycleError, UnknownRecipeError, open_cycle
 from openclaw_pipelines.services.factory.deploying import deploy
-from openclaw_pipelines.services.factory.judging import ParityNotProvenError, judge_cycle
+from openclaw_pipelines.services.factory.judging import ParityNotProvenError, gather, judge_cycle
 from openclaw_pipelines.services.factory.listing import SweepIncompleteError, list_rows, shortlisted
 from openclaw_pipelines.services.factory.market_data import MarketDaysMissingError
 from openclaw_pipelines.services.factory.parity_rows import parity_rows
@@ -275,6 +276,23 @@ class TestVerdict:
             step = step_to(book.position(deployed["strategy_config_id"]), Stage.PROMOTED, 5_000, "it earned")
             book.commit([step], trigger=Trigger.OPERATOR, actor="test", at=scene.world.clock.now())
         assert Cycle(scene.world, RECIPE).incumbent.params_hash == deployed["params_hash"]
+
+    def test_evidence_is_known_by_every_look_and_every_trial(self, edge_proven, copy) -> None:
+        """Both decide gates: another cycle that ran or looked since makes it other evidence."""
+        scene = copy(edge_proven)
+        cycle = scene.begun()
+        listed = shortlisted(cycle)[0]
+        known = [gather(cycle, listed, GateLimits())[1]]
+        assert gather(cycle, listed, GateLimits())[1] == known[0]
+        scene.sql("research", "INSERT INTO trial_counts SELECT * REPLACE ('another' AS cycle_id) FROM trial_counts")
+        known.append(gather(cycle, listed, GateLimits())[1])
+        scene.sql(
+            "research",
+            "INSERT INTO holdout_looks SELECT * REPLACE ('another' AS cycle_id, 'another:' || look_key AS look_key) "
+            "FROM holdout_looks",
+        )
+        known.append(gather(cycle, listed, GateLimits())[1])
+        assert len(set(known)) == 3
 
     def test_bars_that_changed_after_the_gates_stop_the_deployment(self, edge_proven, copy) -> None:
         scene = copy(edge_proven)
