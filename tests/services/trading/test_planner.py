@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from datetime import timedelta
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -182,3 +183,20 @@ def test_limits_bind_a_planner_as_a_family(desk: Any) -> None:
     equity = trading.rows("autopilot_equity")
     assert (equity["gross_exposure"] <= equity["equity"] * 5).all()
     assert verify_day(trading.ledger(), DAY_ONE).passed
+
+
+def test_the_planner_of_the_page_on_extending(desk: Any) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "extending.md").read_text(encoding="utf-8")
+    names: dict[str, Any] = {}
+    block = next(part for part in page.split("```python\n")[1:] if "class GreenBar" in part).partition("```")[0]
+    exec(compile(block, "docs/extending.md", "exec"), names)
+    trading = desk("asked")
+    trading.run(MOMENTUM, planner=names["GreenBar"]())
+    bars = {row["tick_at"]: json.loads(row["bars"]) for row in trading.rows("tick_inputs", MOMENTUM).to_dicts()}
+    entries = trading.rows("autopilot_proposals", MOMENTUM).filter(pl.col("action") == "enter")
+    assert entries.height > 5
+    for row in entries.iter_rows(named=True):
+        open_, _, _, close = bars[row["tick_at"]][row["symbol"]][:4]
+        assert close > open_
+        assert row["rationale"].endswith(f"tag {close - open_}")
+    assert verify_day(trading.ledger(MOMENTUM), DAY_ONE).passed
