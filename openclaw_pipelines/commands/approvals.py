@@ -24,14 +24,17 @@ class NotAwaitingError(CommandError):
     """The proposal waits for nobody."""
 
     template = "{key} does not await approval: {reason}. `openclaw status` lists those that do."
-    fields = ("key", "reason")
+    key: str
+    reason: str
 
 
 class AlreadyAnsweredError(CommandError):
     """An operator answered already, and the tick that takes the answer has not come yet."""
 
     template = "{key} was answered with {verdict} at {at}; the next tick takes that. Answers are not changed."
-    fields = ("key", "verdict", "at")
+    key: str
+    verdict: str
+    at: datetime
 
 
 def waiting_keys(world: "World", strategy: str) -> list[str]:
@@ -60,7 +63,7 @@ def answer(world: "World", key: str, verdict: str, now: datetime) -> str:
             raise NotAwaitingError(key, _why_not(state["state"].to_list()))
         said = fetch(con, "SELECT verdict, requested_at FROM operator_requests WHERE decision_key = ?", [key])
         if said.height:
-            raise AlreadyAnsweredError(key, said["verdict"][0], said["requested_at"][0].isoformat())
+            raise AlreadyAnsweredError(key, said["verdict"][0], said["requested_at"][0])
         strategy: str = found["strategy_config_id"][0]
         row = {
             "account_id": settings.config.account,

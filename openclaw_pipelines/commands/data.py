@@ -24,7 +24,9 @@ class UnusableFilesError(CommandError):
     """Files of the archive folder cannot be used."""
 
     template = "{bad} of {files} file(s) in {folder} cannot be used; the list above says why. Mend or remove them."
-    fields = ("bad", "files", "folder")
+    bad: int
+    files: int
+    folder: Path
 
 
 @click.command()
@@ -113,4 +115,4 @@ def inventory(*, as_json: bool) -> None:
         console().print(made)
     bad = sum(row["problem"] is not None for row in rows)
     if bad:
-        raise UnusableFilesError(bad, len(rows), str(settings.archive_dir))
+        raise UnusableFilesError(bad, len(rows), settings.archive_dir)

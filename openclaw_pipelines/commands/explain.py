@@ -33,7 +33,8 @@ class UnknownDecisionError(CommandError):
     """No decision has this key."""
 
     template = "no decision {key}. Nearest recorded: {nearest}."
-    fields = ("key", "nearest")
+    key: str
+    nearest: str
 
 
 def collect(world: "World", key: str, bars: int = BARS_SHOWN) -> dict[str, Any]:

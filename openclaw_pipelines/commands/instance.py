@@ -26,7 +26,7 @@ class HomeNotAbsoluteError(CommandError):
     """Dagster takes only an absolute folder."""
 
     template = "DAGSTER_HOME is {folder!r}; Dagster takes only an absolute path. Unset it or give it in full."
-    fields = ("folder",)
+    folder: str
 
 
 class TemplateMissingError(CommandError):
@@ -35,7 +35,7 @@ class TemplateMissingError(CommandError):
     template = (
         "no {file}, which says how Dagster keeps its runs. Put the project's config/dagster.yaml back, or run from it."
     )
-    fields = ("file",)
+    file: Path
 
 
 class InstanceError(CommandError):
@@ -44,7 +44,8 @@ class InstanceError(CommandError):
     template = (
         "Dagster cannot use {folder}: {reason}. Mend its dagster.yaml, or move the folder away and `openclaw init`."
     )
-    fields = ("folder", "reason")
+    folder: Path
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -76,13 +77,13 @@ def prepare_home(settings: Settings) -> Prepared:
     if not template.is_file():
         template = Path(__file__).resolve().parents[2] / "config" / TEMPLATE
     if not template.is_file():
-        raise TemplateMissingError(str(template))
+        raise TemplateMissingError(template)
     os.environ[HOME_VARIABLE] = str(home)
     try:
         home.mkdir(parents=True, exist_ok=True)
         return Prepared(home, _place(template, home / TEMPLATE))
     except OSError as error:
-        raise InstanceError(str(home), error.strerror or type(error).__name__) from error
+        raise InstanceError(home, error.strerror or type(error).__name__) from error
 
 
 def _place(template: Path, target: Path) -> str:
@@ -111,7 +112,7 @@ def write_env(settings: Settings, home: Path) -> str:
         draft.write_text(f"{known}{'' if known.endswith(chr(10)) or not known else chr(10)}{line}\n", encoding="utf-8")
         draft.replace(file)
     except OSError as error:
-        raise InstanceError(str(file), error.strerror or type(error).__name__) from error
+        raise InstanceError(file, error.strerror or type(error).__name__) from error
     return "written"
 
 
@@ -124,7 +125,7 @@ def open_instance(settings: Settings) -> Iterator["dg.DagsterInstance"]:
     try:
         instance = dg.DagsterInstance.from_config(str(prepared.home))
     except dg.DagsterError as error:
-        raise InstanceError(str(prepared.home), str(error).splitlines()[0]) from error
+        raise InstanceError(prepared.home, str(error).splitlines()[0]) from error
     with instance:
         add_strategies(instance, settings)
         yield instance

@@ -34,7 +34,8 @@ class LedgerDiffersError(CommandError):
         "{differences} difference(s) between the ledger and its replay by version {version}; no row was changed. "
         "Find what changed: the stored rows, or the program since they were written."
     )
-    fields = ("differences", "version")
+    differences: int
+    version: str
 
 
 @dataclass

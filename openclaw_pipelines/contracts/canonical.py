@@ -14,7 +14,7 @@ class NotCanonicalError(ContractError):
     """A value of a type that has no canonical text."""
 
     template = "a {type_name} has no canonical text. Convert it to a string, number, list or mapping first."
-    fields = ("type_name",)
+    type_name: str
 
 
 def canonical_json(value: Any) -> str:

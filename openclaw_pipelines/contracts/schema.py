@@ -29,14 +29,19 @@ class SchemaError(DataError):
     """Rows break the rules of their table."""
 
     template = "{rows} row(s) break the rules of {table}: {broken}. First case: {first}. Mend the rows or their source."
-    fields = ("table", "rows", "broken", "first")
+    table: str
+    rows: int
+    broken: str
+    first: str
 
 
 class UnmappedTypeError(ContractError):
     """A model uses a column type that the store does not know."""
 
     template = "column {column!r} of {table} has type {dtype}, which has no SQL type."
-    fields = ("table", "column", "dtype")
+    table: str
+    column: str
+    dtype: str
 
 
 @dataclass(frozen=True)

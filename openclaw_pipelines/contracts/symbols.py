@@ -17,7 +17,8 @@ class UnknownSymbolError(ContractError):
     """A symbol in a form that is neither spot nor linear perpetual, or one that no instrument has."""
 
     template = "unknown symbol {symbol!r}: {why}. Use BASE/QUOTE for spot or BASE/QUOTE:QUOTE for a linear perpetual."
-    fields = ("symbol", "why")
+    symbol: str
+    why: str
 
 
 def market_type(symbol: str) -> MarketType:

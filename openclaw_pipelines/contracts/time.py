@@ -25,21 +25,22 @@ class UnknownIntervalError(ContractError):
     """An interval that does not divide a UTC day, or that is misspelt."""
 
     template = "unknown interval {interval!r}. Known: " + ", ".join(INTERVALS) + "."
-    fields = ("interval",)
+    interval: str
 
 
 class UnknownDayError(ContractError):
     """A day that is none, or is written in another way than partition keys are."""
 
     template = "{day!r} is not a day. Write it as 2025-05-10."
-    fields = ("day",)
+    day: str
 
 
 class NaiveTimeError(ContractError):
     """A time without a zone."""
 
     template = "{where} holds {value}, a time without a zone. Give it in UTC, as 2025-05-10T00:00:00+00:00."
-    fields = ("where", "value")
+    where: str
+    value: str
 
 
 def interval_length(interval: str) -> timedelta:

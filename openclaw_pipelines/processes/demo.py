@@ -33,7 +33,7 @@ class NotEmbeddedError(ConfigError):
         "the demo lives through the embedded market, this configuration reads {source}. "
         "Unset OPENCLAW_MARKET, or give the demo a configuration and data folder of its own."
     )
-    fields = ("source",)
+    source: SourceKind
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def run_demo(
 
     settings = world.settings()
     if settings.market.source is not SourceKind.SIMULATED:
-        raise NotEmbeddedError(settings.market.source.value)
+        raise NotEmbeddedError(settings.market.source)
     defs = build_defs()
     for layer in layers(settings, instance.get_dynamic_partitions(STRATEGIES)):
         progress(layer)

@@ -29,14 +29,15 @@ class NoRecipeError(ConfigError):
     """A configuration without a factory section."""
 
     template = "the configuration has no factory recipe. Add one under `factory:`; see docs/factory.md."
-    fields = ()
 
 
 class CycleBlockedError(OpenclawError):
     """A cycle that selected nothing because a gate, a comparison or its sweep did not hold."""
 
     template = "cycle {cycle_id} is blocked by {gate}: {reason}. Nothing was deployed."
-    fields = ("cycle_id", "gate", "reason")
+    cycle_id: str
+    gate: str
+    reason: str
 
 
 @dataclass(frozen=True)

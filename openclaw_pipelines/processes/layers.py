@@ -14,7 +14,10 @@ class LayerFailedError(OpenclawError):
     """A run of a layer failed."""
 
     template = "{job} failed in {step}: {reason}. See run {run_id} in the web UI (`make up`)."
-    fields = ("job", "step", "reason", "run_id")
+    job: str
+    step: str | None
+    reason: str
+    run_id: str
 
 
 @dataclass(frozen=True)

@@ -43,14 +43,18 @@ class TickFailedError(OpenclawError):
     """A run of the ticker failed on a replayed clock, where going on would leave a hole."""
 
     template = "{job} for {partition} failed at {at}: {cause}"
-    fields = ("job", "partition", "at", "cause")
+    job: str
+    partition: str | tuple[str, str] | None
+    at: datetime
+    cause: str
 
 
 class TickerRangeError(ConfigError):
     """A replayed clock needs a start before its end."""
 
     template = "a replayed clock needs --from before --to, got {start} and {end}."
-    fields = ("start", "end")
+    start: datetime | None
+    end: datetime | None
 
 
 @dataclass(frozen=True)
@@ -111,7 +115,7 @@ class Ticker:
         if Ingest.of(self.world).unknown_instruments():
             failure = self._run(INSTRUMENTS, None)
             if failure is not None:
-                raise TickFailedError(INSTRUMENTS, None, self.world.clock.now().isoformat(), failure)
+                raise TickFailedError(INSTRUMENTS, None, self.world.clock.now(), failure)
         return orphans
 
     def tick(self, now: datetime) -> Ticked:
@@ -237,7 +241,7 @@ def replay(ticker: Ticker, clock: ReplayedClock, start: datetime, end: datetime,
         ticked = ticker.tick(at)
         if ticked.failures:
             first = ticked.failures[0]
-            raise TickFailedError(first.job, first.partition, at.isoformat(), first.cause)
+            raise TickFailedError(first.job, first.partition, at, first.cause)
         taken += bool(ticked.strategies)
         show(ticked)
     return taken

@@ -32,14 +32,15 @@ class PortTakenError(OpenclawError):
     """Something else listens there."""
 
     template = "port {port} on 127.0.0.1 is taken: {reason}. Stop what uses it, or choose another with --port."
-    fields = ("port", "reason")
+    port: int
+    reason: str
 
 
 class DaemonStoppedError(OpenclawError):
     """The daemon ended by itself, so schedules and sensors would silently stand still."""
 
     template = "dagster-daemon ended with exit code {code}; its last lines are above. Start again once that is mended."
-    fields = ("code",)
+    code: int
 
 
 @dataclass(frozen=True)

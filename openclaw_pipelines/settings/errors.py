@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
 
 from openclaw_pipelines.contracts.errors import ConfigError
 
@@ -10,56 +11,71 @@ class MissingConfigError(ConfigError):
     """The configuration file is not there or cannot be read."""
 
     template = "cannot read the configuration {path}: {why}. Set OPENCLAW_CONFIG to the path of an autopilot.yaml."
-    fields = ("path", "why")
+    path: Path
+    why: str
 
 
 class OverlayUnreadableError(ConfigError):
     """The live overlay is there but cannot be read; going on without it might loosen limits."""
 
     template = "cannot read the overlay {path}: {why}. Correct it, or remove it."
-    fields = ("path", "why")
+    path: Path
+    why: str
 
 
 class ConfigSyntaxError(ConfigError):
     """A configuration file is not YAML, is empty, or holds no mapping."""
 
     template = "{where}: {problem}. Compare with the documented example in config/autopilot.yaml."
-    fields = ("where", "problem")
+    where: str
+    problem: str
 
 
 class DuplicateSettingError(ConfigError):
     """A key stands twice in one mapping, so that one of its values would silently be lost."""
 
     template = "{where}: {key} is already set in line {first_line}. Keep one of the two."
-    fields = ("where", "key", "first_line")
+    where: str
+    key: str
+    first_line: int
 
 
 class UnknownSettingError(ConfigError):
     """A key that no setting has."""
 
     template = "{where}: unknown setting {key}. Nearest known: {nearest}. Rename or remove it."
-    fields = ("where", "key", "nearest")
+    where: str
+    key: str
+    nearest: str
 
 
 class SettingValueError(ConfigError):
     """A value of the wrong type or outside its bounds."""
 
     template = "{where}: {key} is {value!r}: {problem}. Correct the value."
-    fields = ("where", "key", "value", "problem")
+    where: str
+    key: str
+    value: object
+    problem: str
 
 
 class MissingSettingError(ConfigError):
     """A setting without a default was not given."""
 
     template = "{where}: {key} is not set. Add it: {meaning}."
-    fields = ("where", "key", "meaning")
+    where: str
+    key: str
+    meaning: str
 
 
 class SettingConflictError(ConfigError):
     """A setting that contradicts another one."""
 
     template = "{where}: {key} is {value!r}, but {problem}. Change one of the two."
-    fields = ("where", "key", "value", "problem")
+    where: str
+    key: str
+    value: object
+    problem: str
 
 
 class AccountWideLimitError(ConfigError):
@@ -69,28 +85,35 @@ class AccountWideLimitError(ConfigError):
         "{where}: {key} cannot be set per symbol, it holds for the whole sub-account. "
         "Move it to risk or strategies.<name>.risk; limits per symbol are: {per_symbol}."
     )
-    fields = ("where", "key", "per_symbol")
+    where: str
+    key: str
+    per_symbol: str
 
 
 class SecretInFileError(ConfigError):
     """A secret stands in a file."""
 
     template = "{where}: {key} looks like a secret. Remove it and use the environment: {variables}."
-    fields = ("where", "key", "variables")
+    where: str
+    key: str
+    variables: str
 
 
 class UnknownVariableError(ConfigError):
     """An environment variable of ours that nothing reads."""
 
     template = "environment: unknown variable {name}. Nearest known: {nearest}. Rename or unset it."
-    fields = ("name", "nearest")
+    name: str
+    nearest: str
 
 
 class UnknownStrategyError(ConfigError):
     """A strategy that the configuration does not have."""
 
     template = "no strategy is called {name!r}. Nearest known: {nearest}. Configured: {known}."
-    fields = ("name", "nearest", "known")
+    name: str
+    nearest: str
+    known: str
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

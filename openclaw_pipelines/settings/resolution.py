@@ -147,7 +147,13 @@ def _check_order_sizes(limits: Risk, documents: Sequence[Document], strategy: st
 
 def _params(name: str, own: Strategy, documents: Sequence[Document]) -> dict[str, int | float | bool]:
     from openclaw_pipelines.kernel.strategy.families import FAMILIES
-    from openclaw_pipelines.kernel.strategy.params import params_record, params_values
+    from openclaw_pipelines.kernel.strategy.params import (
+        ParameterConflictError,
+        ParameterRangeError,
+        ParameterTypeError,
+        params_record,
+        params_values,
+    )
 
     place = Place(documents, lambda key: ("strategies", name, *key))
     if own.family not in FAMILIES:
@@ -160,13 +166,14 @@ def _params(name: str, own: Strategy, documents: Sequence[Document]) -> dict[str
             raise UnknownSettingError(place.where(("params", param)), dotted(place.path(("params", param))), similar)
     try:
         return params_values(params_record(own.family, own.params, int(interval_length(own.interval).total_seconds())))
-    except ConfigError as error:
-        raise _param_error(error, own, place) from error
+    except (ParameterTypeError, ParameterRangeError) as error:
+        raise _param_error(error, error.name, own, place) from error
+    except ParameterConflictError as error:
+        raise _param_error(error, error.lesser, own, place) from error
 
 
-def _param_error(error: ConfigError, own: Strategy, place: Place) -> SettingValueError:
+def _param_error(error: ConfigError, culprit: str, own: Strategy, place: Place) -> SettingValueError:
     """The kernel's error with the place of the parameter."""
-    culprit = str(error.name if "name" in error.fields else error.lesser)
     value = own.params.get(culprit, "its default")
     shown = str(value) if isinstance(value, Decimal) else value
     key = ("params", culprit)

@@ -36,7 +36,7 @@ class HorizonError(ConfigError):
     """A horizon that is not a positive number of seconds."""
 
     template = "outcome horizon {horizon_seconds} is not a positive number of seconds. Mend outcome_horizons_seconds."
-    fields = ("horizon_seconds",)
+    horizon_seconds: int
 
 
 class AmbiguousCandleError(DataError):
@@ -45,7 +45,9 @@ class AmbiguousCandleError(DataError):
     template = (
         "{symbol} has more than one {interval} candle that closes at {closed_at}. Pass the candles of one source only."
     )
-    fields = ("symbol", "interval", "closed_at")
+    symbol: str
+    interval: str
+    closed_at: datetime
 
 
 def due_outcomes(
@@ -131,7 +133,7 @@ def _refuse_ambiguous(closes: pl.DataFrame) -> None:
     twice = closes.filter(closes.select(key).is_duplicated()).sort(key)
     if twice.height:
         symbol, interval, closed_at = twice.select(key).row(0)
-        raise AmbiguousCandleError(symbol, interval, closed_at.isoformat())
+        raise AmbiguousCandleError(symbol, interval, closed_at)
 
 
 def _score(due: dict[str, Any], bar: tuple[str, float] | None, ordered: Sequence[str]) -> dict[str, Any]:

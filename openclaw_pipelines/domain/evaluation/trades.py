@@ -47,7 +47,10 @@ class UnmatchedExitError(LedgerError):
         "fill {fill_key} closes {closed} {symbol}, but the fills given hold only {held}. "
         "Read the fills of the whole deployment, from its inception on."
     )
-    fields = ("fill_key", "symbol", "closed", "held")
+    fill_key: str
+    symbol: str
+    closed: Decimal
+    held: Decimal
 
 
 @dataclass

@@ -29,7 +29,10 @@ class ParamsChangedError(ContractError):
         "{where}: the parameters of {family} have hash {found}, the candidate's is {expected}. "
         "Parameters travel unchanged; run the cycle again from its sweep."
     )
-    fields = ("where", "family", "expected", "found")
+    where: str
+    family: str
+    expected: str
+    found: str
 
 
 class CycleContractError(ContractError):
@@ -39,7 +42,8 @@ class CycleContractError(ContractError):
         "cycle {cycle_id} was made under another contract: {differing} changed since. "
         "Put it back, or run a new cycle of the recipe."
     )
-    fields = ("cycle_id", "differing")
+    cycle_id: str
+    differing: str
 
 
 @dataclass(frozen=True)

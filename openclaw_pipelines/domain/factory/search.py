@@ -33,14 +33,16 @@ class GridTooLargeError(ConfigError):
     """A grid of more rows than the recipe allows."""
 
     template = "the grid of {family} has {size} rows, the recipe allows {rows}. Thin its lists or raise rows."
-    fields = ("family", "size", "rows")
+    family: str
+    size: int
+    rows: int
 
 
 class BatchesError(ConfigError):
     """Batches that do not end where shards do."""
 
     template = "{batches} batches do not divide 8 shards. Give 1, 2, 4 or 8; only an optuna search has more than one."
-    fields = ("batches",)
+    batches: int
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,9 @@ class SpaceError(ConfigError):
     """A list or range of a parameter that is none."""
 
     template = "space {family}.{parameter}: {problem}. Give a list of values, or low and high with a step or log: true."
-    fields = ("family", "parameter", "problem")
+    family: str
+    parameter: str
+    problem: str
 
 
 @dataclass(frozen=True)

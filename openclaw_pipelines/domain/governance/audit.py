@@ -35,7 +35,8 @@ class BrokenChainError(LedgerError):
     template = (
         "audit trail of {strategy}: row {sequence} does not follow from the row before it. It was changed or removed."
     )
-    fields = ("strategy", "sequence")
+    strategy: str
+    sequence: int
 
 
 @dataclass(frozen=True)

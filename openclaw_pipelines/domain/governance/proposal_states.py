@@ -6,6 +6,7 @@ failed proposals are scored like the others, but their state stays final: `outco
 A component that could not judge abstains, which never reads as a hold.
 """
 
+from openclaw_pipelines.contracts.enums import ProposalState
 from openclaw_pipelines.contracts.enums import ProposalState as S
 from openclaw_pipelines.contracts.errors import ContractError
 
@@ -23,7 +24,10 @@ class IllegalMoveError(ContractError):
     """A proposal cannot go from one state to the other."""
 
     template = "{key} cannot move from {from_state} to {to_state}. Legal: {legal}."
-    fields = ("key", "from_state", "to_state", "legal")
+    key: str
+    from_state: ProposalState
+    to_state: ProposalState
+    legal: str
 
 
 def move(key: str, from_state: S, to_state: S) -> S:
@@ -35,5 +39,5 @@ def move(key: str, from_state: S, to_state: S) -> S:
     legal = MOVES.get(from_state, frozenset())
     if to_state not in legal:
         names = ", ".join(sorted(state.value for state in legal)) or "none, it is final"
-        raise IllegalMoveError(key, from_state.value, to_state.value, names)
+        raise IllegalMoveError(key, from_state, to_state, names)
     return to_state

@@ -48,14 +48,20 @@ class EvidenceAbsentError(HandOverError):
     """Something that must be shown was never measured."""
 
     template = "{candidate} of cycle {cycle}: {what} is not stored. Run the cycle again; nothing is deployed."
-    fields = ("cycle", "candidate", "what")
+    cycle: str
+    candidate: str
+    what: Evidence
 
 
 class EvidenceStaleError(HandOverError):
     """Evidence about other code, bars or requirements than today's."""
 
     template = "{candidate} of cycle {cycle}: {what} is stale, made under {then}, now {now}. Run the cycle again."
-    fields = ("cycle", "candidate", "what", "then", "now")
+    cycle: str
+    candidate: str
+    what: Evidence
+    then: str
+    now: Requirement | str
 
 
 class InvalidComparisonError(HandOverError):
@@ -64,21 +70,30 @@ class InvalidComparisonError(HandOverError):
     template = (
         "{candidate} of cycle {cycle}: {what} compared what cannot be compared: {differing}. Run the cycle again."
     )
-    fields = ("cycle", "candidate", "what", "differing")
+    cycle: str
+    candidate: str
+    what: Evidence
+    differing: str
 
 
 class EvidenceFailedError(HandOverError):
     """A comparison or a gate that did not hold."""
 
     template = "{candidate} of cycle {cycle}: {what} failed: {why}. It is not deployed."
-    fields = ("cycle", "candidate", "what", "why")
+    cycle: str
+    candidate: str
+    what: Evidence
+    why: str
 
 
 class ParametersChangedError(HandOverError):
     """The parameters are not those that were swept, replayed and judged."""
 
     template = "{candidate} of cycle {cycle}: the parameters have hash {found}, the evidence is about {recorded}."
-    fields = ("cycle", "candidate", "found", "recorded")
+    cycle: str
+    candidate: str
+    found: str
+    recorded: str
 
 
 @dataclass(frozen=True)

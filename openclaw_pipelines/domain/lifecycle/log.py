@@ -36,28 +36,32 @@ class BrokenDeploymentLogError(LedgerError):
     template = (
         "deployments of {account}: row {sequence} does not follow from the row before it. It was changed or removed."
     )
-    fields = ("account", "sequence")
+    account: str
+    sequence: int
 
 
 class UnknownDeploymentError(LedgerError):
     """No factory cycle deployed a strategy of this name."""
 
     template = "no factory cycle deployed {strategy!r}. Deployed: {known}."
-    fields = ("strategy", "known")
+    strategy: str
+    known: str
 
 
 class NothingToUndoError(LedgerError):
     """Every transition of the strategy is undone already."""
 
     template = "{strategy} has no transition left to roll back."
-    fields = ("strategy",)
+    strategy: str
 
 
 class LateTransitionError(LedgerError):
     """A transition as of a time before the newest one of its strategy."""
 
     template = "{strategy} moved last as of {newest}; a transition as of {at} would change the past."
-    fields = ("strategy", "newest", "at")
+    strategy: str
+    newest: datetime
+    at: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +152,7 @@ def append(
     for step in steps:
         name = step.origin.strategy
         if name in newest and at < newest[name]:
-            raise LateTransitionError(name, newest[name].isoformat(), at.isoformat())
+            raise LateTransitionError(name, newest[name], at)
         if undoes is None:
             move(name, step.from_stage, step.to_stage)
         sequence += 1

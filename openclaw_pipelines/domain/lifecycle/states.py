@@ -28,14 +28,19 @@ class IllegalTransitionError(ContractError):
     """A strategy cannot go from one stage to the other."""
 
     template = "{strategy} cannot move from {from_stage} to {to_stage}. Legal: {legal}."
-    fields = ("strategy", "from_stage", "to_stage", "legal")
+    strategy: str
+    from_stage: Stage
+    to_stage: Stage
+    legal: str
 
 
 class NotTheStageBeforeError(ContractError):
     """A rollback must lead to the stage from which the move that it undoes started."""
 
     template = "{strategy} cannot be rolled back to {to_stage}: the move that is undone started from {recorded}."
-    fields = ("strategy", "to_stage", "recorded")
+    strategy: str
+    to_stage: Stage
+    recorded: Stage
 
 
 def move(strategy: str, from_stage: S, to_stage: S) -> S:
@@ -51,7 +56,7 @@ Legal: retired, validated.
     legal = MOVES.get(from_stage, frozenset())
     if to_stage not in legal:
         names = ", ".join(sorted(stage.value for stage in legal)) or "none, it is final"
-        raise IllegalTransitionError(strategy, from_stage.value, to_stage.value, names)
+        raise IllegalTransitionError(strategy, from_stage, to_stage, names)
     return to_stage
 
 
@@ -62,5 +67,5 @@ def undo(strategy: str, recorded: S, to_stage: S) -> S:
     'promoted'
     """
     if to_stage is not recorded:
-        raise NotTheStageBeforeError(strategy, to_stage.value, recorded.value)
+        raise NotTheStageBeforeError(strategy, to_stage, recorded)
     return to_stage

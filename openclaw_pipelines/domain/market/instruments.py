@@ -12,7 +12,8 @@ class MissingInstrumentError(DataError):
     """A configured symbol has no instrument."""
 
     template = "{source} has no instrument {symbol!r}. Materialize `instruments`, or remove the symbol."
-    fields = ("source", "symbol")
+    source: str
+    symbol: str
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,8 @@ class OffGridTickError(DataError):
     """A tick that is no close time of the interval."""
 
     template = "{tick_at} is not a close time of {interval} bars. Give ticks on multiples of the interval."
-    fields = ("tick_at", "interval")
+    tick_at: datetime
+    interval: str
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def entry_masks(
     ticks = (last_tick - first_tick) // length + 1
     for tick_at in (first_tick, last_tick):
         if (tick_at - datetime.fromtimestamp(0, tick_at.tzinfo)) % length:
-            raise OffGridTickError(tick_at.isoformat(), interval)
+            raise OffGridTickError(tick_at, interval)
     lead = window_bars(quality)
     slots = lay_out(candles, symbols, first_tick - lead * length, lead + ticks - 1, interval)
     return codes_of(slots, quality)

@@ -7,6 +7,7 @@ Random entries are too many for that: each set only needs the money of its fills
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -41,7 +42,9 @@ class PlacementError(DataError):
     """Trades that do not lie on the bars they are said to come from."""
 
     template = "a trade of {symbol} from {entry_at} to {exit_at} does not lie on the bars. Give the bars of its run."
-    fields = ("symbol", "entry_at", "exit_at")
+    symbol: str
+    entry_at: datetime
+    exit_at: datetime
 
 
 @dataclass(frozen=True)
@@ -162,7 +165,7 @@ def _bars_held(trade: dict[str, Any], bars: Bars, rows: NDArray[np.int64]) -> in
     entry, leave = (int(trade[name].timestamp()) for name in ("entry_at", "exit_at"))
     first, last = np.searchsorted(stamps, [entry, leave]).tolist()
     if last >= len(stamps) or stamps[first] != entry or stamps[last] != leave:
-        raise PlacementError(trade["symbol"], trade["entry_at"].isoformat(), trade["exit_at"].isoformat())
+        raise PlacementError(trade["symbol"], trade["entry_at"], trade["exit_at"])
     return int(last - first) + int(is_inside_a_bar(trade["reason"]))
 
 

@@ -19,7 +19,8 @@ class EquityShapeError(DataError):
     """Day-end equities that are not integers of shape [D] or [R, D]."""
 
     template = "day-end equities are {dtype} of shape {shape}. Give int64 atoms, one column per UTC day."
-    fields = ("dtype", "shape")
+    dtype: str
+    shape: tuple[int, ...]
 
 
 def day_end_equity(result: Result) -> Atoms:

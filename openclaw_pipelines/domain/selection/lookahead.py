@@ -26,7 +26,9 @@ class CutsError(ConfigError):
     """More cuts than bars."""
 
     template = "{bars} bars cannot be cut at {cuts} places from bar {first} on. Give more bars or fewer cuts."
-    fields = ("bars", "cuts", "first")
+    bars: int
+    cuts: int
+    first: int
 
 
 @dataclass(frozen=True)

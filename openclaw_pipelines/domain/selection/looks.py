@@ -20,7 +20,11 @@ class SpentHoldoutError(ContractError):
         "holdout {window} cannot promote {family!r}: cycle {earlier_cycle!r} looked at {earlier_window} "
         "for {purpose}. Wait for days that nobody has looked at, or choose another holdout."
     )
-    fields = ("family", "window", "earlier_cycle", "earlier_window", "purpose")
+    family: str
+    window: str
+    earlier_cycle: str
+    earlier_window: str
+    purpose: str
 
 
 class Purpose(StrEnum):

@@ -29,7 +29,7 @@ class SplitsError(ConfigError):
     """A number of blocks that cannot be halved."""
 
     template = "{splits} blocks of days cannot be halved. Give an even number from 2 to 16."
-    fields = ("splits",)
+    splits: int
 
 
 @dataclass(frozen=True)

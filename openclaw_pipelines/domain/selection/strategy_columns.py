@@ -35,7 +35,7 @@ class StrategyFrameError(DataError):
     """A strategy's frame that cannot be compared."""
 
     template = "the strategy's frame {why}. Give bar_at, symbol and one row per bar and symbol it has values for."
-    fields = ("why",)
+    why: str
 
 
 def checked(frame: pl.DataFrame) -> pl.DataFrame:

@@ -29,7 +29,7 @@ class TrialsError(ConfigError):
     """A sweep's returns that do not describe trials, or a count below their number."""
 
     template = "trials: {what}. Give returns of shape [R, D] with at least 2 days, and every trial ever run."
-    fields = ("what",)
+    what: str
 
 
 @dataclass(frozen=True)

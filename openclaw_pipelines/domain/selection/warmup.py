@@ -26,7 +26,9 @@ class WarmupError(ConfigError):
     """Bars that end before a late start is warm."""
 
     template = "{bars} bars are too few for {starts} later starts of {warmup_bars} warm-up bars each. Give more bars."
-    fields = ("bars", "starts", "warmup_bars")
+    bars: int
+    starts: int
+    warmup_bars: int
 
 
 @dataclass(frozen=True)

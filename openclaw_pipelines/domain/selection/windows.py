@@ -24,14 +24,18 @@ class RangeTooShortError(ConfigError):
         "{have} days are too few: {need} are needed ({parts}). "
         "Give a longer range, shorter windows, or strategies that hold and warm up for less."
     )
-    fields = ("have", "need", "parts")
+    have: int
+    need: int
+    parts: str
 
 
 class WindowError(ConfigError):
     """A window or a length that is none."""
 
     template = "{name} is {value}. {advice}"
-    fields = ("name", "value", "advice")
+    name: str
+    value: datetime | int | str
+    advice: str
 
 
 @dataclass(frozen=True, order=True)
@@ -50,9 +54,9 @@ class Window:
         for name in ("start", "end"):
             value = utc(getattr(self, name), f"window {name}")
             if value.timestamp() % DAY.total_seconds():
-                raise WindowError(name, value.isoformat(), "Windows start and end at midnight UTC.")
+                raise WindowError(name, value, "Windows start and end at midnight UTC.")
         if self.end <= self.start:
-            raise WindowError("end", self.end.isoformat(), f"It must be after the start, {self.start.isoformat()}.")
+            raise WindowError("end", self.end, f"It must be after the start, {self.start.isoformat()}.")
 
     @property
     def days(self) -> int:
@@ -87,7 +91,9 @@ def gap_days(longest_holding: timedelta, warmup_bars: int, interval: str) -> int
     2
     """
     if longest_holding < timedelta(0) or warmup_bars < 0:
-        raise WindowError("longest holding time or warm-up", (longest_holding, warmup_bars), "Give 0 or more.")
+        raise WindowError(
+            "longest holding time or warm-up", f"{longest_holding} and {warmup_bars} bars", "Give 0 or more."
+        )
     return -((-longest_holding - warmup_bars * interval_length(interval)) // DAY)
 
 

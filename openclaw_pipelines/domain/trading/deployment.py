@@ -25,7 +25,9 @@ class LeverageError(ConfigError):
     """A margin leverage that the instrument does not allow."""
 
     template = "{symbol} allows leverage up to {allowed}x, asked for {asked}x. Lower risk.margin_leverage_bps."
-    fields = ("symbol", "allowed", "asked")
+    symbol: str
+    allowed: int
+    asked: float
 
 
 @dataclass(frozen=True)

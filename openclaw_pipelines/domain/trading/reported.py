@@ -33,7 +33,10 @@ class ReportError(LedgerError):
         "{executor} reports a {kind} of {order_key}: {why}. The tick was not taken. "
         "Compare the orders at {executor} with `openclaw explain`."
     )
-    fields = ("executor", "kind", "order_key", "why")
+    executor: str
+    kind: ReportKind
+    order_key: str
+    why: str
 
 
 def book_reports(session: Session, tick: layout.Tick, executor: str, reports: Sequence[Report]) -> dict[str, list[Row]]:
@@ -225,4 +228,4 @@ class _Booking:
         return self.session.scale.qty(self.column, lots)
 
     def _error(self, why: str) -> ReportError:
-        return ReportError(self.executor, self.report.kind.value, self.report.order_key, why)
+        return ReportError(self.executor, self.report.kind, self.report.order_key, why)

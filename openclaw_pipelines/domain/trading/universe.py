@@ -38,7 +38,7 @@ class WeightError(ConfigError):
     """Weights of the universe score that cannot be used."""
 
     template = "universe.weights {problem}. Give a weight above zero to at least one of: " + ", ".join(PARTS) + "."
-    fields = ("problem",)
+    problem: str
 
 
 @dataclass(frozen=True)

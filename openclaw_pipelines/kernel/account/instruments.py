@@ -19,7 +19,10 @@ class InstrumentError(KernelError):
     """An instrument whose numbers contradict each other."""
 
     template = "instrument {symbol!r}: {field} is {value}. {advice}"
-    fields = ("symbol", "field", "value", "advice")
+    symbol: str
+    field: str
+    value: Decimal | int
+    advice: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,7 +34,11 @@ class MoneyRangeError(KernelError):
     """A run could leave the range in which integer money is exact."""
 
     template = "{what} of {where} is {value}, outside the exact range up to {limit}. {advice}"
-    fields = ("what", "where", "value", "limit", "advice")
+    what: str
+    where: str
+    value: Decimal | int
+    limit: int | str
+    advice: str
 
 
 class PriceUnitError(KernelError):
@@ -43,7 +47,10 @@ class PriceUnitError(KernelError):
     template = (
         "{symbol}: price {value} in row {row} is no multiple of the price unit {unit}. Correct the bar or the unit."
     )
-    fields = ("symbol", "row", "value", "unit")
+    symbol: str
+    row: int
+    value: float
+    unit: Decimal
 
 
 @inlined

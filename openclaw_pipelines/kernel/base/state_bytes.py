@@ -33,7 +33,7 @@ class StateBytesError(KernelError):
     """Recorded state that this version of the kernel cannot read."""
 
     template = "kernel state cannot be read: {why}. Use the program that wrote it, or a newer one."
-    fields = ("why",)
+    why: str
 
 
 def state_bytes(state: State, layout: Layout = LAYOUT) -> bytes:

@@ -16,14 +16,14 @@ class CudaMissingError(KernelError):
     """The optional extra is not installed."""
 
     template = "the GPU sweep needs {package}, which is not installed. Install the extra: pip install '.[gpu]'."
-    fields = ("package",)
+    package: str
 
 
 class CudaDeviceError(KernelError):
     """There is no GPU that could be used."""
 
     template = "no CUDA device can be used: {why}. Sweep on the CPU, or run on a machine with an NVIDIA GPU and driver."
-    fields = ("why",)
+    why: str
 
 
 class CudaFailedError(KernelError):
@@ -33,7 +33,8 @@ class CudaFailedError(KernelError):
         "the sweep failed on {device}: {why}. Update its driver or free its memory; to go on without it, hide it with "
         "CUDA_VISIBLE_DEVICES=-1 or sweep on the CPU."
     )
-    fields = ("device", "why")
+    device: str
+    why: str
 
 
 def simulated() -> bool:

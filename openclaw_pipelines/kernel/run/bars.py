@@ -7,6 +7,7 @@ clean, naming where.
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cached_property
 from typing import NamedTuple
@@ -29,21 +30,24 @@ class BarsError(DataError):
     """Rows that cannot be bars."""
 
     template = "{symbol} at {ts}: {why}. Correct or drop the row."
-    fields = ("symbol", "ts", "why")
+    symbol: str
+    ts: datetime | str
+    why: str
 
 
 class MissingColumnsError(DataError):
     """A frame without a column that bars need."""
 
     template = "the frame lacks {missing}. Bars need ts, symbol, open, high, low, close and volume."
-    fields = ("missing",)
+    missing: str
 
 
 class UnknownInstrumentError(DataError):
     """Bars or funding of a symbol that no given instrument describes."""
 
     template = "no instrument is given for {symbol!r}. Known: {known}."
-    fields = ("symbol", "known")
+    symbol: str
+    known: str
 
 
 class Matrices(NamedTuple):
@@ -191,7 +195,7 @@ def _check_rows(
 
 
 def _at(frame: pl.DataFrame, row: int, why: str) -> BarsError:
-    return BarsError(frame["symbol"][row], frame["ts"][row].isoformat(), why)
+    return BarsError(frame["symbol"][row], frame["ts"][row], why)
 
 
 def _instruments_for(
@@ -263,7 +267,9 @@ def _place_funding(
         if symbol in symbols and 0 <= row < len(times):
             target[row, symbols.index(symbol)] += funding_units(rate, symbol)
     for row, column in np.argwhere(np.abs(target) > MAX_RATE):
-        raise BarsError(symbols[column], str(np.datetime64(int(times[row]), "s")), "its funding adds up to over 0.09")
+        raise BarsError(
+            symbols[column], datetime.fromtimestamp(int(times[row]), UTC), "its funding adds up to over 0.09"
+        )
 
 
 def funding_units(rate: float | Decimal, symbol: str) -> int:

@@ -35,7 +35,7 @@ class FinerBarsError(DataError):
     """Candles that are not a finer view of the same bars."""
 
     template = "the finer candles do not fit the bars: {why}. Give candles of the same instruments over the same time."
-    fields = ("why",)
+    why: str
 
 
 def replay_on_finer(

@@ -61,14 +61,20 @@ class PlanError(KernelError):
     """A signal that says what no planner may."""
 
     template = "{name} of symbol {symbol} at bar {bar} is {value}, outside {low} .. {high}."
-    fields = ("name", "symbol", "bar", "value", "low", "high")
+    name: str
+    symbol: int
+    bar: int
+    value: int
+    low: int
+    high: int
 
 
 class PlanShapeError(KernelError):
     """Signals that do not fit the bars."""
 
     template = "the signals are {given}, the bars {expected}: one SIGNAL record per bar and symbol is needed."
-    fields = ("given", "expected")
+    given: str
+    expected: str
 
 
 class Plan(NamedTuple):

@@ -51,14 +51,16 @@ class UnknownProfileError(KernelError):
     """Candle rules that the kernel does not have."""
 
     template = "unknown candle profile {profile!r}. Known: {known}."
-    fields = ("profile", "known")
+    profile: str
+    known: str
 
 
 class ReplayWindowError(KernelError):
     """A start outside the bars."""
 
     template = "start is bar {start} of {bars} bars. Choose a bar that exists."
-    fields = ("start", "bars")
+    start: int
+    bars: int
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -40,7 +40,9 @@ class SignalsError(KernelError):
     """Signals or fractions that do not fit the bars."""
 
     template = "{name} is {value}. {advice}"
-    fields = ("name", "value", "advice")
+    name: str
+    value: Decimal | float | str | None
+    advice: str
 
 
 class Signals(NamedTuple):

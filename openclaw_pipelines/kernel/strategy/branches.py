@@ -18,7 +18,9 @@ class DispatchError(KernelError):
     """Compiled code that does not branch to exactly the registered families."""
 
     template = "{function} in {file} {problem}. Write it again: .venv/bin/python tools/families.py."
-    fields = ("function", "file", "problem")
+    function: str
+    file: str
+    problem: str
 
 
 def require_every_family(path: str, families: Mapping[str, FamilySpec] = FAMILIES) -> None:

@@ -30,42 +30,59 @@ class UnknownFamilyError(ConfigError):
     """A strategy names a family that the kernel does not have."""
 
     template = "Unknown strategy family {family!r}. Nearest known: {nearest!r}. Known families: {known}."
-    fields = ("family", "nearest", "known")
+    family: str
+    nearest: str
+    known: str
 
 
 class UnknownFamilyNumberError(KernelError):
     """A parameter record with the number of no family."""
 
     template = "no strategy family has the number {number}. Known: {known}. Make parameter records by `params_record`."
-    fields = ("number", "known")
+    number: int
+    known: str
 
 
 class UnknownParameterError(ConfigError):
     """A parameter that the family does not have."""
 
     template = "Family {family!r} has no parameter {name!r}. Nearest known: {nearest!r}. Remove or rename it."
-    fields = ("family", "name", "nearest")
+    family: str
+    name: str
+    nearest: str
 
 
 class ParameterTypeError(ConfigError):
     """A parameter of the wrong type, or not a finite number."""
 
     template = "{family}.{name} must be a {kind}, got {value!r}. Correct its value."
-    fields = ("family", "name", "kind", "value")
+    family: str
+    name: str
+    kind: str
+    value: object
 
 
 class ParameterRangeError(ConfigError):
     """A parameter outside its bounds."""
 
     template = "{family}.{name} is {value!r}, outside {low} .. {high}. Choose a value within the bounds."
-    fields = ("family", "name", "value", "low", "high")
+    family: str
+    name: str
+    value: object
+    low: float
+    high: float
 
 
 class ParameterConflictError(ConfigError):
     """Two parameters that contradict each other."""
 
     template = "{family}.{lesser} is {lesser_value!r} but must be {relation} {greater}, which is {greater_value!r}."
-    fields = ("family", "lesser", "lesser_value", "relation", "greater", "greater_value")
+    family: str
+    lesser: str
+    lesser_value: object
+    relation: str
+    greater: str
+    greater_value: object
 
 
 _SETTABLE = tuple(

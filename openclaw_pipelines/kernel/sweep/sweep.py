@@ -66,7 +66,6 @@ class NoRowsError(KernelError):
     """A sweep over nothing."""
 
     template = "a sweep needs at least one parameter row. Widen the space or check its filter."
-    fields = ()
 
 
 _NO_EVENTS = records(EVENT, 0)

@@ -7,4 +7,6 @@ class MissingSourceSettingError(ConfigError):
     """A market source lacks a setting it needs."""
 
     template = "the {source} market needs {setting}. Set it in the configuration or by {variable}."
-    fields = ("source", "setting", "variable")
+    source: str
+    setting: str
+    variable: str

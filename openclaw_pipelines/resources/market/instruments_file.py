@@ -44,21 +44,27 @@ class UnknownVenueError(MarketError):
         "no instruments are known for {venue!r} (known: {known}). Rename the folder after one of these or put an "
         "instruments.yaml with the units and fees of its symbols into it."
     )
-    fields = ("venue", "known")
+    venue: str
+    known: str
 
 
 class UnknownInstrumentError(MarketError):
     """A symbol has no instrument."""
 
     template = "{venue} has no instrument {symbol!r}{hint}. Correct the symbol or add it to {file}."
-    fields = ("venue", "symbol", "hint", "file")
+    venue: str
+    symbol: str
+    hint: str
+    file: str
 
 
 class InstrumentsFileError(ConfigError):
     """An instruments file is malformed."""
 
     template = "{file}: {where}: {what}. Correct the file."
-    fields = ("file", "where", "what")
+    file: str
+    where: str
+    what: str
 
 
 @dataclass(frozen=True)

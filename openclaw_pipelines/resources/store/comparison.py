@@ -69,7 +69,8 @@ class NotPerStrategyError(ContractError):
     """A table that cannot be cut to one strategy or to a range of ticks."""
 
     template = "{table} has no column {column}, so it cannot be cut to one strategy or range. Hash all of it instead."
-    fields = ("table", "column")
+    table: str
+    column: str
 
 
 @dataclass(frozen=True)

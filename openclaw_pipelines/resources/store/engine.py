@@ -81,7 +81,7 @@ class Engine:
                         raise
                     if time.monotonic() >= deadline:
                         holder = "a program that opened it without the store's lock"
-                        raise StoreLockedError(str(file), timeout_seconds, holder) from error
+                        raise StoreLockedError(file, timeout_seconds, holder) from error
             time.sleep(_BUSY_POLL_SECONDS)
 
     def _detach(self, file: Path) -> None:

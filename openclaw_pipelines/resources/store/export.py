@@ -30,21 +30,24 @@ class UnknownFormatError(ContractError):
     """A file name whose ending says no format we write."""
 
     template = "cannot tell the format of {path}. End its name in " + " or ".join(FORMATS) + "."
-    fields = ("path",)
+    path: Path
 
 
 class FilterError(ContractError):
     """A filter on something that the table does not have."""
 
     template = "{table} cannot be filtered by {column}; {hint}."
-    fields = ("table", "column", "hint")
+    table: str
+    column: str
+    hint: str
 
 
 class ExportFailedError(StoreError):
     """The file could not be written; one that stood there before is untouched."""
 
     template = "cannot write {path}: {reason}. Check the folder, its permissions and its free space."
-    fields = ("path", "reason")
+    path: Path
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,7 @@ def export_table(
     """
     table, target = table_named(table_name), Path(path)
     if target.suffix.lower() not in FORMATS:
-        raise UnknownFormatError(str(target))
+        raise UnknownFormatError(target)
     conditions, params = _conditions(table, first_day, last_day, strategy, equal or {})
     frame = store.query(
         table.database,
@@ -190,7 +193,7 @@ def _write(frame: pl.DataFrame, target: Path) -> None:
         finally:
             draft.unlink(missing_ok=True)
     except (OSError, pl.exceptions.ComputeError) as error:
-        raise ExportFailedError(str(target), str(error)) from error
+        raise ExportFailedError(target, str(error)) from error
 
 
 def _as_text(frame: pl.DataFrame) -> pl.DataFrame:

@@ -27,14 +27,17 @@ class StoreLockedError(StoreError):
         "{file} is locked by {holder}; gave up after {seconds:.1f} s. "
         "Wait for it to finish, close notebooks that have the file open, or raise lock_timeout_seconds."
     )
-    fields = ("file", "seconds", "holder")
+    file: Path
+    seconds: float
+    holder: str
 
 
 class StoreFullError(StoreError):
     """No room for what was to be written; the store stays as it was."""
 
     template = "no room left to write {file}: {reason}. Nothing of this transaction was kept. Free space and run again."
-    fields = ("file", "reason")
+    file: Path
+    reason: str
 
 
 class StoreReadOnlyError(StoreError):
@@ -43,24 +46,26 @@ class StoreReadOnlyError(StoreError):
     template = (
         "{file} may not be written: {reason}. Give this user write permission or set OPENCLAW_DATA_DIR elsewhere."
     )
-    fields = ("file", "reason")
+    file: Path
+    reason: str
 
 
 class StoreUnusableError(StoreError):
     """The operating system refuses the file for another reason."""
 
     template = "{file} cannot be used: {reason}. Check the folder that OPENCLAW_DATA_DIR names."
-    fields = ("file", "reason")
+    file: Path
+    reason: str
 
 
 def os_failure(file: Path, error: OSError) -> StoreError:
     """`error` of the operating system as the store's own error."""
     reason = error.strerror or str(error)
     if error.errno in _FULL:
-        return StoreFullError(str(file), reason)
+        return StoreFullError(file, reason)
     if error.errno in _FORBIDDEN:
-        return StoreReadOnlyError(str(file), reason)
-    return StoreUnusableError(str(file), reason)
+        return StoreReadOnlyError(file, reason)
+    return StoreUnusableError(file, reason)
 
 
 @contextmanager
@@ -111,7 +116,7 @@ def _acquire(descriptor: int, kind: int, file: Path, lock: Path, deadline: float
             fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() >= deadline:
-                raise StoreLockedError(str(file), timeout_seconds, _holder(lock)) from None
+                raise StoreLockedError(file, timeout_seconds, _holder(lock)) from None
             time.sleep(POLL_SECONDS)
         else:
             return

@@ -25,7 +25,10 @@ class OutsideRangeError(DataError):
     """Rows to write lie outside the range that they replace, where they would double stored ones."""
 
     template = "{rows} row(s) of {table} lie outside {where}. First: {first}. Write them with the range they belong to."
-    fields = ("table", "rows", "where", "first")
+    table: str
+    rows: int
+    where: str
+    first: str
 
 
 @dataclass(frozen=True)

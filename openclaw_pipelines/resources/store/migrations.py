@@ -37,7 +37,9 @@ class StoreNewerError(StoreError):
     """The file was written by a newer program."""
 
     template = "{file} has schema version {found}, this program knows up to {known}. Update openclaw-pipelines."
-    fields = ("file", "found", "known")
+    file: Path
+    found: int | str
+    known: int | str
 
 
 class MigrationChangedError(StoreError):
@@ -47,14 +49,16 @@ class MigrationChangedError(StoreError):
         "{file} was migrated with another text of {name}. Released migrations never change: "
         "use the program that wrote the file, or start a new data folder."
     )
-    fields = ("file", "name")
+    file: Path
+    name: str
 
 
 class MigrationFilesError(ContractError):
     """The migration files are not numbered 1, 2, 3, ... per database, or a released one would be replaced."""
 
     template = "migrations of {database}: {why}."
-    fields = ("database", "why")
+    database: str
+    why: str
 
 
 @dataclass(frozen=True)
@@ -118,10 +122,10 @@ def _pending(con: duckdb.DuckDBPyConnection, file: Path, database: str) -> list[
     applied = _applied(con)
     newest = max((number for number, _ in applied), default=0)
     if newest > len(known):
-        raise StoreNewerError(str(file), newest, len(known))
+        raise StoreNewerError(file, newest, len(known))
     for number, sha256 in applied:
         if known[number - 1].sha256 != sha256:
-            raise MigrationChangedError(str(file), known[number - 1].name)
+            raise MigrationChangedError(file, known[number - 1].name)
     return list(known[newest:])
 
 

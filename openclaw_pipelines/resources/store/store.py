@@ -46,35 +46,40 @@ class StoreDamagedError(StoreError):
     """The file is not a DuckDB file, or parts of it are gone."""
 
     template = "{file} is damaged or not a DuckDB file: {reason}. Restore it from a copy, or move it away and backfill."
-    fields = ("file", "reason")
+    file: Path
+    reason: str
 
 
 class UnknownDatabaseError(ContractError):
     """A database that the store does not have."""
 
     template = "unknown database {database!r}. Known: " + ", ".join(DATABASES) + "."
-    fields = ("database",)
+    database: str
 
 
 class UnknownTableError(ContractError):
     """A table that no model describes."""
 
     template = "unknown table {table!r}. Nearest: {nearest}."
-    fields = ("table", "nearest")
+    table: str
+    nearest: str
 
 
 class DuplicateRowsError(DataError):
     """Several rows to be written have the same key."""
 
     template = "{rows} key(s) of {table} occur more than once in the rows to write. First: {first}. Mend their source."
-    fields = ("table", "rows", "first")
+    table: str
+    rows: int
+    first: str
 
 
 class KeyExistsError(LedgerError):
     """A row with this key is already stored, and stored rows are never changed."""
 
     template = "{table} already has such a row: {reason}. Recorded rows are immutable; verify them instead."
-    fields = ("table", "reason")
+    table: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -330,14 +335,14 @@ def _named_errors(file: Path) -> Iterator[None]:
 def _named(file: Path, error: duckdb.Error) -> StoreError | None:
     reason = str(error).splitlines()[0]
     if _says(error, ("version number",)) and isinstance(error, duckdb.IOException):
-        return StoreNewerError(str(file), reason, f"files of DuckDB {duckdb.__version__}")
+        return StoreNewerError(file, reason, f"files of DuckDB {duckdb.__version__}")
     if _says(error, _FULL):
-        return StoreFullError(str(file), reason)
+        return StoreFullError(file, reason)
     if _says(error, _FORBIDDEN):
-        return StoreReadOnlyError(str(file), reason)
+        return StoreReadOnlyError(file, reason)
     if _says(error, _DAMAGED) or isinstance(error, duckdb.FatalException | duckdb.InternalException):
-        return StoreDamagedError(str(file), reason)
-    return StoreUnusableError(str(file), reason) if isinstance(error, duckdb.IOException) else None
+        return StoreDamagedError(file, reason)
+    return StoreUnusableError(file, reason) if isinstance(error, duckdb.IOException) else None
 
 
 def _says(error: Exception, texts: tuple[str, ...]) -> bool:

@@ -48,7 +48,8 @@ class MissingStateError(LedgerError):
     """A tick from which to go on has no recorded kernel state."""
 
     template = "{strategy} has no kernel state at {tick_at}. States are kept for each day's end and the latest tick."
-    fields = ("strategy", "tick_at")
+    strategy: str
+    tick_at: datetime
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,7 @@ class StrategyLedger:
         """The session as it was after a tick whose state is kept, rebuilt from the ledger alone."""
         kept = self.query("SELECT state FROM kernel_states", "tick_at = ?", [tick_at])
         if kept.is_empty():
-            raise MissingStateError(self.strategy, tick_at.isoformat())
+            raise MissingStateError(self.strategy, tick_at)
         payload = self.context_at(tick_at)
         deployment, policy = Deployment.from_payload(payload["deployment"]), Policy.from_payload(payload["policy"])
         session = Session(

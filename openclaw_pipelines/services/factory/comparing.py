@@ -33,7 +33,9 @@ class ReplayMissingError(DataError):
     """A row whose replay is not stored."""
 
     template = "{cycle_id}: no {variant} replay of {params_hash} is stored. Materialize `replays` of the cycle first."
-    fields = ("cycle_id", "variant", "params_hash")
+    cycle_id: str
+    variant: Variant
+    params_hash: str
 
 
 def compare_cycle(cycle: Cycle, changed: tuple[str, ...], say: Callable[[str], Any] = lambda _: None) -> list[Report]:
@@ -86,7 +88,7 @@ def sweep_against_replay(cycle: Cycle, candidate: Candidate, variant: Variant, c
     left = row.side
     stored = replay_row(cycle, candidate.params_hash, variant)
     if stored is None:
-        raise ReplayMissingError(cycle.cycle_id, variant.value, candidate.params_hash[:12])
+        raise ReplayMissingError(cycle.cycle_id, variant, candidate.params_hash[:12])
     found = _changed(changed) or invalid(row.contract, stored["contract"])
     if found is None and left.bits_hash == stored["bits_hash"]:
         found = equal_row(left)
@@ -105,7 +107,7 @@ def replay_against_steps(cycle: Cycle, candidate: Candidate, changed: tuple[str,
     contract = contract_of(cycle, Variant.TRAIN)
     stored = replay_row(cycle, candidate.params_hash, Variant.TRAIN)
     if stored is None or contract is None:
-        raise ReplayMissingError(cycle.cycle_id, Variant.TRAIN.value, candidate.params_hash[:12])
+        raise ReplayMissingError(cycle.cycle_id, Variant.TRAIN, candidate.params_hash[:12])
     found, right_hash = _changed(changed) or invalid(stored["contract"], contract.json), ""
     if found is None:
         left, run = again(cycle, candidate, Variant.TRAIN).result, train_run(cycle)

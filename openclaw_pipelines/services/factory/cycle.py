@@ -35,14 +35,17 @@ class UnknownRecipeError(ConfigError):
     """A recipe that the configuration does not have."""
 
     template = "unknown factory recipe {recipe!r}. Nearest: {nearest!r}. Known: {known}."
-    fields = ("recipe", "nearest", "known")
+    recipe: str
+    nearest: str
+    known: str
 
 
 class UnknownCycleError(ConfigError):
     """A cycle that was never begun."""
 
     template = "no factory cycle {cycle_id!r} is stored. Nearest: {nearest!r}. Begin one with `openclaw factory run`."
-    fields = ("cycle_id", "nearest")
+    cycle_id: str
+    nearest: str
 
 
 @dataclass(frozen=True)

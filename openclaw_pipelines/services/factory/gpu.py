@@ -32,7 +32,12 @@ class GpuDiffersError(DataError):
         "{params_hash}. It is not trusted now, and what it swept for the cycle is dropped; run the sweep again, on the "
         "CPU."
     )
-    fields = ("cycle_id", "shard", "device", "differing", "compared", "params_hash")
+    cycle_id: str
+    shard: str
+    device: str
+    differing: int
+    compared: int
+    params_hash: str
 
 
 def usable_gpu() -> tuple[str | None, str]:

@@ -44,7 +44,8 @@ class ParityNotProvenError(DataError):
     """Gates of a cycle whose runs were not shown to be equal."""
 
     template = "{cycle_id} is not judged: {why}. Materialize `replays` and `parity_reports` again, or run a new cycle."
-    fields = ("cycle_id", "why")
+    cycle_id: str
+    why: str
 
 
 @dataclass(frozen=True)

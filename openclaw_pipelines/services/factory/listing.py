@@ -24,7 +24,8 @@ class SweepIncompleteError(DataError):
     """A shortlist of a sweep that has not ended, or of which shards were dropped."""
 
     template = "{cycle_id} lacks the shards {missing}. Materialize `sweep_results` of them first."
-    fields = ("cycle_id", "missing")
+    cycle_id: str
+    missing: str
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,10 @@ class MarketDaysMissingError(DataError):
         "{recipe} reads {first} to {last}, and the market source was not asked for {missing}. "
         "Materialize `candles` and `funding_rates` of these days; `openclaw factory run` does so by itself."
     )
-    fields = ("recipe", "first", "last", "missing")
+    recipe: str
+    first: str
+    last: str
+    missing: str
 
 
 @dataclass(frozen=True)

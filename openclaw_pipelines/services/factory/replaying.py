@@ -41,7 +41,11 @@ class ReplayDiffersError(DataError):
         "{variant} replay of {params_hash} in {cycle_id} is stored with content {stored} and found {found}. "
         "The stored row was changed, or the code is not deterministic."
     )
-    fields = ("cycle_id", "params_hash", "variant", "stored", "found")
+    cycle_id: str
+    params_hash: str
+    variant: Variant
+    stored: str
+    found: str
 
 
 @dataclass(frozen=True)
@@ -114,7 +118,7 @@ def again(cycle: Cycle, candidate: Candidate, variant: Variant) -> Replayed:
     found = made.result.content_hash
     if stored is None or stored["content_hash"] != found:
         before = "nothing" if stored is None else stored["content_hash"][:12]
-        raise ReplayDiffersError(cycle.cycle_id, candidate.params_hash[:12], variant.value, before, found[:12])
+        raise ReplayDiffersError(cycle.cycle_id, candidate.params_hash[:12], variant, before, found[:12])
     return made
 
 
@@ -163,7 +167,8 @@ class FinerMissingError(DataError):
     """Finer candles that do not cover the bars."""
 
     template = "{cycle_id}: the stored {interval} candles do not cover the bars. Materialize `candles` of these days."
-    fields = ("cycle_id", "interval")
+    cycle_id: str
+    interval: str
 
 
 def look(cycle: Cycle, family: str) -> Look:

@@ -46,7 +46,9 @@ class EarlierShardsError(DataError):
     """A batch of an adaptive search that learns from shards that have not run."""
 
     template = "shard {shard} of {cycle_id} learns from {missing}, which are not stored. Run them first."
-    fields = ("cycle_id", "shard", "missing")
+    cycle_id: str
+    shard: str
+    missing: str
 
 
 class ShardDiffersError(DataError):
@@ -56,7 +58,10 @@ class ShardDiffersError(DataError):
         "shard {shard} of {cycle_id} was stored with content {stored}, and was found again with {found}. "
         "What a GPU swept is dropped; run the sweep again."
     )
-    fields = ("cycle_id", "shard", "stored", "found")
+    cycle_id: str
+    shard: str
+    stored: str
+    found: str
 
 
 @dataclass(frozen=True)
@@ -253,8 +258,8 @@ def _store(
         for device in sorted({before[1], own["device"]} - {None}):
             log_comparison(cycle, device, own["row_count"], own["row_count"], shard)
         both = (before, (own["content_hash"], own["device"]))
-        sides = [f"{content[:12]} by {device or 'the CPU'}" for content, device in both]
-        raise ShardDiffersError(cycle.cycle_id, shard, *sides)
+        stored, found = (f"{content[:12]} by {device or 'the CPU'}" for content, device in both)
+        raise ShardDiffersError(cycle.cycle_id, shard, stored, found)
     if len(done_shards(cycle)) == len(SHARD_KEYS) and cycle_row(cycle.world, cycle.cycle_id)["state"] == "planned":
         cycle.note(CycleState.SWEPT)
 

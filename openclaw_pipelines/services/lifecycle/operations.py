@@ -31,21 +31,25 @@ class PaperGateError(LedgerError):
     """A gate between paper and more size does not hold."""
 
     template = "{strategy} gets no more size: {gate} is {measured}, required {required}. {reason}."
-    fields = ("strategy", "gate", "measured", "required", "reason")
+    strategy: str
+    gate: str
+    measured: str
+    required: str
+    reason: str
 
 
 class NotFlatError(LedgerError):
     """A strategy with open positions or orders cannot be retired: nobody would close them."""
 
     template = "{strategy} still holds positions or orders. Retire it when its own rules have closed them."
-    fields = ("strategy",)
+    strategy: str
 
 
 class FullSizeError(LedgerError):
     """The champion trades at full size already."""
 
     template = "{strategy} is promoted at full size; there is nothing to promote it to."
-    fields = ("strategy",)
+    strategy: str
 
 
 @dataclass(frozen=True)

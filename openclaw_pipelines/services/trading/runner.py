@@ -44,7 +44,10 @@ class HoleError(LedgerError):
     """Ticks are missing between what is recorded and what was asked for."""
 
     template = "{strategy}: {missing} is not recorded, so {day} cannot follow. Materialize the days from {first} on."
-    fields = ("strategy", "missing", "day", "first")
+    strategy: str
+    missing: str
+    day: str
+    first: str
 
 
 class DeploymentChangedError(LedgerError):
@@ -54,7 +57,10 @@ class DeploymentChangedError(LedgerError):
         "{strategy} recorded ticks until {recorded} under {old}; the configuration now describes {new}. "
         "Set its start_day after that, or give it a new name."
     )
-    fields = ("strategy", "recorded", "old", "new")
+    strategy: str
+    recorded: datetime
+    old: str
+    new: str
 
 
 class CapitalChangedError(LedgerError):
@@ -64,7 +70,11 @@ class CapitalChangedError(LedgerError):
         "{strategy} runs since {inception} with a capital of {recorded}; the configuration now says {configured}. "
         "Set capital back to {recorded}, or start a new deployment with a start_day after {newest}."
     )
-    fields = ("strategy", "inception", "recorded", "configured", "newest")
+    strategy: str
+    inception: str
+    recorded: str
+    configured: str
+    newest: datetime
 
 
 class MarketNotReadyError(MarketError):
@@ -74,7 +84,13 @@ class MarketNotReadyError(MarketError):
         "{strategy}: {asset} of {symbol} are known until {until}, the tick {tick} of {interval} bars needs more. "
         "Materialize `{asset}` for {day}."
     )
-    fields = ("strategy", "asset", "symbol", "until", "tick", "interval", "day")
+    strategy: str
+    asset: str
+    symbol: str
+    until: datetime | str
+    tick: datetime
+    interval: str
+    day: str
 
 
 class FeaturesNotReadyError(MarketError):
@@ -84,7 +100,10 @@ class FeaturesNotReadyError(MarketError):
         "{strategy}: the universe of {day} reads the {interval} features of the bar before it, which are not stored. "
         "Materialize `features` for {before}."
     )
-    fields = ("strategy", "day", "interval", "before")
+    strategy: str
+    day: str
+    interval: str
+    before: str
 
 
 class WarmUpError(MarketError):
@@ -94,14 +113,20 @@ class WarmUpError(MarketError):
         "{strategy} starts on {inception} and reads {bars} bars of {interval} and days before it; "
         "candles of {first} were not asked for. Materialize `candles` and `features` from {first} on."
     )
-    fields = ("strategy", "bars", "interval", "inception", "first")
+    strategy: str
+    bars: int
+    interval: str
+    inception: str
+    first: str
 
 
 class LiveExecutorError(LedgerError):
     """A past day was asked of an executor that fills orders in the present."""
 
     template = "{strategy}: {executor} fills orders at present prices, so {day} can be taken live only, not backfilled."
-    fields = ("strategy", "executor", "day")
+    strategy: str
+    executor: str
+    day: str
 
 
 @dataclass
@@ -230,9 +255,10 @@ class Runner:
     ) -> None:
         """A backfill of a day that the market layer never asked for is a mistake, not a day of missing bars."""
         if not live and not taken:
-            until = late.until.isoformat() if late.until else "no time"
-            tick = (tick_at.isoformat(), strategy.own.interval)
-            raise MarketNotReadyError(strategy.name, late.asset, late.symbol, until, *tick, day)
+            interval = strategy.own.interval
+            raise MarketNotReadyError(
+                strategy.name, late.asset, late.symbol, late.until or "no time", tick_at, interval, day
+            )
 
     # ---- opening
 
@@ -247,7 +273,7 @@ class Runner:
         if _differs(head, strategy, inception):
             if inception <= head.tick_at:  # a tick has one row, so the old deployment's last one cannot be an inception
                 new = f"{strategy.name}@{strategy.deployment_fingerprint[:12]}@{inception:%Y%m%d}"
-                raise DeploymentChangedError(strategy.name, head.tick_at.isoformat(), head.deployment_id, new)
+                raise DeploymentChangedError(strategy.name, head.tick_at, head.deployment_id, new)
             return self._start(settings, strategy, ledger, day, inception)
         _refuse_other_capital(head, strategy)
         if head.tick_at < day_start(day):
@@ -379,9 +405,8 @@ def _refuse_other_capital(head: Head, strategy: StrategySettings) -> None:
     """Capital is no part of the fingerprint: what the sub-account started with is in the recorded deployment."""
     recorded = head.deployment
     if strategy.own.capital != recorded.capital:
-        both = (decimal_text(recorded.capital), decimal_text(strategy.own.capital))
-        day = f"{recorded.inception:%Y-%m-%d}"
-        raise CapitalChangedError(strategy.name, day, *both, head.tick_at.isoformat())
+        before, now = decimal_text(recorded.capital), decimal_text(strategy.own.capital)
+        raise CapitalChangedError(strategy.name, f"{recorded.inception:%Y-%m-%d}", before, now, head.tick_at)
 
 
 def _differs(head: Head, strategy: StrategySettings, inception: datetime) -> bool:

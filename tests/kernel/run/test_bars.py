@@ -89,7 +89,7 @@ def test_rows_that_cannot_be_bars(rows, why) -> None:
     with pytest.raises(BarsError, match=why) as refused:
         Bars.from_frame(frame(*rows), interval="1h")
     assert refused.value.symbol == "BTC/USDT:USDT"
-    assert refused.value.ts.startswith("2025-05-10T0")
+    assert refused.value.ts.isoformat().startswith("2025-05-10T0")
 
 
 def test_naive_times() -> None:

@@ -106,7 +106,7 @@ def test_a_newer_file_is_refused(steps):
     for look in (is_current, migrate):
         with pytest.raises(StoreNewerError) as caught:
             look(con, Path("f"), "ledger")
-        assert (caught.value.file, caught.value.found, caught.value.known) == ("f", 2, 1)
+        assert (caught.value.file, caught.value.found, caught.value.known) == (Path("f"), 2, 1)
 
 
 def test_another_text_under_a_recorded_number_is_refused(steps):

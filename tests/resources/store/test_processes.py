@@ -74,7 +74,7 @@ def test_a_lock_held_too_long_is_an_error_that_names_the_holder(tmp_path, worker
                 pytest.fail("the lock was not respected")
             assert 0.3 <= time.monotonic() - started < 1.5
             assert caught.value.holder == f"process {pid}"
-            assert caught.value.file == str(folder / "ledger.duckdb")
+            assert caught.value.file == folder / "ledger.duckdb"
         assert store.query("market", "SELECT 1 AS one")["one"].to_list() == [1]  # another file is not affected
     finally:
         holder.communicate(timeout=30)

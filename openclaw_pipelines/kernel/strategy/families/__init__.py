@@ -19,7 +19,8 @@ class FamilyError(KernelError):
     """A module of the families that says none, or one that cannot be."""
 
     template = "strategy family {family!r} {problem}. Correct its module in `kernel.strategy.families`."
-    fields = ("family", "problem")
+    family: str
+    problem: str
 
 
 def table_of(found: Iterable[tuple[str, object]]) -> Mapping[str, FamilySpec]:

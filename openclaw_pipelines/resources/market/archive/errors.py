@@ -3,6 +3,9 @@
 Rows count from 1 in the order of the file, without its header.
 """
 
+from datetime import datetime, timedelta
+from pathlib import Path
+
 from openclaw_pipelines.contracts.errors import DataError, MarketError
 
 
@@ -12,7 +15,8 @@ class ArchiveFolderError(MarketError):
     template = (
         "archive folder {folder} {what}. Set market.archive_dir or OPENCLAW_ARCHIVE_DIR to a folder of bar files."
     )
-    fields = ("folder", "what")
+    folder: Path
+    what: str
 
 
 class UnknownMarketTypeError(MarketError):
@@ -22,7 +26,8 @@ class UnknownMarketTypeError(MarketError):
         "{file}: market type unknown: {why}. Name the folder after its market (as binance_usdm or binance_spot) or set "
         "market.archive_market_type to spot or linear, so that all agree."
     )
-    fields = ("file", "why")
+    file: str
+    why: str
 
 
 class NoBarsError(MarketError):
@@ -31,7 +36,10 @@ class NoBarsError(MarketError):
     template = (
         "{source} has no bars of {symbol} from which {interval} can be made{hint}. Add a file or ask for another."
     )
-    fields = ("source", "symbol", "interval", "hint")
+    source: str
+    symbol: str
+    interval: str
+    hint: str
 
 
 class ArchiveFileError(DataError):
@@ -45,14 +53,16 @@ class UnknownFileNameError(ArchiveFileError):
         "{file}: {why}. Known names: BTC-USDT_1m_20250504_20250624.parquet, BTCUSDT-1m-2025-02.csv or .zip, "
         "BTC_USDT-5m.feather or .json or .json.gz, BTC_USDT_USDT-5m-futures.feather, XBTUSD_1.csv."
     )
-    fields = ("file", "why")
+    file: str
+    why: str
 
 
 class NotCandlesError(ArchiveFileError):
     """A file of another kind: trades, mark or index prices."""
 
     template = "{file} holds {what}, not candles. Remove it from the archive, or leave it: it is not read."
-    fields = ("file", "what")
+    file: str
+    what: str
 
 
 class GitLfsPointerError(ArchiveFileError):
@@ -61,70 +71,90 @@ class GitLfsPointerError(ArchiveFileError):
     template = (
         "{file} is a git-LFS pointer, not the data. Run `git lfs pull` in its repository and copy the file again."
     )
-    fields = ("file",)
+    file: str
 
 
 class EmptyFileError(ArchiveFileError):
     """A file without bytes or without rows."""
 
     template = "{file} is empty: {what}. Download it again or remove it."
-    fields = ("file", "what")
+    file: str
+    what: str
 
 
 class UnreadableFileError(ArchiveFileError):
     """A file that is damaged or of another format than its name says."""
 
     template = "{file} cannot be read as {kind}: {why}. Download it again."
-    fields = ("file", "kind", "why")
+    file: str
+    kind: str
+    why: str
 
 
 class OversizedFileError(ArchiveFileError):
     """A packed file that unpacks to more than the limit."""
 
     template = "{file} unpacks to more than {limit_bytes:,} bytes. Unpack it yourself, or split it by month."
-    fields = ("file", "limit_bytes")
+    file: str
+    limit_bytes: int
 
 
 class UnknownColumnsError(ArchiveFileError):
     """Columns that the format does not have."""
 
     template = "{file} has the columns {found}; expected {expected}. Export it again in that form."
-    fields = ("file", "found", "expected")
+    file: str
+    found: str
+    expected: str
 
 
 class WrongSymbolError(ArchiveFileError):
     """The symbol inside a file is not the one of its name."""
 
     template = "{file}, row {row}: symbol {found!r} in a file named after {expected!r}. Rename or split the file."
-    fields = ("file", "row", "found", "expected")
+    file: str
+    row: int
+    found: str
+    expected: str
 
 
 class BadValueError(ArchiveFileError):
     """A value that is no number, or empty."""
 
     template = "{file}, row {row}: {column} is {value!r}, not a number. Correct the row or download the file again."
-    fields = ("file", "row", "column", "value")
+    file: str
+    row: int
+    column: str
+    value: object
 
 
 class NaiveStampsError(ArchiveFileError):
     """Times without a zone."""
 
     template = "{file}: column {column} holds times without a zone, as {value}. Write them in UTC."
-    fields = ("file", "column", "value")
+    file: str
+    column: str
+    value: str
 
 
 class BadStampError(ArchiveFileError):
     """A stamp that is in no known unit, or in another unit than the rows before it."""
 
     template = "{file}, row {row}: stamp {value} is not in {unit} since 1970, as the rest is. Correct the file."
-    fields = ("file", "row", "value", "unit")
+    file: str
+    row: int
+    value: object
+    unit: str
 
 
 class OffGridStampError(ArchiveFileError):
     """A bar that does not open on its interval."""
 
     template = "{file}, row {row}: {ts} is no open of a {interval} bar. Correct the stamp, or the interval in the name."
-    fields = ("file", "row", "ts", "interval")
+    file: str
+    row: int
+    ts: datetime
+    interval: str
 
 
 class WrongIntervalError(ArchiveFileError):
@@ -133,25 +163,35 @@ class WrongIntervalError(ArchiveFileError):
     template = (
         "{file} is named {interval}, but no two bars are less than {step} apart. Correct the interval in the name."
     )
-    fields = ("file", "interval", "step")
+    file: str
+    interval: str
+    step: timedelta
 
 
 class BrokenBarError(ArchiveFileError):
     """A bar whose prices or volume cannot be."""
 
     template = "{file}, row {row}, {ts}: {what}. Correct the row or download the file again."
-    fields = ("file", "row", "ts", "what")
+    file: str
+    row: int
+    ts: datetime
+    what: str
 
 
 class ConflictingRowsError(ArchiveFileError):
     """Two rows of one time that differ."""
 
     template = "{file}, row {row}, {ts}: differs from {other}. Keep one of the two."
-    fields = ("file", "row", "ts", "other")
+    file: str
+    row: int
+    ts: datetime
+    other: str
 
 
 class ConflictingFilesError(ArchiveFileError):
     """Two files that disagree about one time."""
 
     template = "{file} and {other} differ at {ts}. Keep the one you trust and remove the other."
-    fields = ("file", "other", "ts")
+    file: str
+    other: str
+    ts: datetime

@@ -58,7 +58,7 @@ def read_rows(path: Path, name: FileName) -> pl.DataFrame:
         rows = _READERS[name.format](path, name)
     except _DAMAGE as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UnreadableFileError(path.name, name.format.value, reason) from error
+        raise UnreadableFileError(path.name, name.format, reason) from error
     if rows.is_empty():
         raise EmptyFileError(path.name, "it has no rows")
     return rows
@@ -134,7 +134,7 @@ def _binance_zip(path: Path, name: FileName) -> pl.DataFrame:
     with zipfile.ZipFile(path) as archive:
         members = [member for member in archive.infolist() if not member.is_dir()]
         if len(members) != 1:
-            raise UnreadableFileError(path.name, name.format.value, f"it holds {len(members)} files instead of one")
+            raise UnreadableFileError(path.name, name.format, f"it holds {len(members)} files instead of one")
         if members[0].file_size > UNPACKED_LIMIT_BYTES:
             raise OversizedFileError(path.name, UNPACKED_LIMIT_BYTES)
         # zipfile stops at the stated size, so a member that lies about it is cut short and fails its checksum

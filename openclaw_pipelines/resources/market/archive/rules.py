@@ -34,7 +34,7 @@ def checked_bars(rows: pl.DataFrame, file: str, interval: str) -> pl.DataFrame:
     for what, rule in _BROKEN.items():
         broken = rows.filter(rule)
         if broken.height:
-            raise BrokenBarError(file, broken["row"][0], broken["ts"][0].isoformat(), what)
+            raise BrokenBarError(file, broken["row"][0], broken["ts"][0], what)
     bars = once_each(rows, file)
     step = bars["ts"].diff().min()
     if bars.height >= _LEAST_ROWS_TO_JUDGE_INTERVAL and isinstance(step, timedelta) and step > length:
@@ -51,9 +51,7 @@ def once_each(rows: pl.DataFrame, file: str) -> pl.DataFrame:
     again = kept.filter(pl.col("ts").is_duplicated())
     if again.height:
         first, second = again.row(0, named=True), again.row(1, named=True)
-        raise ConflictingRowsError(
-            file, second["row"], second["ts"].isoformat(), f"row {first['row']} of the same time"
-        )
+        raise ConflictingRowsError(file, second["row"], second["ts"], f"row {first['row']} of the same time")
     return kept.drop("row")
 
 
@@ -73,7 +71,7 @@ def merged(parts: list[tuple[str, pl.DataFrame]]) -> pl.DataFrame:
     ]
     differing = tagged.filter(pl.any_horizontal(apart))
     if differing.height:
-        raise ConflictingFilesError(differing["file"][0], differing["file"][1], differing["ts"][0].isoformat())
+        raise ConflictingFilesError(differing["file"][0], differing["file"][1], differing["ts"][0])
     return tagged.unique(subset="ts", keep="first", maintain_order=True).drop("file")
 
 
@@ -81,4 +79,4 @@ def _refuse_off_grid(rows: pl.DataFrame, file: str, interval: str, length: timed
     microseconds = length // timedelta(microseconds=1)
     off = rows.filter(pl.col("ts").dt.epoch("us") % microseconds != 0)
     if off.height:
-        raise OffGridStampError(file, off["row"][0], off["ts"][0].isoformat(), interval)
+        raise OffGridStampError(file, off["row"][0], off["ts"][0], interval)

@@ -102,7 +102,7 @@ class ArchiveMarket:
 
     def __init__(self, folder: Path, kind: MarketType | None = None) -> None:
         if not folder.is_dir():
-            raise ArchiveFolderError(str(folder), "is no folder" if folder.exists() else "does not exist")
+            raise ArchiveFolderError(folder, "is no folder" if folder.exists() else "does not exist")
         self.folder = folder.resolve()
         self.venue = self.folder.name
         self.name = f"archive:{self.venue}"

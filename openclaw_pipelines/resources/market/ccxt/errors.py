@@ -1,5 +1,7 @@
 """What can go wrong between an exchange and the `ccxt` source, as named errors. Retrying is in `ccxt_client`."""
 
+from datetime import datetime
+
 from openclaw_pipelines.contracts.errors import ConfigError, MarketError
 
 
@@ -7,7 +9,8 @@ class UnknownExchangeError(ConfigError):
     """An exchange that ccxt does not know."""
 
     template = "unknown exchange {exchange!r}{nearest}. Use the ccxt id of an exchange."
-    fields = ("exchange", "nearest")
+    exchange: str
+    nearest: str
 
 
 class CredentialInOptionsError(ConfigError):
@@ -17,7 +20,7 @@ class CredentialInOptionsError(ConfigError):
         "market.exchange_options holds {option!r}, a credential. Market data is public: remove it; "
         "secrets never belong in the configuration."
     )
-    fields = ("option",)
+    option: str
 
 
 class ExchangeUnavailableError(MarketError):
@@ -27,7 +30,10 @@ class ExchangeUnavailableError(MarketError):
         "{exchange} did not answer for {what} in {attempts} attempt(s); last: {cause}. "
         "Try again later, or raise market.max_retries or market.timeout_seconds."
     )
-    fields = ("exchange", "what", "attempts", "cause")
+    exchange: str
+    what: str
+    attempts: int
+    cause: str
 
 
 class ExchangeRateLimitedError(MarketError):
@@ -37,7 +43,11 @@ class ExchangeRateLimitedError(MarketError):
         "{exchange} limits the request rate for {what}, after {attempts} attempt(s), retry after: {retry_after}; "
         "last: {cause}. Wait, run fewer processes against it, or raise exchange_options.rateLimit."
     )
-    fields = ("exchange", "what", "attempts", "retry_after", "cause")
+    exchange: str
+    what: str
+    attempts: int
+    retry_after: str
+    cause: str
 
 
 class ExchangeRefusedError(MarketError):
@@ -47,7 +57,9 @@ class ExchangeRefusedError(MarketError):
         "{exchange} refuses {what}: {cause}. Check that the symbol and interval are offered in your region and "
         "that market.exchange_options fit this exchange."
     )
-    fields = ("exchange", "what", "cause")
+    exchange: str
+    what: str
+    cause: str
 
 
 class MalformedResponseError(MarketError):
@@ -57,14 +69,19 @@ class MalformedResponseError(MarketError):
         "{exchange} answered {what} with something that is no market data, after {attempts} attempt(s): {problem}. "
         "Nothing was kept; try again, and if it stays, update ccxt."
     )
-    fields = ("exchange", "what", "attempts", "problem")
+    exchange: str
+    what: str
+    attempts: int
+    problem: str
 
 
 class SymbolNotListedError(MarketError):
     """A well-formed symbol that this exchange does not list."""
 
     template = "{exchange} does not list {symbol!r}{nearest}. Correct market.symbols."
-    fields = ("exchange", "symbol", "nearest")
+    exchange: str
+    symbol: str
+    nearest: str
 
 
 class MarketKindNotSupportedError(MarketError):
@@ -74,7 +91,9 @@ class MarketKindNotSupportedError(MarketError):
         "{symbol!r} on {exchange} is {kind}. Only spot (BASE/QUOTE) and linear perpetuals "
         "(BASE/QUOTE:QUOTE) are supported; remove it from market.symbols."
     )
-    fields = ("exchange", "symbol", "kind")
+    exchange: str
+    symbol: str
+    kind: str
 
 
 class VolumeUnitUnknownError(MarketError):
@@ -84,21 +103,26 @@ class VolumeUnitUnknownError(MarketError):
         "{exchange} trades {symbol!r} in contracts of {contract_size}, and whether its volumes count contracts or "
         "base currency is not known. Use another exchange for this symbol."
     )
-    fields = ("exchange", "symbol", "contract_size")
+    exchange: str
+    symbol: str
+    contract_size: object
 
 
 class IntervalNotSupportedError(MarketError):
     """An interval that the exchange has neither itself nor in parts."""
 
     template = "{exchange} has no {interval} bars and none that they could be built from. It has: {known}."
-    fields = ("exchange", "interval", "known")
+    exchange: str
+    interval: str
+    known: str
 
 
 class FundingNotOfferedError(MarketError):
     """A perpetual of an exchange whose funding history ccxt cannot read."""
 
     template = "{exchange} offers no funding history for {symbol!r} through ccxt. Use another exchange for perpetuals."
-    fields = ("exchange", "symbol")
+    exchange: str
+    symbol: str
 
 
 class HistoryTooShortError(MarketError):
@@ -108,7 +132,11 @@ class HistoryTooShortError(MarketError):
         "{exchange} does not reach back to {start} for {what}: it serves {horizon}, so nothing before "
         "{reachable_from}. Later bars alone would hide the hole. Ask for a later start, or import an archive."
     )
-    fields = ("exchange", "what", "start", "horizon", "reachable_from")
+    exchange: str
+    what: str
+    start: datetime
+    horizon: str
+    reachable_from: datetime
 
 
 class OffGridStampError(MarketError):
@@ -118,7 +146,10 @@ class OffGridStampError(MarketError):
         "{exchange} stamped a bar of {what} {stamp}, which is off the {interval} grid. Nothing was kept; "
         "check that this exchange aligns its bars to UTC."
     )
-    fields = ("exchange", "what", "stamp", "interval")
+    exchange: str
+    what: str
+    stamp: datetime
+    interval: str
 
 
 class ConflictingRowsError(MarketError):
@@ -128,11 +159,17 @@ class ConflictingRowsError(MarketError):
         "{exchange} gave two values for {what} at {stamp}: {first} and {second}. Nothing was kept; "
         "fetch again, and compare with another source if it stays."
     )
-    fields = ("exchange", "what", "stamp", "first", "second")
+    exchange: str
+    what: str
+    stamp: datetime
+    first: object
+    second: object
 
 
 class IncompleteInstrumentError(MarketError):
     """An instrument whose price or quantity unit the exchange does not state."""
 
     template = "{exchange} states no {field} for {symbol!r}. It cannot be traded; remove it from market.symbols."
-    fields = ("exchange", "symbol", "field")
+    exchange: str
+    symbol: str
+    field: str

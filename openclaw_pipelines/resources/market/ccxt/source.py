@@ -229,14 +229,14 @@ class CcxtMarket:
         kept: dict[int, Any] = {}
         for stamp, value in rows:
             if kept.setdefault(stamp, value) != value:
-                raise ConflictingRowsError(self.exchange, what, _time(stamp).isoformat(), kept[stamp], value)
+                raise ConflictingRowsError(self.exchange, what, _time(stamp), kept[stamp], value)
         return sorted(kept.items())
 
     def _check_grid(self, rows: Sequence[tuple[int, Any]], interval: str, what: str) -> None:
         step = _ms(INTERVALS[interval])
         off = next((stamp for stamp, _ in rows if stamp % step), None)
         if off is not None:
-            raise OffGridStampError(self.exchange, what, _time(off).isoformat(), interval)
+            raise OffGridStampError(self.exchange, what, _time(off), interval)
 
     def _check_reach(
         self, rows: Sequence[tuple[int, Any]], found: Walk, first: datetime, interval: str, as_of: datetime, what: str
@@ -252,9 +252,7 @@ class CcxtMarket:
         reachable_from = floor_to(served_at, INTERVALS[interval]) - (bars - 1) * INTERVALS[interval]
         if first < reachable_from:
             horizon = f"the latest {bars:,} bars"
-            raise HistoryTooShortError(
-                self.exchange, what, first.isoformat(), horizon, _reached(rows, reachable_from).isoformat()
-            )
+            raise HistoryTooShortError(self.exchange, what, first, horizon, _reached(rows, reachable_from))
 
     def _check_funding_reach(
         self, rates: Sequence[tuple[int, Any]], found: Walk, first: datetime, as_of: datetime, what: str
@@ -266,9 +264,7 @@ class CcxtMarket:
         reachable_from = (found.served_at or utc(as_of, "as_of")) - timedelta(days=days)
         if first < reachable_from:
             horizon = f"the latest {days} days"
-            raise HistoryTooShortError(
-                self.exchange, what, first.isoformat(), horizon, _reached(rates, reachable_from).isoformat()
-            )
+            raise HistoryTooShortError(self.exchange, what, first, horizon, _reached(rates, reachable_from))
 
 
 def build_ccxt_source(market: Market) -> CcxtMarket:

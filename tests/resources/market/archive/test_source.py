@@ -237,7 +237,7 @@ def test_files_that_disagree_are_an_error_naming_both(tmp_path):
     market = ArchiveMarket(at)
     with pytest.raises(ConflictingFilesError) as caught:
         market.candles(PERP, "5m", T0, T0 + DAY, LATER)
-    assert caught.value.args == ("BTC-USDT_5m.parquet", ZIPPED, "2025-02-01T00:05:00+00:00")
+    assert caught.value.args == ("BTC-USDT_5m.parquet", ZIPPED, datetime(2025, 2, 1, 0, 5, tzinfo=UTC))
 
 
 def test_a_changed_file_is_read_again_and_a_new_one_found(tmp_path):

@@ -1,6 +1,5 @@
 """Waiting between attempts, what is refused at once, and what never leaves the process."""
 
-import pickle
 import subprocess
 import sys
 import time
@@ -14,8 +13,6 @@ from exchange_server import NOW, ExchangeServer, Fault
 
 from openclaw_pipelines.contracts.config.market import Market
 from openclaw_pipelines.contracts.enums import SourceKind
-from openclaw_pipelines.contracts.errors import OpenclawError
-from openclaw_pipelines.resources.market.ccxt import errors as ccxt_errors
 from openclaw_pipelines.resources.market.ccxt.client import CREDENTIALS, Backoff, retry_after_seconds
 from openclaw_pipelines.resources.market.ccxt.errors import (
     CredentialInOptionsError,
@@ -197,16 +194,6 @@ def test_ccxt_is_imported_when_first_used() -> None:
         "s.CcxtMarket('kraken'); assert 'ccxt' in sys.modules"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
-@pytest.mark.parametrize(
-    "error", [one for one in vars(ccxt_errors).values() if isinstance(one, type) and issubclass(one, OpenclawError)]
-)
-def test_errors_survive_pickling(error: type[OpenclawError]) -> None:
-    made = error(*(f"<{name}>" for name in error.fields))
-    again = pickle.loads(pickle.dumps(made))
-    assert str(again) == str(made)
-    assert all(f"<{name}>" in str(made) for name in error.fields)
 
 
 @pytest.mark.parametrize(
