@@ -23,7 +23,9 @@ class SignalSymbolError(LedgerError):
         "planner {planner} gave no signal for {missing} and one too many for {unknown}. "
         "It must answer for every symbol whose bar closed, and for no other."
     )
-    fields = ("planner", "missing", "unknown")
+    planner: str
+    missing: str
+    unknown: str
 
 
 class SignalRangeError(LedgerError):
@@ -33,7 +35,12 @@ class SignalRangeError(LedgerError):
         "planner {planner} says {name} {value} of {symbol}, where a whole number from {low} to {high} is needed. "
         "Mend the planner."
     )
-    fields = ("planner", "symbol", "name", "value", "low", "high")
+    planner: str
+    symbol: str
+    name: str
+    value: object
+    low: int
+    high: int
 
 
 class Signal(NamedTuple):
