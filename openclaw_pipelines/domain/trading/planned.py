@@ -110,6 +110,7 @@ class Planned:
             if symbol in given:
                 wrong = out_of_bounds(self.signals[symbol]._asdict())
                 if wrong is not None:
-                    raise SignalRangeError(self.planner, symbol, *wrong)
+                    name, value, low, high = wrong
+                    raise SignalRangeError(self.planner, symbol, name, value, low, high)
                 signals[column] = tuple(self.signals[symbol])
         return signals
