@@ -8,6 +8,7 @@ import polars as pl
 
 from openclaw_pipelines.assets.metadata import markdown_table
 from openclaw_pipelines.contracts.time import DAY, day_start, interval_length
+from openclaw_pipelines.contracts.trading import DecisionStatus
 from openclaw_pipelines.resources.store import market_tables
 from openclaw_pipelines.resources.store.strategy_ledger import StrategyLedger
 from openclaw_pipelines.resources.world import World
@@ -39,11 +40,9 @@ def day_metadata(world: World, strategy: str, day: str, report: DayReport, *, li
 
 def _describe(metadata: dict[str, Metadata], world: World, strategy: str, day: str) -> None:
     ledger = world.ledger(strategy)
-    within = ("tick_at > ? AND tick_at <= ?", [day_start(day), day_start(day) + DAY])
+    start = day_start(day)
     with ledger.reading():
-        rows = {
-            name: ledger.query(f"SELECT * FROM autopilot_{name}", *within) for name in (*SHOWN, "positions", "equity")
-        }
+        rows = {name: ledger.rows(f"autopilot_{name}", start, start + DAY) for name in (*SHOWN, "positions", "equity")}
         universe = ledger.universe(day)
     for name, frame in rows.items():
         metadata[name]["dagster/partition_row_count"] = frame.height
@@ -59,7 +58,7 @@ def _describe(metadata: dict[str, Metadata], world: World, strategy: str, day: s
 
 
 def _codes(decisions: pl.DataFrame) -> dg.MarkdownMetadataValue:
-    refused = decisions.filter(pl.col("status") == "rejected")
+    refused = decisions.filter(pl.col("status") == DecisionStatus.REJECTED)
     counted = refused.group_by("reason_code").len("decisions")
     return markdown_table(counted.sort("decisions", "reason_code", descending=[True, False]))
 

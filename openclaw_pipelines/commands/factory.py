@@ -141,7 +141,10 @@ def _shortlist(done: "Outcome") -> Any:
 
 
 def _parity(done: "Outcome") -> str:
-    bad = [row for row in done.parity if row["verdict"] != "EQUAL"]
+    from openclaw_pipelines.contracts.factory import ParityClass
+    from openclaw_pipelines.domain.lifecycle.hand_over import parity_class
+
+    bad = [row for row in done.parity if parity_class(row) is not ParityClass.EQUAL]
     kinds: dict[str, int] = {}
     for row in done.parity:
         name = f"{row['comparison']} ({row['sample']})"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from openclaw_pipelines.contracts.enums import SourceKind
 from openclaw_pipelines.contracts.errors import ConfigError
 from openclaw_pipelines.contracts.time import DAY
+from openclaw_pipelines.contracts.trading import DecisionStatus
 from openclaw_pipelines.settings import Settings
 
 if TYPE_CHECKING:
@@ -144,10 +145,10 @@ def strategy_result(world: "World", strategy: str) -> Result:
     rows: dict[str, pl.DataFrame] = {}
     with ledger.reading():
         for name in ("ticks", "decisions", "orders", "fills", "equity"):
-            rows[name] = ledger.query(f"SELECT * FROM autopilot_{name}", "tick_at <= ?", [end]).sort("tick_at")
+            rows[name] = ledger.rows(f"autopilot_{name}", None, end).sort("tick_at")
         equity = rows["equity"].row(-1, named=True)
         capital = ledger.deployment_at(equity["tick_at"]).capital
-    refused = rows["decisions"].filter(rows["decisions"]["status"] == "rejected")["reason_code"]
+    refused = rows["decisions"].filter(status=DecisionStatus.REJECTED.value)["reason_code"]
     codes = refused.value_counts(sort=True)
     return Result(
         strategy=strategy,

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from openclaw_pipelines.contracts.errors import ConfigError, OpenclawError
-from openclaw_pipelines.contracts.factory import Channel, CycleState
+from openclaw_pipelines.contracts.factory import CycleState
 from openclaw_pipelines.processes.layers import Layer, LayerFailedError, run_layer
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from openclaw_pipelines.services.factory.cycle import Cycle
 
 
-CHANNELS = [channel.value for channel in Channel]
 SILENT = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 """Run configuration: a blocking check is a verdict that is printed in full, not an error for the terminal."""
 
@@ -137,42 +136,29 @@ def begin(cycle: "Cycle", instance: "dg.DagsterInstance") -> str:
 
 def outcome(world: "World", cycle_id: str) -> Outcome:
     """What a cycle has left so far."""
+    from openclaw_pipelines.resources.store import research_tables
     from openclaw_pipelines.services.factory.cycle import cycle_row
     from openclaw_pipelines.services.factory.gpu import gpu_sentence
     from openclaw_pipelines.services.factory.sweeping import sweep_hash
 
-    def rows(sql: str) -> list[dict[str, Any]]:
-        return world.store.query("research", sql, [cycle_id]).to_dicts()
+    def rows(table: str, *without: str) -> list[dict[str, Any]]:
+        return research_tables.of_cycle(world.store, table, cycle_id, without=without).to_dicts()
 
-    cycle = cycle_row(world, cycle_id)
-    shards = rows("SELECT * FROM sweep_shards WHERE cycle_id = ? ORDER BY shard")
-    trials = rows("SELECT sum(trials) AS trials, sum(skipped) AS skipped FROM trial_counts WHERE cycle_id = ?")[0]
-    ever = rows(
-        "SELECT sum(trials) AS n FROM trial_counts WHERE family IN "
-        "(SELECT DISTINCT family FROM trial_counts WHERE cycle_id = ?)"
-    )[0]["n"]
-    listed = sorted(
-        rows("SELECT * EXCLUDE (params) FROM shortlist WHERE cycle_id = ?"),
-        key=lambda row: (CHANNELS.index(row["channel"]), row["rank"]),
-    )
+    cycle, shards, listed = cycle_row(world, cycle_id), rows("sweep_shards"), rows("shortlist", "params")
+    trials = research_tables.trials(world.store, cycle_id)
     order = [row["params_hash"] for row in listed]
+    moved = research_tables.of_cycle(world.store, "deployments", cycle_id)
     return Outcome(
         cycle_id, cycle["recipe"], cycle["state"], cycle["blocked_by"], cycle["reason"],
         (cycle["train_start"], cycle["train_end"]), (cycle["holdout_start"], cycle["holdout_end"]),
-        int(trials["trials"] or 0), int(trials["skipped"] or 0), int(ever or 0),
+        trials.run, trials.skipped, research_tables.trials_ever(world.store, cycle_id),
         max((row["rate"] for row in shards if row["rate"] is not None), default=None),
         sweep_hash(cycle_id, shards) if shards else None,
         listed,
-        rows("SELECT * FROM parity_reports WHERE cycle_id = ? ORDER BY sample DESC, comparison, params_hash"),
+        rows("parity_reports"),
         gpu_sentence(world, cycle_id),
-        sorted(
-            rows("SELECT * FROM gate_results WHERE cycle_id = ?"),
-            key=lambda row: (order.index(row["params_hash"]), row["position"]),
-        ),
-        rows(
-            "SELECT strategy_config_id, to_state, ramp_bps, params_hash, \"at\" FROM deployments WHERE cycle_id = ? "
-            "ORDER BY sequence"
-        ),
+        sorted(rows("gate_results"), key=lambda row: (order.index(row["params_hash"]), row["position"])),
+        moved.select("strategy_config_id", "to_state", "ramp_bps", "params_hash", "at").to_dicts(),
     )  # fmt: skip
 
 

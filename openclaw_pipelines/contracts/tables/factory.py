@@ -7,7 +7,7 @@ so that computing them again gives the same rows. Rules are in `domain.factory`,
 import pandera.polars as pa
 import polars as pl
 
-from openclaw_pipelines.contracts.factory import Channel, Comparison, CycleState, ParityClass, Variant
+from openclaw_pipelines.contracts.factory import Channel, Comparison, CycleState, Listing, ParityClass, Variant
 from openclaw_pipelines.contracts.schema import table
 from openclaw_pipelines.contracts.tables.rows import Money, Time
 from openclaw_pipelines.contracts.time import INTERVALS
@@ -129,7 +129,7 @@ class Shortlist(_Candidate):
     score: float = pa.Field(nullable=True, description="what the channel orders by")
     measures: str = pa.Field(description="JSON: score and tie-breakers")
     status: str = pa.Field(
-        isin=["candidate", "below_floor", "incumbent", "incumbent_holds"],
+        isin=[status.value for status in Listing],
         description="candidate, below the materiality floor, incumbent, or incumbent that no candidate beats",
     )
     reason: str = pa.Field(description="why it has this status")

@@ -2,6 +2,7 @@
 
 import pandera.polars as pa
 
+from openclaw_pipelines.contracts.governance import Answer
 from openclaw_pipelines.contracts.schema import table
 from openclaw_pipelines.contracts.tables.rows import Money, StrategyRow, TickRow, Time
 
@@ -44,7 +45,7 @@ class OperatorRequests(StrategyRow):
 
     request_key: str = pa.Field(description="decision key and verdict")
     decision_key: str = pa.Field(description="decision that was awaiting approval")
-    verdict: str = pa.Field(isin=["approve", "decline"], description="what the operator said")
+    verdict: str = pa.Field(isin=[Answer.APPROVE.value, Answer.DECLINE.value], description="what the operator said")
     requested_at: Time = pa.Field(description="when it was said")
 
 

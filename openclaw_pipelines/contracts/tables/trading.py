@@ -14,6 +14,7 @@ from openclaw_pipelines.contracts.enums import (
 )
 from openclaw_pipelines.contracts.schema import table
 from openclaw_pipelines.contracts.tables.rows import ACTIONS, CODES, SIDES, STATES, Money, StrategyRow, TickRow, Time
+from openclaw_pipelines.contracts.trading import DecisionStatus
 
 
 @table(
@@ -110,9 +111,7 @@ class Decisions(TickRow):
 
     decision_key: str = pa.Field(description="key of the decision")
     symbol: str = pa.Field(description="instrument as ccxt writes it")
-    status: str = pa.Field(
-        isin=["approved", "rejected", "held", "awaiting_approval", "shadowed", "abstain"], description="verdict"
-    )
+    status: str = pa.Field(isin=[status.value for status in DecisionStatus], description="verdict")
     reason_code: str = pa.Field(isin=CODES, description="first failing check, NONE when approved")
     reason: str = pa.Field(description="the verdict as a person would say it")
     action: str = pa.Field(isin=ACTIONS, description="enter, exit or hold")

@@ -4,6 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 from openclaw_pipelines.contracts.enums import Action, ExitReason, ProposalState, RejectCode, Side
+from openclaw_pipelines.contracts.trading import DecisionStatus
 from openclaw_pipelines.domain.governance.controls import base_limits, effective_limits
 from openclaw_pipelines.domain.governance.policy import Policy
 from openclaw_pipelines.domain.governance.verdicts import CODES, Unit, sentence
@@ -13,11 +14,11 @@ from openclaw_pipelines.domain.trading.session import Session
 from openclaw_pipelines.kernel.base import money
 
 STATUS = {
-    ProposalState.APPROVED: "approved",
-    ProposalState.PREVIEW_REJECTED: "rejected",
-    ProposalState.HELD: "held",
-    ProposalState.SHADOWED: "shadowed",
-    ProposalState.AWAITING_APPROVAL: "awaiting_approval",
+    ProposalState.APPROVED: DecisionStatus.APPROVED,
+    ProposalState.PREVIEW_REJECTED: DecisionStatus.REJECTED,
+    ProposalState.HELD: DecisionStatus.HELD,
+    ProposalState.SHADOWED: DecisionStatus.SHADOWED,
+    ProposalState.AWAITING_APPROVAL: DecisionStatus.AWAITING_APPROVAL,
 }
 SAID = {
     ProposalState.APPROVED: "every check passed",

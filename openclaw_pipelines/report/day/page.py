@@ -11,6 +11,7 @@ from typing import Any
 
 import polars as pl
 
+from openclaw_pipelines.contracts.trading import DecisionStatus
 from openclaw_pipelines.report.day import plots, tables
 from openclaw_pipelines.report.day.data import Day, ReportData, StrategyReport
 from openclaw_pipelines.report.day.findings import findings
@@ -104,8 +105,8 @@ def _figures(day: Day) -> dict[str, Cell]:
         "Funding received": metric("funding_received"),
         "Max drawdown": metric("max_drawdown"),
         "Decisions": text.count(day.decisions.height),
-        "Approved": text.count(_with_status(day, "approved")),
-        "Rejected": text.count(_with_status(day, "rejected")),
+        "Approved": text.count(_with_status(day, DecisionStatus.APPROVED)),
+        "Rejected": text.count(_with_status(day, DecisionStatus.REJECTED)),
         "Fills": text.count(day.filled.height),
         "Trades closed": text.count(len(tables.trades_table(day).rows)),
         "Open positions": text.count(day.open_positions.height),
@@ -138,7 +139,7 @@ def _cost_totals(day: Day) -> tuple[Decimal, Decimal]:
     return sum((row[1] for row in costs), Decimal(0)), sum((row[2] for row in costs), Decimal(0))
 
 
-def _with_status(day: Day, status: str) -> int:
+def _with_status(day: Day, status: DecisionStatus) -> int:
     return 0 if day.decisions.is_empty() else day.decisions.filter(pl.col("status") == status).height
 
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from openclaw_pipelines.contracts.trading import DecisionStatus
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 from openclaw_pipelines.report.page.plots import (
@@ -185,7 +187,7 @@ def reject_counts(decisions: pl.DataFrame) -> list[tuple[str, int]]:
     """Reason codes of rejected decisions with their number, most frequent first, then by name."""
     if decisions.is_empty():
         return []
-    counts = decisions.filter(pl.col("status") == "rejected").group_by("reason_code").len()
+    counts = decisions.filter(pl.col("status") == DecisionStatus.REJECTED).group_by("reason_code").len()
     return sorted(counts.iter_rows(), key=lambda row: (-row[1], row[0]))
 
 

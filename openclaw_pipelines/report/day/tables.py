@@ -6,6 +6,7 @@ from typing import Any
 
 import polars as pl
 
+from openclaw_pipelines.contracts.trading import DecisionStatus
 from openclaw_pipelines.domain.evaluation.metrics.definitions import METRICS
 from openclaw_pipelines.domain.evaluation.trades import closed_trades
 from openclaw_pipelines.report.day.data import Day, ReportData
@@ -131,7 +132,7 @@ def _outcome(rows: Sequence[dict[str, Any]], horizons: Sequence[int]) -> tuple[C
     by_horizon = {row["horizon_seconds"]: row for row in rows}
     found = [by_horizon.get(horizon) for horizon in horizons]
     returns = [row["return_signed"] if row else None for row in found]
-    toned = rows[0]["decision_status"] != "held"
+    toned = rows[0]["decision_status"] != DecisionStatus.HELD
     return (
         text.clock(rows[0]["decided_at"]),
         Cell(rows[0]["symbol"]),
@@ -290,5 +291,8 @@ def _sentence(reason: str) -> Cell:
 
 
 def _verdict(status: str) -> Cell:
-    tones = {"approved": "gain", "rejected": "loss", "abstain": "warn", "held": "muted"}
-    return Cell(text.words(status), tones.get(status, ""))
+    tones = {
+        DecisionStatus.APPROVED: "gain", DecisionStatus.REJECTED: "loss", DecisionStatus.ABSTAIN: "warn",
+        DecisionStatus.HELD: "muted",
+    }  # fmt: skip
+    return Cell(text.words(status), tones.get(DecisionStatus(status), ""))

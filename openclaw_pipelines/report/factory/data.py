@@ -13,11 +13,12 @@ from typing import Any
 
 import polars as pl
 
+from openclaw_pipelines.contracts.factory import INCUMBENT_ROW, CycleState, Listing, ParityClass
+from openclaw_pipelines.domain.lifecycle.hand_over import parity_class
 from openclaw_pipelines.kernel.base.money import to_atoms
 from openclaw_pipelines.report.factory.sweep import FamilySweep, family_sweep
 from openclaw_pipelines.report.page import text
 
-INCUMBENT_ROW = 0
 HASH_DIGITS = 8
 """Digits of a hash in plots and tables; whole hashes stand under provenance."""
 
@@ -54,7 +55,8 @@ class Step:
 class CycleData:
     """One factory cycle as stored.
 
-    cycle: the row of `factory_cycles`. The frames hold that cycle's rows of the tables of their names.
+    cycle: the row of `factory_cycles`. The frames hold that cycle's rows of the tables of their names, in the order of
+        `resources.store.research_tables`.
     hold: `window` (train or holdout), `at`, `value`: equal parts of every symbol bought at the window's first open, as
         a multiple of what was paid, at day ends, before costs.
     gpu: which part a GPU had, and how far it is trusted.
@@ -125,7 +127,10 @@ class CycleData:
     def candidates(self) -> tuple[Candidate, ...]:
         """Candidates of the shortlist, each set of parameters once, numbered in the order of channels and ranks."""
         found: dict[str, dict[str, Any]] = {}
-        for row in self._listed("candidate"):
+        listed = () if self.shortlist.is_empty() else self.shortlist.iter_rows(named=True)
+        for row in listed:
+            if row["status"] != Listing.CANDIDATE:
+                continue
             kept = found.setdefault(row["params_hash"], {**row, "channels": []})
             kept["channels"].append(f"{row['channel']} {row['rank']}")
         return tuple(
@@ -151,7 +156,7 @@ class CycleData:
             before = max(step.ended for step in steps if step.ended is not None)
             at = max(ended, before) if isinstance(ended, datetime) else None
             steps.append(Step(name, f"{frame.height:,} {rows}", None if at is None else before, at, blocked=False))
-        if self.cycle["state"] == "blocked":
+        if self.cycle["state"] == CycleState.BLOCKED:
             names = [step.name for step in steps]
             where = names.index(blocking_step(str(self.cycle["blocked_by"] or "")))
             steps[where] = replace(steps[where], blocked=True)
@@ -170,15 +175,10 @@ class CycleData:
             return []
         return self.gates.filter(pl.col("params_hash") == params_hash).sort("position").to_dicts()
 
-    def _listed(self, status: str) -> list[dict[str, Any]]:
-        if self.shortlist.is_empty():
-            return []
-        rows = self.shortlist.filter(pl.col("status") == status).to_dicts()
-        return sorted(rows, key=lambda row: (_CHANNELS.index(row["channel"]), row["rank"]))
-
-
-_CHANNELS = ("efficient", "growth", "conservative")
-"""The order in which candidates may be deployed."""
+    @cached_property
+    def unequal(self) -> list[dict[str, Any]]:
+        """Comparisons that are not equal, or no comparisons."""
+        return [row for row in self.parity.to_dicts() if parity_class(row) is not ParityClass.EQUAL]
 
 
 def blocking_step(blocked_by: str) -> str:

@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import polars as pl
-
+from openclaw_pipelines.contracts.factory import CycleState
 from openclaw_pipelines.report.factory import plots as drawn
 from openclaw_pipelines.report.factory import proofs, tables
 from openclaw_pipelines.report.factory import sweep_plots as swept
@@ -57,9 +56,9 @@ def cycle_findings(data: CycleData) -> list[Finding]:
 
 def _blocked(data: CycleData) -> Iterator[Finding]:
     cycle = data.cycle
-    if cycle["state"] == "incumbent_holds":
+    if cycle["state"] == CycleState.INCUMBENT_HOLDS:
         yield Finding("warning", "shortlist", "The incumbent holds: nothing was deployed", cycle["reason"] or "")
-    if cycle["state"] != "blocked":
+    if cycle["state"] != CycleState.BLOCKED:
         return
     name = str(cycle["blocked_by"] or "?")
     reason = cycle["reason"] or "no reason is stored"
@@ -77,7 +76,7 @@ def _blocked(data: CycleData) -> Iterator[Finding]:
 
 def _parity(data: CycleData) -> Iterator[Finding]:
     """One line per comparison and class, with the first row that it befell."""
-    bad = [] if data.parity.is_empty() else data.parity.filter(pl.col("verdict") != "EQUAL").to_dicts()
+    bad = data.unequal
     for comparison, verdict in dict.fromkeys((row["comparison"], row["verdict"]) for row in bad):
         rows = [row for row in bad if (row["comparison"], row["verdict"]) == (comparison, verdict)]
         fields = ", ".join(json.loads(rows[0]["differing"]))
@@ -173,7 +172,7 @@ def _gates(data: CycleData) -> Section:
 
 
 def _parity_section(data: CycleData) -> Section:
-    counts = drawn.parity_counts(data.parity)
+    counts = drawn.parity_counts(data)
     rule = "The same parameters computed twice must agree to the last bit; a tolerance would be a defect."
     line = f"{rule} GPU: {data.gpu}."
     if not counts:
@@ -242,6 +241,6 @@ def _images(data: CycleData, asset: str) -> Iterator[tuple[str, bytes]]:
         yield "equity_train_and_holdout", drawing(drawn.equity(data), 4.2)
         yield "luck_made_visible", drawing(drawn.luck(data), 2.6 + 0.24 * len(data.candidates))
     elif asset == "parity_reports":
-        yield "comparisons", drawing(drawn.parity(data), bars_height(len(drawn.parity_counts(data.parity))))
+        yield "comparisons", drawing(drawn.parity(data), bars_height(len(drawn.parity_counts(data))))
     elif asset == "gate_results":
         yield "gates", drawing(drawn.gate_matrix(data), 4.8)

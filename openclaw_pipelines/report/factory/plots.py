@@ -3,6 +3,7 @@
 Drawn by the means of `report.page.plots`; those of the sweep are in `sweep_plots`. Nothing is told by colour alone.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -233,7 +234,7 @@ def _two_lines(own: Candidate) -> str:
 
 def parity(data: CycleData) -> Draw:
     """Comparisons by kind and sample, those that are equal to the last bit and those that are not."""
-    counts = parity_counts(data.parity)
+    counts = parity_counts(data)
     if not counts:
         return nothing("Nothing was compared")
 
@@ -281,10 +282,9 @@ def timeline(steps: Sequence[Step]) -> Draw:
     return draw
 
 
-def parity_counts(reports: pl.DataFrame) -> list[tuple[str, int, int]]:
+def parity_counts(data: CycleData) -> list[tuple[str, int, int]]:
     """Kind and sample of comparisons, how many are equal, and how many are not."""
-    if reports.is_empty():
-        return []
-    keys = reports.select("comparison", "sample", equal=pl.col("verdict") == "EQUAL")
-    groups = keys.group_by("comparison", "sample").agg(pl.col("equal").sum(), pl.len()).sort("comparison", "sample")
-    return [(f"{words(kind)}, {sample}", equal, total - equal) for kind, sample, equal, total in groups.iter_rows()]
+    total, unequal = (Counter((row["comparison"], row["sample"]) for row in rows)
+                      for rows in (data.parity.to_dicts(), data.unequal))  # fmt: skip
+    return [(f"{words(kind)}, {sample}", total[kind, sample] - unequal[kind, sample], unequal[kind, sample])
+            for kind, sample in sorted(total)]  # fmt: skip

@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+from openclaw_pipelines.contracts.factory import ParityClass
+from openclaw_pipelines.domain.lifecycle.hand_over import parity_class
 from openclaw_pipelines.report.factory.data import HASH_DIGITS, CycleData, words
 from openclaw_pipelines.report.page import text
 from openclaw_pipelines.report.page.tables import Table, columns
@@ -11,8 +13,7 @@ from openclaw_pipelines.report.page.text import Cell
 
 def parity_table(data: CycleData) -> Table:
     """Comparisons that are not equal, each with its first differing trade, then those that are."""
-    rows = [] if data.parity.is_empty() else data.parity.to_dicts()
-    rows.sort(key=lambda row: row["verdict"] == "EQUAL")
+    rows = sorted(data.parity.to_dicts(), key=lambda row: parity_class(row) is ParityClass.EQUAL)
     numbers = {own.params_hash: own.label for own in data.candidates}
     return Table(
         "Comparisons",
@@ -25,8 +26,8 @@ def parity_table(data: CycleData) -> Table:
 
 
 def _parity(row: dict[str, Any], name: str) -> tuple[Cell, ...]:
-    equal = row["verdict"] == "EQUAL" and row["left_contract"] == row["right_contract"]
-    symbols = [f"{symbol}: {kind}" for symbol, kind in json.loads(row["symbols"]).items() if kind != "EQUAL"]
+    equal = parity_class(row) is ParityClass.EQUAL
+    symbols = [f"{symbol}: {kind}" for symbol, kind in json.loads(row["symbols"]).items() if kind != ParityClass.EQUAL]
     differing = list(json.loads(row["differing"]))
     if row["left_contract"] != row["right_contract"]:
         differing.append(f"contract {row['left_contract'][:HASH_DIGITS]} against {row['right_contract'][:HASH_DIGITS]}")

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from openclaw_pipelines.contracts.factory import CycleState, Listing, Variant
 from openclaw_pipelines.report.factory.data import HASH_DIGITS, Candidate, CycleData, words
 from openclaw_pipelines.report.factory.sweep import Neighbourhood, informative
 from openclaw_pipelines.report.page import text
@@ -11,7 +12,7 @@ from openclaw_pipelines.report.page.tables import Table, columns
 from openclaw_pipelines.report.page.text import Cell
 
 _LONG = re.compile(r"-?\d+\.\d{5,}")
-_VARIANTS = ("train", "holdout", "stressed", "finer")
+_VARIANTS = (Variant.TRAIN, Variant.HOLDOUT, Variant.STRESSED, Variant.FINER)
 
 
 def number(value: float | None, *, signed: bool = False) -> Cell:
@@ -43,7 +44,8 @@ def verdict_table(data: CycleData) -> Table:
     """How the cycle ended, in one row per fact."""
     cycle = data.cycle
     state = str(cycle["state"])
-    tone = {"blocked": "loss", "deployed": "gain", "validated": "gain"}.get(state, "warn")
+    tones = {CycleState.BLOCKED: "loss", CycleState.DEPLOYED: "gain", CycleState.VALIDATED: "gain"}
+    tone = tones.get(CycleState(state), "warn")
     skipped = 0 if data.trials.is_empty() else int(data.trials["skipped"].sum())
     trials = 0 if data.trials.is_empty() else int(data.trials["trials"].sum())
     rows = (
@@ -65,7 +67,7 @@ def _deployed(data: CycleData) -> list[str]:
 def shortlist_table(data: CycleData) -> Table:
     """Every line of the shortlist, the incumbent first in each channel."""
     numbers = {own.params_hash: str(own.number) for own in data.candidates}
-    rows = [] if data.shortlist.is_empty() else data.shortlist.sort("channel", "rank").to_dicts()
+    rows = [] if data.shortlist.is_empty() else data.shortlist.to_dicts()
     return Table(
         "Shortlist",
         columns("Channel", "#Rank", "No.", "Status", "Family", "#Score", "*Why", "Parameters"),
@@ -202,8 +204,8 @@ def _passed(*, passed: bool, blocking: bool) -> Cell:
 
 
 def _status(status: str) -> Cell:
-    tones = {"candidate": "gain", "below_floor": "loss", "incumbent_holds": "warn"}
-    return Cell(words(status), tones.get(status, "muted"))
+    tones = {Listing.CANDIDATE: "gain", Listing.BELOW_FLOOR: "loss", Listing.INCUMBENT_HOLDS: "warn"}
+    return Cell(words(status), tones.get(Listing(status), "muted"))
 
 
 def _value(value: Any) -> Cell:

@@ -8,13 +8,14 @@ from collections.abc import Callable
 from typing import Any
 
 from openclaw_pipelines.contracts.errors import DataError
-from openclaw_pipelines.contracts.factory import Comparison, CycleState, ParityClass, Variant
+from openclaw_pipelines.contracts.factory import INCUMBENT_ROW, Comparison, CycleState, ParityClass, Variant
 from openclaw_pipelines.domain.factory.parity import Found, Report, compare_row, compare_runs, equal_row, invalid
 from openclaw_pipelines.domain.lifecycle.hand_over import parity_class
 from openclaw_pipelines.kernel.run.stepping import step_through
+from openclaw_pipelines.resources.store.research_tables import of_cycle
 from openclaw_pipelines.services.factory.comparing_gpu import cpu_against_gpu, found_wrong, log_reports
 from openclaw_pipelines.services.factory.cycle import Cycle
-from openclaw_pipelines.services.factory.listing import Candidate, candidate_of, shortlisted
+from openclaw_pipelines.services.factory.listing import Candidate, candidate_of, shortlisted, sweep_rows
 from openclaw_pipelines.services.factory.parity_rows import (
     RANDOM,
     SHORTLIST,
@@ -121,11 +122,9 @@ def replay_against_steps(cycle: Cycle, candidate: Candidate, changed: tuple[str,
 
 def sampled(cycle: Cycle) -> list[Candidate]:
     """The rows whose sample replays are stored, in the order of their numbers."""
-    sql = (
-        "SELECT r.* EXCLUDE (day_equity) FROM sweep_results r JOIN replays p USING (cycle_id, params_hash) "
-        "WHERE r.cycle_id = ? AND p.variant = ? AND r.row_index > 0 ORDER BY r.row_index"
-    )
-    rows = cycle.store.query("research", sql, [cycle.cycle_id, Variant.SAMPLE.value]).to_dicts()
+    replays = of_cycle(cycle.store, "replays", cycle.cycle_id).filter(variant=Variant.SAMPLE.value)
+    wanted = set(replays["params_hash"])
+    rows = (row for row in sweep_rows(cycle) if row["row_index"] != INCUMBENT_ROW and row["params_hash"] in wanted)
     return [candidate_of("parity sample", cycle, row) for row in rows]
 
 

@@ -23,6 +23,7 @@ from openclaw_pipelines.domain.selection.gate_limits import GateLimits
 from openclaw_pipelines.domain.selection.windows import Split, Window, gap_days, train_and_holdout
 from openclaw_pipelines.kernel.run.bars import Bars
 from openclaw_pipelines.kernel.strategy.params import ParameterConflictError, params_hash, params_record, warmup_bars
+from openclaw_pipelines.resources.store.research_tables import cycles, of_cycle
 from openclaw_pipelines.resources.store.store import insert_new
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.factory.market_data import MarketData, MarketDaysMissingError
@@ -189,12 +190,11 @@ def reopen_cycle(world: World, cycle_id: str) -> tuple[Cycle, tuple[str, ...]]:
 
 def cycle_row(world: World, cycle_id: str) -> dict[str, Any]:
     """The row of `factory_cycles`. Raises UnknownCycleError."""
-    rows = world.store.query("research", "SELECT * FROM factory_cycles ORDER BY recorded_at, cycle_id").to_dicts()
-    found = [row for row in rows if row["cycle_id"] == cycle_id]
-    if not found:
-        known = [row["cycle_id"] for row in rows]
+    rows = of_cycle(world.store, "factory_cycles", cycle_id)
+    if rows.is_empty():
+        known = cycles(world.store)["cycle_id"].to_list()
         raise UnknownCycleError(cycle_id, nearest(cycle_id, known) if known else "none")
-    return found[0]
+    return rows.row(0, named=True)
 
 
 def set_state(

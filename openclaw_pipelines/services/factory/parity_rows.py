@@ -11,6 +11,7 @@ from openclaw_pipelines.contracts.canonical import canonical_json
 from openclaw_pipelines.contracts.factory import Comparison
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.domain.factory.parity import Found, Report, RowSide, stale
+from openclaw_pipelines.resources.store.research_tables import of_cycle
 from openclaw_pipelines.resources.store.store import insert
 from openclaw_pipelines.services.factory.cycle import Cycle
 from openclaw_pipelines.services.factory.listing import Candidate, candidate_of, shortlisted
@@ -83,8 +84,7 @@ def store_reports(cycle: Cycle, reports: list[Report]) -> None:
 
 def parity_rows(cycle: Cycle) -> list[dict[str, Any]]:
     """The stored reports of a cycle."""
-    sql = "SELECT * FROM parity_reports WHERE cycle_id = ? ORDER BY sample DESC, comparison, params_hash"
-    return cycle.store.query("research", sql, [cycle.cycle_id]).to_dicts()
+    return of_cycle(cycle.store, "parity_reports", cycle.cycle_id).to_dicts()
 
 
 def stale_reports(cycle: Cycle) -> list[str]:

@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from openclaw_pipelines.contracts.errors import DataError
-from openclaw_pipelines.contracts.factory import CycleState, Variant
+from openclaw_pipelines.contracts.factory import INCUMBENT_ROW, CycleState, Variant
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.domain.factory.contract import RunContract, stressed, values_json
 from openclaw_pipelines.domain.factory.parity import RowSide, row_side
@@ -27,11 +27,11 @@ from openclaw_pipelines.kernel.run.replay import Costs, replay
 from openclaw_pipelines.kernel.run.result import Result
 from openclaw_pipelines.kernel.strategy.params import params_values
 from openclaw_pipelines.kernel.sweep.result import Sweep
+from openclaw_pipelines.resources.store.research_tables import of_cycle
 from openclaw_pipelines.resources.store.store import insert, insert_new
 from openclaw_pipelines.services.factory.cycle import Cycle
 from openclaw_pipelines.services.factory.listing import Candidate, candidate_of, shortlisted, sweep_rows
 from openclaw_pipelines.services.factory.market_data import Run, finer_interval, same_span
-from openclaw_pipelines.services.factory.sweeping import INCUMBENT_ROW
 
 
 class ReplayDiffersError(DataError):
@@ -188,9 +188,8 @@ def parity_sample(cycle: Cycle, listed: set[str]) -> list[Candidate]:
 
 def replay_row(cycle: Cycle, params_hash: str, variant: Variant) -> dict[str, Any] | None:
     """The stored row of a replay."""
-    sql = "SELECT * FROM replays WHERE cycle_id = ? AND params_hash = ? AND variant = ?"
-    rows = cycle.store.query("research", sql, [cycle.cycle_id, params_hash, variant.value]).to_dicts()
-    return rows[0] if rows else None
+    rows = of_cycle(cycle.store, "replays", cycle.cycle_id).filter(params_hash=params_hash, variant=variant.value)
+    return rows.row(0, named=True) if rows.height else None
 
 
 def _run(cycle: Cycle, variant: Variant) -> Run:

@@ -17,7 +17,7 @@ import polars as pl
 
 from openclaw_pipelines.contracts.config.factory import SearchMethod
 from openclaw_pipelines.contracts.errors import DataError
-from openclaw_pipelines.contracts.factory import CycleState
+from openclaw_pipelines.contracts.factory import INCUMBENT_ROW, CycleState
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.domain.factory.contract import unchanged, values_json
 from openclaw_pipelines.domain.factory.parity import row_side
@@ -30,12 +30,12 @@ from openclaw_pipelines.kernel.run.replay import replay
 from openclaw_pipelines.kernel.strategy.params import params_hash, params_record, params_values, stack_params
 from openclaw_pipelines.kernel.sweep.result import Sweep
 from openclaw_pipelines.kernel.sweep.sweep import Progress, sweep
+from openclaw_pipelines.resources.store.research_tables import of_cycle, trials
 from openclaw_pipelines.resources.store.store import insert
 from openclaw_pipelines.services.factory.cycle import Cycle, cycle_row
 from openclaw_pipelines.services.factory.gpu import log_comparison, require_same, spot_rows, sweeping_gpu
 from openclaw_pipelines.services.factory.market_data import Run
 
-INCUMBENT_ROW = 0
 _FRAME = (
     "net", "gross_profit", "gross_loss", "turnover", "fees", "funding", "entries", "trades", "wins", "liquidations",
     "refused", "expired", "held_seconds", "longest_hold_seconds", "max_drawdown", "return_total", "profit_factor",
@@ -172,15 +172,13 @@ def _replayed(cycle: Cycle, record: Any) -> bytes:
 
 def done_shards(cycle: Cycle) -> list[str]:
     """Keys of the stored shards."""
-    sql = "SELECT shard FROM sweep_shards WHERE cycle_id = ? ORDER BY shard"
-    return cycle.store.query("research", sql, [cycle.cycle_id])["shard"].to_list()
+    return of_cycle(cycle.store, "sweep_shards", cycle.cycle_id)["shard"].to_list()
 
 
 def shard_row(cycle: Cycle, shard: str) -> dict[str, Any] | None:
     """The stored row of a shard."""
-    sql = "SELECT * FROM sweep_shards WHERE cycle_id = ? AND shard = ?"
-    rows = cycle.store.query("research", sql, [cycle.cycle_id, shard]).to_dicts()
-    return rows[0] if rows else None
+    rows = of_cycle(cycle.store, "sweep_shards", cycle.cycle_id).to_dicts()
+    return next((row for row in rows if row["shard"] == shard), None)
 
 
 def sweep_hash(cycle_id: str, shards: Sequence[dict[str, Any]]) -> str:
@@ -255,7 +253,8 @@ def _store(
         both = (before, (own["content_hash"], own["device"]))
         sides = [f"{content[:12]} by {device or 'the CPU'}" for content, device in both]
         raise ShardDiffersError(cycle.cycle_id, shard, *sides)
-    if len(done_shards(cycle)) == len(SHARD_KEYS) and cycle_row(cycle.world, cycle.cycle_id)["state"] == "planned":
+    state = cycle_row(cycle.world, cycle.cycle_id)["state"]
+    if state == CycleState.PLANNED and len(done_shards(cycle)) == len(SHARD_KEYS):
         cycle.note(CycleState.SWEPT)
 
 
@@ -271,10 +270,9 @@ def _trials(cycle: Cycle, shard: str, proposals: list[Proposal], now: Any) -> li
 
 
 def _report(cycle: Cycle, row: dict[str, Any], seconds: float, *, resumed: bool) -> ShardReport:
-    sql = "SELECT sum(skipped) AS n FROM trial_counts WHERE cycle_id = ? AND shard = ?"
-    skipped = cycle.store.query("research", sql, [cycle.cycle_id, row["shard"]])["n"][0] or 0
+    skipped = trials(cycle.store, cycle.cycle_id, row["shard"]).skipped
     return ShardReport(
-        row["shard"], row["row_count"], int(skipped), row["content_hash"], row["rate"], row["device"], seconds, resumed
+        row["shard"], row["row_count"], skipped, row["content_hash"], row["rate"], row["device"], seconds, resumed
     )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from openclaw_pipelines.contracts.factory import CycleState, ParityClass
+from openclaw_pipelines.contracts.factory import CycleState, Listing, ParityClass
 from openclaw_pipelines.contracts.lifecycle import Stage, Trigger
 from openclaw_pipelines.contracts.time import DAY, floor_to, interval_length
 from openclaw_pipelines.domain.lifecycle.document import section_of
@@ -26,6 +26,7 @@ from openclaw_pipelines.domain.lifecycle.hand_over import (
 from openclaw_pipelines.domain.lifecycle.log import Origin, Position, Step, strategy_name
 from openclaw_pipelines.domain.lifecycle.states import TRADING
 from openclaw_pipelines.kernel.strategy.params import params_hash, params_record, params_values
+from openclaw_pipelines.resources.store.research_tables import of_cycle
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.lifecycle.book import DeploymentBook
 from openclaw_pipelines.settings import StrategySettings
@@ -87,17 +88,16 @@ def read_evidence(world: World, cycle_id: str) -> CycleEvidence:
         EvidenceFailedError: it is no selection, or a row of its random sample was not equal.
     """
 
-    def rows(table: str, order: str = "params_hash") -> list[Row]:
-        sql = f"SELECT * FROM {table} WHERE cycle_id = ? ORDER BY {order}"
-        return world.store.query("research", sql, [cycle_id]).to_dicts()
+    def rows(table: str) -> list[Row]:
+        return of_cycle(world.store, table, cycle_id).to_dicts()
 
-    cycles = rows("factory_cycles", "cycle_id")
+    cycles = rows("factory_cycles")
     if not cycles:
         raise EvidenceAbsentError(cycle_id, "every candidate", Evidence(EvidenceKind.CYCLE))
     if cycles[0]["state"] in REFUSED:
         why = f"{cycles[0]['blocked_by'] or cycles[0]['state']}: {cycles[0]['reason'] or 'no selection'}"
         raise EvidenceFailedError(cycle_id, "every candidate", Evidence(EvidenceKind.CYCLE), why)
-    listed = [row for row in rows("shortlist", "channel, rank") if row["status"] == "candidate"]
+    listed = [row for row in rows("shortlist") if row["status"] == Listing.CANDIDATE]
     if not listed:
         raise EvidenceAbsentError(cycle_id, "every candidate", Evidence(EvidenceKind.CANDIDATE))
     parity, candidates = rows("parity_reports"), {row["params_hash"] for row in listed}
@@ -106,7 +106,7 @@ def read_evidence(world: World, cycle_id: str) -> CycleEvidence:
             which = f"{row['comparison']} of the random row {row['params_hash'][:12]}"
             what = Evidence(EvidenceKind.PARITY, which)
             raise EvidenceFailedError(cycle_id, "every candidate", what, parity_class(row).value)
-    return CycleEvidence(cycles[0], listed, parity, rows("gate_results", "position"), rows("replays"))
+    return CycleEvidence(cycles[0], listed, parity, rows("gate_results"), rows("replays"))
 
 
 def _chosen(evidence: CycleEvidence, today: Today, slot: StrategySettings) -> Iterator[Origin]:

@@ -103,10 +103,9 @@ def _stressed(policy: Policy, slippage_bps: Decimal) -> Policy:
 
 
 def _rows(ledger: StrategyLedger, inception: datetime, as_of: datetime) -> dict[str, list[dict[str, Any]]]:
-    within = ("tick_at > ? AND tick_at <= ?", [inception, as_of])
     with ledger.reading():
         names = {"fills": "autopilot_fills", "funding": "autopilot_funding_payments", "equity": "autopilot_equity"}
-        frames = {name: ledger.query(f"SELECT * FROM {table}", *within) for name, table in names.items()}
+        frames = {name: ledger.rows(table, inception, as_of) for name, table in names.items()}
     trades = closed_trades(frames["fills"], frames["funding"].rename({"bar_at": "funded_at"})).to_dicts()
     return {"trades": trades, "equity": frames["equity"].sort("tick_at").to_dicts()}
 

@@ -36,9 +36,7 @@ def examine_ledger(world: World, strategy: str, day: str) -> list[CheckResult]:
     with ledger.reading():
         recorded = ledger.recorded_ticks(start, end)
         universe = ledger.universe(day)
-        mismatches = ledger.query(
-            "SELECT * FROM reconcile_events", "tick_at > ? AND tick_at <= ? AND NOT passed", [start, end]
-        )
+        mismatches = ledger.rows("reconcile_events", start, end).filter(passed=False)
     own = world.settings().strategy(strategy)
     first = max(start, day_start(own.own.start_day.isoformat()))
     expected = ticks_between(first, min(end, world.clock.now()), own.interval)

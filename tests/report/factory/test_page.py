@@ -223,7 +223,7 @@ def test_parity_names_contract_fields_and_is_one_exception_for_many_rows() -> No
     assert [(own.what, own.detail) for own in findings] == [
         ("Sweep replay is INVALID_COMPARISON for 3 rows", "costs, bars_hash differ")
     ]
-    assert drawn.parity_counts(own.parity) == [("Sweep replay, random", 0, 3)]
+    assert drawn.parity_counts(own) == [("Sweep replay, random", 0, 3)]
 
 
 # ---- plots
