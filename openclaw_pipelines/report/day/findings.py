@@ -8,7 +8,7 @@ from openclaw_pipelines.contracts.enums import KillSwitch, TickStatus
 from openclaw_pipelines.contracts.trading import DecisionStatus
 from openclaw_pipelines.report.day.data import Day, ReportData
 from openclaw_pipelines.report.day.plots import reject_counts
-from openclaw_pipelines.report.page.findings import Finding
+from openclaw_pipelines.report.page.findings import Finding, Severity, worst_first
 
 SPIKE_SHARE, SPIKE_COUNT = 0.5, 10  # refusals worth a line: half of the judged decisions, and at least ten
 _LISTED = 5
@@ -17,7 +17,7 @@ _LISTED = 5
 def findings(data: ReportData, days: tuple[Day, ...]) -> list[Finding]:
     """Exceptions of the day, errors first, in the order of the strategies."""
     found = [*_checks(data), *(finding for day in days for finding in _of_strategy(day))]
-    return sorted(found, key=lambda finding: finding.severity != "error")
+    return worst_first(found)
 
 
 def _of_strategy(day: Day) -> Iterator[Finding]:
@@ -35,7 +35,7 @@ def _checks(data: ReportData) -> Iterator[Finding]:
         return
     failed = data.checks.filter(~pl.col("passed")).sort("asset", "name", "partition")
     for check in failed.to_dicts():
-        severity = "error" if str(check["severity"]).lower() == "error" else "warning"
+        severity: Severity = "error" if str(check["severity"]).lower() == "error" else "warning"
         where = f"{check['asset']} {check['partition'] or ''}".strip()
         yield Finding(severity, where, f"Check {check['name']} failed", check["message"] or "")
 

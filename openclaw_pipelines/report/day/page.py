@@ -13,15 +13,13 @@ import polars as pl
 
 from openclaw_pipelines.contracts.trading import DecisionStatus
 from openclaw_pipelines.report.day import plots, tables
-from openclaw_pipelines.report.day.data import Day, ReportData, StrategyReport
+from openclaw_pipelines.report.day.data import Day, ReportData
 from openclaw_pipelines.report.day.findings import findings
 from openclaw_pipelines.report.page import text
 from openclaw_pipelines.report.page.plots import bars_height
 from openclaw_pipelines.report.page.tables import Column, Table
 from openclaw_pipelines.report.page.template import Figure, figure, rendered
 from openclaw_pipelines.report.page.text import Cell
-
-__all__ = ["Day", "ReportData", "StrategyReport", "render_daily_report"]
 
 MAX_PRICE_PLOTS = 12
 
@@ -44,10 +42,9 @@ def render_daily_report(data: ReportData) -> str:
     days = tuple(Day(data, strategy) for strategy in data.strategies)
     return rendered(
         "daily.html.j2",
-        data=data,
+        data,
+        findings(data, days),
         as_of=text.stamp(data.as_of).text,
-        generated_at=text.stamp(data.generated_at).text,
-        findings=findings(data, days),
         overview=_overview(days),
         sections=[_section(place, day) for place, day in enumerate(days, start=1)],
         checks=tables.checks_table(data),

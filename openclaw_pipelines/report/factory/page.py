@@ -16,12 +16,10 @@ from openclaw_pipelines.report.factory import sweep_plots as swept
 from openclaw_pipelines.report.factory.data import CycleData, words
 from openclaw_pipelines.report.factory.sweep import NEIGHBOURS, FamilySweep, informative, median_grid
 from openclaw_pipelines.report.page import text
-from openclaw_pipelines.report.page.findings import Finding
+from openclaw_pipelines.report.page.findings import Finding, worst_first
 from openclaw_pipelines.report.page.plots import bars_height, png, png_markdown
 from openclaw_pipelines.report.page.tables import Table
 from openclaw_pipelines.report.page.template import Figure, figure, rendered
-
-__all__ = ["CycleData", "cycle_findings", "render_cycle_report"]
 
 _FRAGILE = 0.5
 
@@ -39,19 +37,13 @@ class Section:
 
 def render_cycle_report(data: CycleData) -> str:
     """The page of a cycle as one self-contained HTML document; equal data gives equal bytes."""
-    return rendered(
-        "factory.html.j2",
-        data=data,
-        generated_at=text.stamp(data.generated_at).text,
-        findings=cycle_findings(data),
-        sections=tuple(_sections(data)),
-    )
+    return rendered("factory.html.j2", data, cycle_findings(data), sections=tuple(_sections(data)))
 
 
 def cycle_findings(data: CycleData) -> list[Finding]:
     """What must be known first: what blocked the cycle by its name, then what else did not hold."""
     rest = [*_parity(data), *_incomplete(data), *_failed(data), *_fragile(data)]
-    return [*_blocked(data), *sorted(rest, key=lambda own: own.severity != "error")]
+    return [*_blocked(data), *worst_first(rest)]
 
 
 def _blocked(data: CycleData) -> Iterator[Finding]:

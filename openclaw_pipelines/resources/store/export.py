@@ -5,7 +5,6 @@ Readers work on files so that nobody has to keep the store open, which would blo
 
 import difflib
 import inspect
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC as _UTC
@@ -19,6 +18,7 @@ from openclaw_pipelines.contracts.errors import ContractError, StoreError
 from openclaw_pipelines.contracts.schema import Table
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.contracts.time import DAY
+from openclaw_pipelines.resources.files import replacing
 from openclaw_pipelines.resources.store.comparison import plain, time_column
 from openclaw_pipelines.resources.store.store import Store, table_named
 
@@ -179,16 +179,11 @@ def _midnight(day: date | None, later: timedelta = timedelta(0)) -> datetime | N
 def _write(frame: pl.DataFrame, target: Path) -> None:
     """Write beside the target and move the whole file there."""
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        draft = target.with_name(f".{target.name}.{os.getpid()}.part")
-        try:
+        with replacing(target) as draft:
             if target.suffix.lower() == ".csv":
                 _as_text(frame).write_csv(draft, datetime_format=_CSV_TIME)
             else:
                 frame.write_parquet(draft)
-            draft.replace(target)
-        finally:
-            draft.unlink(missing_ok=True)
     except (OSError, pl.exceptions.ComputeError) as error:
         raise ExportFailedError(str(target), str(error)) from error
 

@@ -4,7 +4,6 @@ The table is what counts; the file is its shadow. Whoever changes the table hold
 letting go; a file that a killed process left behind is written again by the next one.
 """
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -15,6 +14,7 @@ from openclaw_pipelines.contracts.lifecycle import Stage, Trigger
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.domain.lifecycle.document import document
 from openclaw_pipelines.domain.lifecycle.log import Position, Step, append, position_of, positions, verify_log
+from openclaw_pipelines.resources.files import replace_file
 from openclaw_pipelines.resources.store.locks import file_lock
 from openclaw_pipelines.resources.store.store import insert
 from openclaw_pipelines.resources.world import World
@@ -95,9 +95,7 @@ class DeploymentBook:
         if not text:
             self.layer.unlink()
             return True
-        draft = self.layer.with_name(f".{self.layer.name}.{os.getpid()}.part")
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(self.layer)
+        replace_file(self.layer, text)
         return True
 
     def layer_is_current(self) -> bool:

@@ -27,16 +27,10 @@ from factory_cycle import (
 )
 
 from openclaw_pipelines.report.factory import plots as drawn
+from openclaw_pipelines.report.factory import proofs, tables
 from openclaw_pipelines.report.factory import sweep_plots as swept
 from openclaw_pipelines.report.factory.data import CycleData
-from openclaw_pipelines.report.factory.page import (
-    cycle_findings,
-    cycle_plots,
-    heat_caption,
-    proofs,
-    render_cycle_report,
-    tables,
-)
+from openclaw_pipelines.report.factory.page import cycle_findings, cycle_plots, heat_caption, render_cycle_report
 from openclaw_pipelines.report.page.plots import svg
 from openclaw_pipelines.report.page.tables import Table
 
