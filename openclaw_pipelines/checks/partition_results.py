@@ -11,7 +11,7 @@ import dagster as dg
 
 from openclaw_pipelines.assets.metadata import markdown_table
 from openclaw_pipelines.assets.run_tags import CheckTarget, check_target
-from openclaw_pipelines.domain.market.quality.checks import CheckResult
+from openclaw_pipelines.domain.market.quality.window import CheckResult
 
 
 def severity_of(result: CheckResult) -> dg.AssetCheckSeverity:

@@ -3,8 +3,7 @@
 The models themselves are in `tables`; the connection that creates tables is in `resources.store.store`.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -61,10 +60,10 @@ class Table:
 
     name: str
     database: str
-    key: tuple[str, ...]
-    unhashed: tuple[str, ...]
-    primary_key: bool
     model: type[pa.DataFrameModel]
+    key: tuple[str, ...] = field(kw_only=True)
+    unhashed: tuple[str, ...] = field(default=("recorded_at", "run_fingerprint"), kw_only=True)
+    primary_key: bool = field(default=True, kw_only=True)
 
     @cached_property
     def columns(self) -> tuple[Column, ...]:
@@ -150,27 +149,6 @@ def _absent(name: str, column: Any) -> pl.Expr:
         return pl.lit(value=False)
     missing = pl.col(name).is_null()
     return (missing | pl.col(name).is_nan() if column.dtype.type == pl.Float64 else missing).any()
-
-
-REGISTERED: dict[str, Table] = {}
-"""Tables whose models were imported. `contracts.tables.TABLES` is all of them."""
-
-
-def table(
-    name: str,
-    *,
-    database: str,
-    key: tuple[str, ...],
-    unhashed: tuple[str, ...] = ("recorded_at", "run_fingerprint"),
-    primary_key: bool = True,
-) -> Callable[[type[pa.DataFrameModel]], type[pa.DataFrameModel]]:
-    """Register a model as the single source of table `name`."""
-
-    def register(model: type[pa.DataFrameModel]) -> type[pa.DataFrameModel]:
-        REGISTERED[name] = Table(name, database, key, unhashed, primary_key, model)
-        return model
-
-    return register
 
 
 def _sql_type(table_name: str, column: str, dtype: Any) -> str:

@@ -18,7 +18,7 @@ from openclaw_pipelines.contracts.time import DAY, day_start, interval_length
 from openclaw_pipelines.domain.evaluation.metrics.compute import compute_metrics
 from openclaw_pipelines.domain.evaluation.outcomes import due_outcomes, score_outcomes
 from openclaw_pipelines.domain.governance.audit import proposal_moved
-from openclaw_pipelines.domain.market.quality.checks import CheckResult
+from openclaw_pipelines.domain.market.quality.window import CheckResult
 from openclaw_pipelines.report.day.data import ReportData, StrategyReport
 from openclaw_pipelines.resources.clock import Clock
 from openclaw_pipelines.resources.files import replace_file

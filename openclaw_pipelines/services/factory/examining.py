@@ -8,7 +8,7 @@ import polars as pl
 from openclaw_pipelines.contracts.factory import CycleState, ParityClass
 from openclaw_pipelines.domain.factory.contract import ParamsChangedError
 from openclaw_pipelines.domain.lifecycle.hand_over import parity_class
-from openclaw_pipelines.domain.market.quality.checks import CheckResult
+from openclaw_pipelines.domain.market.quality.window import CheckResult
 from openclaw_pipelines.domain.selection.gates import verdict
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.factory.cycle import cycle_row, reopen_cycle

@@ -9,8 +9,7 @@ from datetime import datetime
 import polars as pl
 
 from openclaw_pipelines.contracts.time import DAY, day_start
-from openclaw_pipelines.domain.market.quality.checks import CheckResult
-from openclaw_pipelines.domain.market.quality.window import Fact, Severity
+from openclaw_pipelines.domain.market.quality.window import CheckResult, Fact, Severity
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.trading.verification import Verification, verify_day
 from openclaw_pipelines.services.trading.walk import ticks_between
