@@ -173,11 +173,6 @@ def price_png(closes: pl.DataFrame, fills: pl.DataFrame) -> bytes:
     return png(price_plot(closes, fills))
 
 
-def rejects_png(decisions: pl.DataFrame) -> bytes:
-    """`rejects_plot` for asset metadata."""
-    return png(rejects_plot(decisions), height_inches=bars_height(len(reject_counts(decisions))))
-
-
 def outcomes_png(outcomes: pl.DataFrame) -> bytes:
     """`outcomes_plot` for asset metadata."""
     return png(outcomes_plot(outcomes), height_inches=bars_height(len({s for s, _ in outcome_cells(outcomes)}), 0.5))

@@ -1,6 +1,6 @@
 """Instruments from files: the one shipped with the package and `instruments.yaml` beside an archive's bars.
 
-Exchanges that can be asked give their own instruments (`ccxt_source`).
+Exchanges that can be asked give their own instruments (`ccxt.source`).
 """
 
 from collections.abc import Iterable, Sequence

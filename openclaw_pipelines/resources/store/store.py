@@ -3,7 +3,7 @@
 A plain object that knows nothing of Dagster. It stands on `engine`, not on dagster-duckdb's resource: that one always
 opens for writing, waits up to 102 s without order when the file is busy, and keeps the file after an exception,
 where a lock in front of open - one transaction - close lost no commit with eight writers and two readers.
-Candles are in `market_tables`, comparison and hashes of ledger rows in `ledger_store`, files for notebooks in `export`.
+Candles are in `market_tables`, comparison and hashes of ledger rows in `comparison`, files for notebooks in `export`.
 """
 
 import difflib

@@ -1,6 +1,6 @@
 """What the ledger knows of one strategy: its newest tick, the session to go on from, and the rows of recorded ticks.
 
-Walking ticks is in `runner`, comparing rows in `ledger_store`, files and locks in `store`.
+Walking ticks is in `runner`, comparing rows in `comparison`, files and locks in `store`.
 """
 
 import json

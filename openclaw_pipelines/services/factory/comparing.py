@@ -1,7 +1,7 @@
 """Parity of a cycle: sweep with replay for candidates and sample, replay with single steps for candidates.
 
 Where there is a GPU, or one swept, CPU with GPU for candidates and sample too (`comparing_gpu`). Classes are those of
-`domain.factory.parity`; whether stored reports still hold is asked again by everyone who relies on them (`reports`).
+`domain.factory.parity`; whether stored reports still hold is asked again by all who rely on them (`parity_rows`).
 """
 
 from collections.abc import Callable

@@ -1,6 +1,6 @@
 """The real ccxt client, with retries and errors that have names.
 
-What is asked for and how pages are put together is in `ccxt_source` and `ccxt_pages`. Public data only: no credentials
+What is asked for and how pages are put together is in `source` and `pages`. Public data only: no credentials
 are read or accepted. Proxies of the environment are not used; set `exchange_options.httpsProxy` where one is needed.
 """
 

@@ -1,7 +1,7 @@
 """The `ccxt` market source: any exchange that ccxt knows, over REST, closed candles only.
 
-Retries are in `ccxt_client`, paging in `ccxt_pages`, facts of exchanges in `ccxt_exchanges`, units in
-`ccxt_instruments`. Whether the bars make sense as a market (OHLC rules, gaps, outliers) is judged by the data-quality
+Retries are in `client`, paging in `pages`, facts of exchanges in `exchanges`, units in
+`instruments`. Whether the bars make sense as a market (OHLC rules, gaps, outliers) is judged by the data-quality
 checks: a bar with its high below its low is passed on as the exchange published it.
 """
 
@@ -47,7 +47,7 @@ class CcxtMarket:
     options: configuration of the ccxt client (`hostname`, `rateLimit`, `httpsProxy`, `options` ...), no credentials.
     timeout_seconds: time-out of one request. max_retries: further attempts after the first.
 
-    Every method raises the errors of `ccxt_client.CcxtClient.call`, besides its own.
+    Every method raises the errors of `client.CcxtClient.call`, besides its own.
     """
 
     def __init__(
