@@ -29,13 +29,14 @@ import polars as pl
 from replay import LATER, Peer, timed
 
 from openclaw_pipelines.kernel.account.instruments import Instrument
-from openclaw_pipelines.kernel.base.layout import new_account_limits
+from openclaw_pipelines.kernel.base.layout import SIGNAL, WHOLE, new_account_limits
 from openclaw_pipelines.kernel.run.bars import Bars
+from openclaw_pipelines.kernel.run.planned import plan_of
 from openclaw_pipelines.kernel.run.replay import Costs, replay
 from openclaw_pipelines.kernel.run.result import closed_trades
 from openclaw_pipelines.kernel.strategy.batches import ema
 from openclaw_pipelines.kernel.strategy.params import params_record, stack_params
-from openclaw_pipelines.kernel.sweep.given_signals import score_signals
+from openclaw_pipelines.kernel.sweep.given_signals import SignalRun, score_planned, score_signals
 from openclaw_pipelines.kernel.sweep.sweep import sweep
 from openclaw_pipelines.resources.market.simulated.source import SimulatedMarket
 
@@ -53,7 +54,7 @@ turn takes some 0.1 s to its full pace.
 """
 COSTS = Costs(fee_bps=Decimal(4), slippage_bps=Decimal(1))
 TASK = {"capital": 1_000_000.0, "fees": 0.0004, "slippage": 0.0001}
-STOP = 0.01
+STOP, SHARE_BPS = 0.01, 500
 NEAR = 2e-4
 """Prices may differ by this part: a stop hangs on the close at the decision here, on the fill in the peers."""
 
@@ -173,6 +174,32 @@ def task_signals(frame: pl.DataFrame, bars: Bars, rounds: int) -> Any:
     return against_peers("Task A, signals given", len(bars.times), given, task, ours, rounds)
 
 
+def planned_vs_signals(frame: pl.DataFrame, bars: Bars, rounds: int) -> float:
+    """Task A once more, as masks and as a plan of records, each with a stop of its own: masks' median over plan's."""
+    given, terms = crosses(frame), {"costs": COSTS, "capital": Decimal(1_000_000)}
+    entries, exits = given["entry"].to_numpy().copy(), given["exit"].to_numpy().copy()
+    signals = np.zeros((len(bars.times), 1), SIGNAL).view(np.recarray)
+    signals.side[:, 0], signals.leave_long[:, 0] = entries, exits
+    signals.stop[:, 0] = np.where(entries, np.ceil(bars.matrices.close[:, 0] * STOP), 0)
+    signals.size_bps, signals.part, signals.confidence = SHARE_BPS, WHOLE, WHOLE
+    plan = plan_of(signals)
+    engines: dict[str, Callable[[], SignalRun]] = {
+        "masks": lambda: score_signals(bars, entries, exits, stop_loss=STOP, position_bps=SHARE_BPS, **terms),
+        "plan": lambda: score_planned(bars, plan, **terms),
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in engines}
+    fills: dict[str, list[tuple[int, int]]] = {}
+    for _ in range(rounds):
+        for name, engine in engines.items():
+            spent, run = turn(lambda engine=engine: timed(engine))
+            seconds[name].append(spent)
+            fills[name] = [(int(event.at), int(event.price)) for event in run.events]
+    assert fills["masks"] == fills["plan"]
+    masks, planned = (statistics.median(spent) for spent in seconds.values())
+    print(f"\nTask A as a plan of records: {len(fills['plan'])} fills equal, {masks / planned:.2f} of the masks' pace")
+    return round(masks / planned, 2)
+
+
 def rows_of(pairs: list[tuple[int, int]], **more: Any) -> Any:
     """Parameter rows of two averages."""
     own = {"adx_threshold": 0.0, "stop_atr": 0.0, "target_atr": 0.0, "trail_atr": 0.0, "allow_short": False,
@@ -247,6 +274,7 @@ def main() -> None:
         figures |= {f"{name}_vs_{peer}": ratios.get(peer, (None,))[0] for peer in PEERS}
     equal = [same for ratios in (signals, swept) for _, same in ratios.values()]
     figures |= {"signals_bars_per_s": round(signal_rate), "sweep_rows_bars_per_s": round(sweep_rate)}
+    figures["planned_vs_signals"] = planned_vs_signals(frame, bars, 2 if quick else ROUNDS)
     figures |= factory_size(bars, 50 if quick else 5_000)
     figures["trades_equal"] = all(equal) if os.environ.get("PEERS_PYTHON") else None
     print(json.dumps(figures))

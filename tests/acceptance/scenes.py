@@ -21,8 +21,8 @@ from openclaw_pipelines.domain.trading.inputs import TickInput
 from openclaw_pipelines.domain.trading.session import Session
 from openclaw_pipelines.domain.trading.tick_rows import equity_row
 from openclaw_pipelines.kernel.base import layout
-from openclaw_pipelines.kernel.run.replay import TickInput as KernelInput
-from openclaw_pipelines.kernel.run.replay import step_once
+from openclaw_pipelines.kernel.run.ticks import TickInput as KernelInput
+from openclaw_pipelines.kernel.run.ticks import step_once
 from openclaw_pipelines.resources.clock import ReplayedClock
 from openclaw_pipelines.resources.store.comparison import ledger_hash
 from openclaw_pipelines.resources.store.strategy_ledger import StrategyLedger
@@ -186,8 +186,9 @@ def kernel_replay(subject: Scene, strategy: str) -> dict[str, pl.DataFrame]:
 
 def _kernel_input(session: Session, given: TickInput) -> KernelInput:
     account_limits = session.deployment.account_limits(session.policy, given.halt)
-    no_external = layout.records(layout.PROPOSAL, 0)
-    return KernelInput(given.kernel_tick(session.deployment.symbols), session.limits, account_limits, no_external)
+    symbols, no_external = session.deployment.symbols, layout.records(layout.PROPOSAL, 0)
+    signals = given.planned.records(symbols, given.closed) if given.planned else None
+    return KernelInput(given.kernel_tick(symbols), session.limits, account_limits, no_external, signals)
 
 
 def _framed(subject: Scene, strategy: str, table: str, rows: list[records.Row]) -> pl.DataFrame:

@@ -111,12 +111,14 @@ class Desk:
         Ingest.of(self.world).candles_day(day, as_of)
         Ingest.of(self.world).funding_day(day, as_of)
 
-    def run(self, strategy: str = BREAKOUT, day: str = DAY_ONE, until: datetime | None = None) -> DayReport:
+    def run(
+        self, strategy: str = BREAKOUT, day: str = DAY_ONE, until: datetime | None = None, planner: Any = None
+    ) -> DayReport:
         """Take what has closed of a day as a backfill does, at `until` or long after."""
         self.clock.set(until or day_start("2025-06-01"))
-        return Runner.of(self.world).run_day(strategy, day, live=False)
+        return Runner.of(self.world, planner).run_day(strategy, day, live=False)
 
-    def live(self, strategy: str, times: Iterable[datetime]) -> list[DayReport]:
+    def live(self, strategy: str, times: Iterable[datetime], planner: Any = None) -> list[DayReport]:
         """Live through times in order; at each the market is refreshed and what is due is taken."""
         reports = []
         for now in times:
@@ -124,7 +126,7 @@ class Desk:
             day = f"{now - timedelta(microseconds=1):%Y-%m-%d}"
             Ingest.of(self.world).candles_since(day, now)
             Ingest.of(self.world).funding_day(day, now)
-            reports.append(Runner.of(self.world).run_day(strategy, day, live=True))
+            reports.append(Runner.of(self.world, planner).run_day(strategy, day, live=True))
         return reports
 
     def ticks(self, strategy: str = BREAKOUT, day: str = DAY_ONE) -> list[datetime]:

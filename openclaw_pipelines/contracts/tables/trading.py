@@ -42,6 +42,7 @@ class TickInputs(TickRow):
     universe_key: str = pa.Field(nullable=True, description="universe snapshot in force")
     executor: str = pa.Field(nullable=True, description="what filled the orders; empty before it was recorded")
     reports: str = pa.Field(nullable=True, description="JSON: what the executor told since the tick before")
+    signals: str = pa.Field(nullable=True, description="JSON: what a planner wanted, and who it is; empty for a family")
 
 
 class TickContexts(pa.DataFrameModel):
@@ -79,7 +80,7 @@ class Proposals(TickRow):
 
     decision_key: str = pa.Field(description="key of the proposal and of the decision on it")
     symbol: str = pa.Field(description="instrument as ccxt writes it")
-    planner: str = pa.Field(description="heuristic, operator or a model id")
+    planner: str = pa.Field(description="heuristic for a family, operator, or kind and name of a planner")
     action: str = pa.Field(isin=ACTIONS, description="enter, exit or hold")
     side: str = pa.Field(isin=SIDES, description="buy or sell")
     proposed_qty: Money = pa.Field(ge=0, description="quantity asked for, in base currency")
@@ -110,7 +111,7 @@ class Decisions(TickRow):
     measured: Money = pa.Field(nullable=True, description="what the failing check measured")
     limit_value: Money = pa.Field(nullable=True, description="what the failing check allows")
     confidence: float = pa.Field(ge=0, le=1, description="strength of the signal, 0 to 1")
-    planner: str = pa.Field(description="heuristic, operator or a model id")
+    planner: str = pa.Field(description="heuristic for a family, operator, or kind and name of a planner")
     policy_source: str = pa.Field(
         description="where the deciding limits came from, the most specific layer: symbol override, binding (the "
         "strategy's own section), deployment, environment, overlay (its general section), or legacy default (the "

@@ -28,17 +28,18 @@ SAID = {
 }
 
 
-def rationale(family: str, proposal: Any, planner: str) -> str:
-    """Why the planner asked, in a sentence."""
+def rationale(planner: str, proposal: Any, tag: int = 0) -> str:
+    """Why a planner, or a family, asked, in a sentence. tag: the planner's own number for what it saw, 0 none."""
     side = "long" if proposal.side == Side.BUY else "short"
-    if planner == "operator":
-        return f"an operator approved the earlier {family} proposal to go {side}"
+    seen = f", tag {tag}" if tag else ""
+    if proposal.external:
+        return f"an operator approved the earlier {planner} proposal to go {side}"
     if proposal.action == Action.EXIT:
         reason = ExitReason(int(proposal.reason)).name.lower().replace("_", " ")
-        return f"{family}: leave the position by {reason}"
+        return f"{planner}: leave the position by {reason}{seen}"
     if proposal.action == Action.HOLD:
-        return f"{family}: a fresh {side} signal while already {side}"
-    return f"{family}: fresh {side} signal, confidence {float(proposal.confidence):.2f}"
+        return f"{planner}: a fresh {side} signal while already {side}{seen}"
+    return f"{planner}: fresh {side} signal, confidence {float(proposal.confidence):.2f}{seen}"
 
 
 def decision_row(

@@ -20,9 +20,11 @@ from openclaw_pipelines.contracts.time import interval_length
 from openclaw_pipelines.domain.execution.port import Report, reports_of
 from openclaw_pipelines.domain.governance.approvals import External
 from openclaw_pipelines.domain.trading.deployment import Deployment
+from openclaw_pipelines.domain.trading.planned import Planned
 from openclaw_pipelines.kernel.base import layout, money
 
 BAR_FIELDS = ("open", "high", "low", "close", "bar_state", "funding_rate", "volume")
+_BAR_STATE = BAR_FIELDS.index("bar_state")
 NO_BAR = (0, 0, 0, 0, int(layout.BarState.MISSING), 0, 0.0)
 
 
@@ -36,6 +38,7 @@ class TickInput:
     universe: symbols that may be entered; the others are close-only.
     executor: name of what filled the orders, None in ticks of a version that did not record it.
     reports: what the executor told since the tick before.
+    planned: what a planner outside the kernel wants, None where the strategy's family plans.
     """
 
     at: datetime
@@ -48,6 +51,7 @@ class TickInput:
     external: tuple[External, ...] = field(default=())
     executor: str | None = None
     reports: tuple[Report, ...] | None = None
+    planned: Planned | None = None
 
     def kernel_tick(self, symbols: list[str]) -> layout.Tick:
         """The kernel's view, in the columns of `symbols`."""
@@ -78,6 +82,12 @@ class TickInput:
         """Recorded form of proposals and verdicts from outside."""
         return canonical_json([vars(item) for item in self.external])
 
+    @property
+    def closed(self) -> list[str]:
+        """Symbols whose bar is not missing."""
+        missing = int(layout.BarState.MISSING)
+        return [symbol for symbol, bar in self.bars.items() if bar[_BAR_STATE] != missing]
+
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> "TickInput":
         """The input that a `tick_inputs` row recorded."""
@@ -93,6 +103,7 @@ class TickInput:
             external=tuple(External(**item) for item in json.loads(row["external"])),
             executor=row["executor"],
             reports=None if row["reports"] is None else reports_of(row["reports"]),
+            planned=None if row["signals"] is None else Planned.of(row["signals"]),
         )
 
 

@@ -20,6 +20,7 @@ from openclaw_pipelines.domain.governance.policy import Policy
 from openclaw_pipelines.domain.trading.books import reconcile
 from openclaw_pipelines.domain.trading.decisions import decision_row, rationale
 from openclaw_pipelines.domain.trading.inputs import TickInput, chained_hash
+from openclaw_pipelines.domain.trading.planned import Planned
 from openclaw_pipelines.domain.trading.records import UNFILLED_STATUSES, Row, order_row, position_rows, proposal_row
 from openclaw_pipelines.domain.trading.session import Session
 from openclaw_pipelines.domain.trading.settlement import Closing
@@ -27,7 +28,11 @@ from openclaw_pipelines.domain.trading.tick_rows import equity_row, input_row, s
 from openclaw_pipelines.kernel.base import layout
 from openclaw_pipelines.kernel.base.state_bytes import state_hash
 from openclaw_pipelines.kernel.run import step
+from openclaw_pipelines.kernel.run.planned import plan_of, propose_planned
 from openclaw_pipelines.kernel.strategy.signals import indicator_values
+
+HEURISTIC, OPERATOR = "heuristic", "operator"
+"""Planners of a proposal: a strategy's own family, and a person who approved an earlier one"""
 
 
 @dataclass
@@ -111,7 +116,11 @@ def _analyze_market(session: Session, tick: _Tick) -> None:
 def _plan_trade(session: Session, tick: _Tick) -> layout.Records:
     buffer = layout.records(layout.PROPOSAL, layout.PROPOSALS_PER_SYMBOL * len(session.deployment.symbols))
     external = approved_proposals(session.deployment.symbols, tick.kernel.symbols, tick.input.external, buffer)
-    n = step.propose(session.state, tick.kernel, session.context, buffer, external)
+    if tick.input.planned is None:
+        n = step.propose(session.state, tick.kernel, session.context, buffer, external)
+    else:
+        plan = plan_of(tick.input.planned.records(session.deployment.symbols, tick.input.closed).reshape(1, -1))
+        n = propose_planned(session.state, tick.kernel, plan, 0, session.context, buffer, external)
     tick.moves += verdict_moves(tick.input.external, session.awaiting, tick.input.at)
     tick.phases["PLAN_TRADE"] = {"proposals": n, "from_outside": external}
     return buffer[:n].view(layout.Records)
@@ -155,8 +164,7 @@ def _one_per_symbol(proposals: layout.Records) -> list[Any]:
 def _record_verdict(session: Session, tick: _Tick, proposal: Any) -> None:
     row = session.state.indicators[proposal.symbol]
     features = canonical_json(indicator_values(row, session.context.params[0]))
-    planner = "operator" if proposal.external else "heuristic"
-    because = rationale(session.deployment.family, proposal, planner)
+    planner, because = _planner(session, tick.input.planned, proposal)
     proposed = proposal_row(session.scale, proposal, tick.kernel.at, planner, because, features)
     state = _verdict(session.policy, proposal)
     data_hash = chained_hash(session.bars_hash, tick.input.bars_json())
@@ -167,6 +175,16 @@ def _record_verdict(session: Session, tick: _Tick, proposal: Any) -> None:
         tick.add("autopilot_orders", [order_row(session.scale, proposal, tick.kernel.at, int(proposal.approved_qty))])
     if state is ProposalState.AWAITING_APPROVAL:
         session.awaiting[proposed["decision_key"]] = waiting_of(proposed, proposal, tick.kernel.at)
+
+
+def _planner(session: Session, planned: Planned | None, proposal: Any) -> tuple[str, str]:
+    """Who asked, and why in a sentence."""
+    name = session.deployment.family if planned is None else planned.planner
+    if proposal.external:
+        return OPERATOR, rationale(name, proposal)
+    if planned is None:
+        return HEURISTIC, rationale(name, proposal)
+    return name, rationale(name, proposal, planned.signals[session.deployment.symbols[proposal.symbol]].tag)
 
 
 def _verdict(policy: Policy, proposal: Any) -> ProposalState:

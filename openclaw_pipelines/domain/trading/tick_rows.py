@@ -43,6 +43,7 @@ def input_row(session: Session, tick_input: TickInput, reports: tuple[Report, ..
         "universe_key": tick_input.universe_key,
         "executor": tick_input.executor,
         "reports": None if reports is None else reports_json(reports),
+        "signals": None if tick_input.planned is None else tick_input.planned.json(),
     }
 
 

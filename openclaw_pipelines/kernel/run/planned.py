@@ -5,6 +5,7 @@ confidence. Quantities, limits and money are worked out after SETTLE, as for a f
 a replay and a sweep.
 """
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -42,7 +43,7 @@ from openclaw_pipelines.kernel.run.replay import (
     run,
 )
 from openclaw_pipelines.kernel.run.result import Result
-from openclaw_pipelines.kernel.run.step import decide, propose_wanted, settle
+from openclaw_pipelines.kernel.run.step import decide, observe_bars, propose_wanted, settle
 from openclaw_pipelines.kernel.strategy.params import planned_params, stack_params
 from openclaw_pipelines.kernel.strategy.signals import leave_reason
 
@@ -52,7 +53,7 @@ _DISTANCE_MAX = 2**53
 _BOUNDS = {
     "side": (-1, 1), "leave_long": (0, 1), "leave_short": (0, 1), "stop": (0, _DISTANCE_MAX),
     "target": (0, _DISTANCE_MAX), "trail": (0, _DISTANCE_MAX), "size_bps": (0, MAX_BPS), "part": (0, WHOLE),
-    "confidence": (0, WHOLE),
+    "confidence": (0, WHOLE), "tag": (-(2**62), 2**62),
 }  # fmt: skip
 
 
@@ -104,16 +105,30 @@ def plan_of(signals: NDArray[Any]) -> Plan:
     return Plan(np.ascontiguousarray(flags.astype(np.uint8)), entries, bar.astype(np.int64), first.astype(np.int64))
 
 
-def plan_over(bars: Bars, signals: NDArray[Any]) -> Plan:
-    """As `plan_of`, of signals for every one of these bars.
+def plan_over(bars: Bars, signals: NDArray[Any] | Plan) -> Plan:
+    """As `plan_of`, of signals for every one of these bars; a plan that is made already is taken as it is.
 
     Raises:
         PlanError, PlanShapeError: as their names say.
     """
+    given = signals.flags.shape[::-1] if isinstance(signals, Plan) else signals.shape
     expected = (len(bars.times), len(bars.symbols))
-    if signals.shape != expected:
-        raise PlanShapeError(f"of shape {signals.shape}", f"of shape {expected}")
-    return plan_of(signals)
+    if given != expected:
+        raise PlanShapeError(f"of shape {given}", f"of shape {expected}")
+    return signals if isinstance(signals, Plan) else plan_of(signals)
+
+
+def out_of_bounds(signal: Mapping[str, object]) -> tuple[str, object, int, int] | None:
+    """The first field of a signal that is not a whole number which a planner may say, its value and its bounds.
+
+    >>> out_of_bounds({"side": 1, "size_bps": 2_500}), out_of_bounds({"side": 3})
+    (None, ('side', 3, -1, 1))
+    """
+    for name, (low, high) in _BOUNDS.items():
+        value = signal.get(name, 0)
+        if not (isinstance(value, int) and low <= value <= high):
+            return name, value, low, high
+    return None
 
 
 def _refuse(signals: NDArray[Any]) -> None:
@@ -128,7 +143,7 @@ def _refuse(signals: NDArray[Any]) -> None:
 
 def replay_planned(
     bars: Bars,
-    signals: NDArray[Any],
+    signals: NDArray[Any] | Plan,
     costs: Costs | None = None,
     *,
     max_hold_bars: int = 0,
@@ -143,7 +158,7 @@ def replay_planned(
 
     Args:
         bars: T bars of S symbols.
-        signals: SIGNAL[T, S], known at each bar's close.
+        signals: SIGNAL[T, S], known at each bar's close, or the plan made of them once for many runs.
         costs: fees, slippage and whether funding is charged.
         max_hold_bars: bars after which a position is closed; 0 never.
         allow_short: whether short signals count.
@@ -186,6 +201,19 @@ def planned_loop(
         keep_equity(written, state, context, tick.at, row - start)
         row += 1
     return row, n_events, n_proposals
+
+
+@compiled
+def step_planned(
+    state: State, tick: Tick, limits: Records, account_limits: Records, context: Context, events: Records,
+    proposals: Records, n_external: int, plan: Plan,
+) -> tuple[int, int]:  # fmt: skip
+    """As `step.step`, with the only bar of `plan` in place of what the family would propose."""
+    n_events = settle(state, tick, account_limits, context, events, 0)
+    observe_bars(state, tick, context)
+    n = propose_planned(state, tick, plan, 0, context, proposals, n_external)
+    decide(state, tick, limits, account_limits, context, proposals, n)
+    return n, n_events
 
 
 @compiled

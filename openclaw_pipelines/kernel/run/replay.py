@@ -4,7 +4,7 @@ Sweeps over many parameter rows are in `sweep`; given signals instead of a strat
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -25,17 +25,15 @@ from openclaw_pipelines.kernel.base.layout import (
     Records,
     State,
     Tick,
-    copy_state,
     new_account_limits,
     new_limits,
     new_state,
     records,
 )
 from openclaw_pipelines.kernel.base.money import prove_ranges, to_atoms, to_rate
-from openclaw_pipelines.kernel.base.state_bytes import state_hash
 from openclaw_pipelines.kernel.run.bars import Bars, Matrices
 from openclaw_pipelines.kernel.run.result import Result
-from openclaw_pipelines.kernel.run.step import Mark, mark, observe_bars, open_positions, step
+from openclaw_pipelines.kernel.run.step import mark, observe_bars, open_positions, step
 from openclaw_pipelines.kernel.strategy.params import stack_params
 from openclaw_pipelines.kernel.strategy.signals import new_indicators
 
@@ -75,26 +73,6 @@ class Costs:
     liquidation_fee_bps: Decimal | None = None
     slippage_bps: Decimal = Decimal(0)
     funding: bool = True
-
-
-class TickInput(NamedTuple):
-    """Everything one tick depends on, as recorded."""
-
-    tick: Tick
-    limits: Records
-    account_limits: Records
-    external: Records
-    """PROPOSAL[K], may be empty."""
-
-
-class TickOutput(NamedTuple):
-    """What one tick wrote; copies that later ticks do not change."""
-
-    tick_at: int
-    events: Records
-    proposals: Records
-    mark: Mark
-    state_hash: str
 
 
 class Written(NamedTuple):
@@ -351,26 +329,3 @@ def keep_equity(written: Written, state: State, context: Context, tick_at: int, 
     row.tick_at, row.cash, row.margin, row.unrealized = tick_at, now.cash, now.margin, now.unrealized
     row.equity, row.gross_exposure = now.equity, now.gross_exposure
     row.open_positions = open_positions(state.positions)
-
-
-def replay_ticks(state: State, inputs: Iterable[TickInput], context: Context) -> Iterator[TickOutput]:
-    """Take recorded tick inputs one at a time, as paper did. The given state is left alone.
-
-    Yields one output per input, in order; the state after the last is known by its hash.
-    """
-    state = copy_state(state)
-    for given in inputs:
-        yield step_once(state, given, context)
-
-
-def step_once(state: State, given: TickInput, context: Context) -> TickOutput:
-    """Take one tick, changing `state`."""
-    n_external = len(given.external)
-    events, proposals, _ = tick_buffers(len(state.positions), n_external)
-    proposals[:n_external] = given.external
-    n_proposals, n_events = step(
-        state, given.tick, given.limits, given.account_limits, context, events, proposals, n_external
-    )
-    return TickOutput(
-        int(given.tick.at), events[:n_events], proposals[:n_proposals], mark(state, context), state_hash(state)
-    )

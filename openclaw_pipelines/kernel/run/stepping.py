@@ -1,6 +1,6 @@
 """A run taken one tick at a time from Python, as paper trading takes it; the result has the shape of a replay's.
 
-It goes through `kernel.run.replay.step_once`, which knows nothing of loops over bars, and so shows whether the compiled
+It goes through `kernel.run.ticks.step_once`, which knows nothing of loops over bars, and so shows whether the compiled
 loop and the single step agree.
 """
 
@@ -14,14 +14,12 @@ from openclaw_pipelines.kernel.run.replay import (
     EQUITY_ROW,
     Costs,
     Prepared,
-    TickInput,
-    TickOutput,
     contract_of,
     prepare,
-    step_once,
 )
 from openclaw_pipelines.kernel.run.result import Result
 from openclaw_pipelines.kernel.run.step import observe_bars
+from openclaw_pipelines.kernel.run.ticks import TickInput, TickOutput, step_once
 from openclaw_pipelines.kernel.strategy.params import stack_params
 from openclaw_pipelines.kernel.strategy.signals import new_indicators
 

@@ -7,7 +7,7 @@ its verdict is what those two are for.
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -30,7 +30,7 @@ from openclaw_pipelines.kernel.base.layout import (
 )
 from openclaw_pipelines.kernel.base.money import from_atoms
 from openclaw_pipelines.kernel.run.bars import Bars
-from openclaw_pipelines.kernel.run.planned import NO_PLAN, plan_over
+from openclaw_pipelines.kernel.run.planned import NO_PLAN, Plan, plan_over
 from openclaw_pipelines.kernel.run.replay import Costs, Prepared, Setup, prepare
 from openclaw_pipelines.kernel.run.result import closed_trades
 from openclaw_pipelines.kernel.run.simulate import read_signals
@@ -43,7 +43,7 @@ from openclaw_pipelines.kernel.sweep.worth import Account
 _MISSING = int(BarState.MISSING)
 _surveyed: "WeakKeyDictionary[Bars, dict[bool, TileBars]]" = WeakKeyDictionary()
 """One tile of all bars for bars in use, with and without funding: many sets of signals go over the same ones."""
-_prepared_last: "WeakKeyDictionary[Bars, tuple[tuple[Costs, str, Decimal], Prepared]]" = WeakKeyDictionary()
+_prepared_last: "WeakKeyDictionary[Bars, tuple[tuple[bytes, Costs, str, Decimal], Prepared]]" = WeakKeyDictionary()
 _FIRST_EVENTS = 4_096
 _NO_COLUMNS, _NO_MAP = np.zeros((1, 1, 1)), np.zeros(slots.SLOTS, np.int32)
 
@@ -101,7 +101,7 @@ def score_signals(
     signals = read_signals(
         bars, entries, exits, short_entries, (stop_loss, take_profit, trailing_stop), position_bps, qty
     )
-    ready = _prepared(bars, costs or Costs(), profile, capital, limits, account_limits)
+    ready = _prepared(bars, np.zeros(1, PARAMS), costs or Costs(), profile, capital, limits, account_limits)
     given = Given(signals.distances, int(signals.position_bps), signals.lots, 1, NO_PLAN, 0)
     longs, shorts, leave = (np.ascontiguousarray(mask.T) for mask in signals[:3])
     return _run(bars, given, ready, walk_signals, (longs, shorts, leave))
@@ -109,7 +109,7 @@ def score_signals(
 
 def score_planned(
     bars: Bars,
-    signals: NDArray[Any],
+    signals: NDArray[Any] | Plan,
     costs: Costs | None = None,
     *,
     max_hold_bars: int = 0,
@@ -121,24 +121,28 @@ def score_planned(
 ) -> SignalRun:
     """As `replay_planned`, with the same arguments and errors, trade for trade and to the atom."""
     plan = plan_over(bars, signals)
-    params = planned_params(bars.interval_seconds, max_hold_bars=max_hold_bars, allow_short=allow_short)
-    ready = prepare(bars, stack_params([params]), costs or Costs(), profile, capital, limits, account_limits, 0)
+    params = _planned_row(bars.interval_seconds, max_hold_bars, allow_short=allow_short)
+    ready = _prepared(bars, params, costs or Costs(), profile, capital, limits, account_limits)
     given = Given(np.zeros(3), 0, np.zeros(1, np.int64), 1, plan, 1)
     return _run(bars, given, ready, walk_plan, ())
 
 
+@lru_cache(maxsize=64)
+def _planned_row(interval_seconds: int, max_hold_bars: int, *, allow_short: bool) -> NDArray[Any]:
+    """PARAMS[1], kept: making a record takes as long as walking ten thousand bars."""
+    return stack_params([planned_params(interval_seconds, max_hold_bars=max_hold_bars, allow_short=allow_short)])
+
+
 def _prepared(
-    bars: Bars, costs: Costs, profile: str, capital: Decimal, limits: Records | None, account_limits: Records | None
-) -> Prepared:
+    bars: Bars, params: NDArray[Any], costs: Costs, profile: str, capital: Decimal, limits: Records | None,
+    account_limits: Records | None,
+) -> Prepared:  # fmt: skip
     """As `prepare`; the last one without limits is kept for each bars, as it takes a tenth of a run."""
     if limits is not None or account_limits is not None:
-        return prepare(bars, np.zeros(1, PARAMS), costs, profile, capital, limits, account_limits, 0)
-    kept, wanted = _prepared_last.get(bars), (costs, profile, capital)
+        return prepare(bars, params, costs, profile, capital, limits, account_limits, 0)
+    kept, wanted = _prepared_last.get(bars), (params.tobytes(), costs, profile, capital)
     if kept is None or kept[0] != wanted:
-        kept = _prepared_last[bars] = (
-            wanted,
-            prepare(bars, np.zeros(1, PARAMS), costs, profile, capital, None, None, 0),
-        )
+        kept = _prepared_last[bars] = wanted, prepare(bars, params, costs, profile, capital, None, None, 0)
     return kept[1]
 
 

@@ -21,6 +21,8 @@ from openclaw_pipelines.domain.market.instruments import instruments_of
 from openclaw_pipelines.domain.trading.deployment import Deployment
 from openclaw_pipelines.domain.trading.inputs import TickInput
 from openclaw_pipelines.domain.trading.intents import pending_intents
+from openclaw_pipelines.domain.trading.planned import Planned
+from openclaw_pipelines.domain.trading.planner import Planner
 from openclaw_pipelines.domain.trading.records import Row
 from openclaw_pipelines.domain.trading.session import Session, new_session
 from openclaw_pipelines.domain.trading.settlement import Closing
@@ -124,17 +126,20 @@ class Runner:
         executor: fills orders.
         settings: read again at every tick, so that a change of limits or controls counts from the next tick on.
         source: name of the market source, as in the `source` column.
+        planner: plans in place of the strategies' families; None for none.
     """
 
     def __init__(
-        self, store: Store, clock: Clock, executor: Executor, settings: Callable[[], Settings], source: str
-    ) -> None:
+        self, store: Store, clock: Clock, executor: Executor, settings: Callable[[], Settings], source: str,
+        planner: Planner | None = None,
+    ) -> None:  # fmt: skip
         self.store, self.clock, self.executor, self.settings, self.source = store, clock, executor, settings, source
+        self.planner = planner
 
     @classmethod
-    def of(cls, world: World) -> Self:
+    def of(cls, world: World, planner: Planner | None = None) -> Self:
         """Over the world's parts."""
-        return cls(world.store, world.clock, world.executor, world.settings, world.source)
+        return cls(world.store, world.clock, world.executor, world.settings, world.source, planner)
 
     def ledger(self, strategy: str) -> StrategyLedger:
         """The strategy's rows."""
@@ -317,12 +322,16 @@ class Runner:
         )
         settle_only = self._too_old(strategy, tick_at) if live else None
         switch = effective_kill_switch(settings)[0]
+        planned: Planned | None = None
         while True:
             session = walk.session.copy()
             session.config_fingerprint = settings.config_fingerprint
             if (policy := policy_of(strategy)) != session.policy:
                 session.use_policy(policy)
             tick_input = self._input(walk, session, feed, strategy, tick_at, universe, settle_only, switch)
+            if self.planner is not None:
+                planned = planned or self.planner.plan(session.copy(), tick_input)
+                tick_input = replace(tick_input, planned=planned)
             closing = Closing(session, tick_input)
             reports = tuple(one for one in self.executor.reports(walk.at, closing) if one.at <= tick_at)
             result = run_tick(session, replace(tick_input, executor=self.executor.name, reports=reports), closing)

@@ -12,7 +12,9 @@ from openclaw_pipelines.contracts.enums import Leg, Side
 from openclaw_pipelines.domain.execution.port import Report, ReportKind, reports_json
 from openclaw_pipelines.domain.governance.approvals import External
 from openclaw_pipelines.domain.trading.inputs import TickInput, bars_by_tick, chained_hash
+from openclaw_pipelines.domain.trading.planned import Planned, Signal
 from openclaw_pipelines.kernel.base import layout
+from openclaw_pipelines.kernel.base.layout import WHOLE
 from openclaw_pipelines.kernel.base.money import PriceUnitError
 
 PERP, SPOT = "AAA/USDT:USDT", "BBB/USDT"
@@ -109,6 +111,17 @@ REPORT = st.builds(
     reason=st.text(max_size=8),
     **dict.fromkeys(("qty", "price", "fee", "amount", "remaining"), MONEY),
 )
+PLANNED = st.builds(
+    Planned,
+    kind=st.sampled_from(["file", "model"]),
+    planner_id=st.text(max_size=5),
+    source_hash=st.just("a" * 64),
+    seen_hash=st.just("b" * 64),
+    signals=st.dictionaries(
+        st.sampled_from([PERP, SPOT]),
+        st.builds(Signal, side=st.integers(-1, 1), stop=st.integers(0, 2**53), part=st.integers(0, WHOLE)),
+    ),
+)
 
 
 @settings(max_examples=40, deadline=None)
@@ -119,12 +132,14 @@ REPORT = st.builds(
     settle_only=st.sampled_from([None, "too old"]),
     external=st.lists(EXTERNAL, max_size=2),
     told=st.none() | st.tuples(st.sampled_from(["paper", "venue"]), st.lists(REPORT, max_size=2)),
+    planned=st.none() | PLANNED,
 )
 def test_what_is_recorded_is_what_was_given(
-    bars: Any, controls: Any, halt: Any, settle_only: Any, external: Any, told: Any
+    bars: Any, controls: Any, halt: Any, settle_only: Any, external: Any, told: Any, planned: Any
 ) -> None:
     executor, reports = (None, None) if told is None else (told[0], tuple(told[1]))
-    given = TickInput(EIGHT, bars, controls, (SPOT, PERP), "u", halt, settle_only, tuple(external), executor, reports)
+    outside = (tuple(external), executor, reports, planned)
+    given = TickInput(EIGHT, bars, controls, (SPOT, PERP), "u", halt, settle_only, *outside)
     row = {
         "tick_at": EIGHT,
         "bars": given.bars_json(),
@@ -133,6 +148,7 @@ def test_what_is_recorded_is_what_was_given(
         "universe_key": "u",
         "executor": executor,
         "reports": None if reports is None else reports_json(reports),
+        "signals": None if planned is None else planned.json(),
     }
     assert TickInput.from_row(row) == given
 

@@ -17,12 +17,11 @@ from openclaw_pipelines.kernel.run.bars import Bars
 from openclaw_pipelines.kernel.run.replay import (
     Costs,
     ReplayWindowError,
-    TickInput,
     UnknownProfileError,
     instruments_with,
     replay,
-    replay_ticks,
 )
+from openclaw_pipelines.kernel.run.ticks import TickInput, replay_ticks
 from openclaw_pipelines.kernel.strategy.params import params_record, stack_params
 from openclaw_pipelines.kernel.strategy.signals import new_indicators
 

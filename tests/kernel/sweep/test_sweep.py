@@ -27,8 +27,9 @@ from openclaw_pipelines.kernel.base.layout import (
     records,
 )
 from openclaw_pipelines.kernel.run.bars import Bars
-from openclaw_pipelines.kernel.run.replay import PROFILES, Costs, TickInput, instruments_with, replay, replay_ticks
+from openclaw_pipelines.kernel.run.replay import PROFILES, Costs, instruments_with, replay
 from openclaw_pipelines.kernel.run.result import closed_trades
+from openclaw_pipelines.kernel.run.ticks import TickInput, replay_ticks
 from openclaw_pipelines.kernel.strategy.families import FAMILIES
 from openclaw_pipelines.kernel.strategy.params import params_record, stack_params
 from openclaw_pipelines.kernel.strategy.signals import new_indicators, observe, signal
