@@ -14,6 +14,7 @@ from openclaw_pipelines.assets.attributes import attributes
 from openclaw_pipelines.assets.factory_pictures import pictures
 from openclaw_pipelines.assets.metadata import markdown_table, spec_metadata
 from openclaw_pipelines.assets.partitions import day_and_strategy
+from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.domain.factory.search import SHARD_KEYS
 from openclaw_pipelines.resources.world import World
 
@@ -98,7 +99,7 @@ def proving_assets() -> list[dg.AssetsDefinition]:
             cycle, changed = reopen_cycle(world, cycle_id)
             rows = replay_candidates(cycle, _say(context))
             shown = ("variant", "family", "interval", "net", "trades", "max_drawdown", "params_hash", "content_hash")
-            frame = pl.DataFrame([{name: row[name] for name in shown} for row in rows], infer_schema_length=None)
+            frame = TABLES["replays"].unchecked(rows).select(shown)
             _add(context, cycle_id, frame, contract_changed=", ".join(changed) or "no",
                  **pictures(world, cycle_id, "replays"))  # fmt: skip
 
@@ -161,7 +162,7 @@ def judging_assets() -> list[dg.AssetsDefinition]:
     return [gate_results, deployments]
 
 
-def shard_metadata(cycle: Any, shard: str, say: Callable[[str], Any]) -> dict[str, Any]:
+def shard_metadata(cycle: Any, shard: str, say: Callable[[str], object]) -> dict[str, Any]:
     """Run a shard, or find it stored, and describe it."""
     from openclaw_pipelines.services.factory.sweeping import best_rows, run_shard
 

@@ -76,13 +76,13 @@ def _nearest(world: "World", key: str) -> list[str]:
 
 
 def _rows(
-    ledger: "StrategyLedger", table_name: str, where: str, params: Sequence[Any], order: str
+    ledger: "StrategyLedger", table_name: str, where: str, params: Sequence[object], order: str
 ) -> list[dict[str, Any]]:
     rows = ledger.query(f"SELECT * FROM {table_name}", where, params).sort(order.split(", "))
     return [_without(row) for row in rows.to_dicts()]
 
 
-def _first(ledger: "StrategyLedger", table_name: str, where: str, params: Sequence[Any]) -> dict[str, Any] | None:
+def _first(ledger: "StrategyLedger", table_name: str, where: str, params: Sequence[object]) -> dict[str, Any] | None:
     rows = _rows(ledger, table_name, where, params, "tick_at")
     return _without(rows[0], "features") if rows else None
 

@@ -3,6 +3,7 @@
 The models themselves are in `tables`; the connection that creates tables is in `resources.store.store`.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -98,11 +99,11 @@ class Table:
             lines.append("    PRIMARY KEY (" + ", ".join(f'"{name}"' for name in self.key) + ")")
         return f"CREATE TABLE IF NOT EXISTS {self.name} (\n" + ",\n".join(lines) + "\n)"
 
-    def unchecked(self, rows: list[dict[str, Any]]) -> pl.DataFrame:
+    def unchecked(self, rows: Sequence[Mapping[str, object]]) -> pl.DataFrame:
         """Rows as a frame in column order, for the store, which validates what it writes."""
         return pl.DataFrame(rows, schema=self.polars_schema, orient="row")
 
-    def frame(self, rows: list[dict[str, Any]]) -> pl.DataFrame:
+    def frame(self, rows: Sequence[Mapping[str, object]]) -> pl.DataFrame:
         """Rows as a validated frame in column order."""
         return self.validate(self.unchecked(rows))
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from openclaw_pipelines.contracts.enums import SourceKind
 from openclaw_pipelines.contracts.errors import ConfigError
@@ -114,7 +114,7 @@ def _slices(partitions: Sequence[str], wanted: Iterable[str]) -> Iterator[tuple[
 
 
 def run_demo(
-    world: "World", instance: "dg.DagsterInstance", progress: Callable[[Layer], Any] = lambda _: None
+    world: "World", instance: "dg.DagsterInstance", progress: Callable[[Layer], object] = lambda _: None
 ) -> list[Result]:
     """Live through the week; returns one result per strategy.
 

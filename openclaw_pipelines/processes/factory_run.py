@@ -7,10 +7,13 @@ of it stays, so that an interrupted cycle goes on where it was.
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from openclaw_pipelines.contracts.errors import ConfigError, OpenclawError
 from openclaw_pipelines.contracts.factory import CycleState
+from openclaw_pipelines.contracts.rows import RowT, rows_as
+from openclaw_pipelines.contracts.rows.factory import GateResultRow, ParityReportRow, ShortlistRow, SweepShardRow
+from openclaw_pipelines.contracts.rows.lifecycle import DeploymentRow
 from openclaw_pipelines.processes.layers import Layer, LayerFailedError, run_layer
 
 if TYPE_CHECKING:
@@ -57,11 +60,11 @@ class Outcome:
     trials_ever: int
     rate: float | None
     sweep_hash: str | None
-    shortlist: list[dict[str, Any]]
-    parity: list[dict[str, Any]]
+    shortlist: list[ShortlistRow]
+    parity: list[ParityReportRow]
     gpu: str
-    gates: list[dict[str, Any]]
-    deployed: list[dict[str, Any]]
+    gates: list[GateResultRow]
+    deployed: list[DeploymentRow]
 
     @property
     def blocked(self) -> bool:
@@ -79,7 +82,7 @@ def run_cycle(
     instance: "dg.DagsterInstance",
     recipe: str | None = None,
     cycle_id: str | None = None,
-    progress: Callable[[str], Any] = lambda _: None,
+    progress: Callable[[str], object] = lambda _: None,
 ) -> Outcome:
     """Run a recipe's cycle, or go on with a stored one, to its end.
 
@@ -106,7 +109,7 @@ def run_cycle(
     return outcome(world, own)
 
 
-def opened(world: "World", recipe: str | None, cycle_id: str | None, run: Callable[[Layer], Any]) -> "Cycle":
+def opened(world: "World", recipe: str | None, cycle_id: str | None, run: Callable[[Layer], object]) -> "Cycle":
     """The wanted cycle with its market days in the store."""
     from openclaw_pipelines import jobs
     from openclaw_pipelines.services.factory.cycle import Cycle, cycle_row, open_cycle
@@ -141,10 +144,11 @@ def outcome(world: "World", cycle_id: str) -> Outcome:
     from openclaw_pipelines.services.factory.gpu import gpu_sentence
     from openclaw_pipelines.services.factory.sweeping import sweep_hash
 
-    def rows(table: str, *without: str) -> list[dict[str, Any]]:
-        return research_tables.of_cycle(world.store, table, cycle_id, without=without).to_dicts()
+    def rows(kind: type[RowT], table: str, *without: str) -> list[RowT]:
+        return rows_as(kind, research_tables.of_cycle(world.store, table, cycle_id, without=without))
 
-    cycle, shards, listed = cycle_row(world, cycle_id), rows("sweep_shards"), rows("shortlist", "params")
+    cycle, shards = cycle_row(world, cycle_id), rows(SweepShardRow, "sweep_shards")
+    listed = rows(ShortlistRow, "shortlist", "params")
     trials = research_tables.trials(world.store, cycle_id)
     order = [row["params_hash"] for row in listed]
     moved = research_tables.of_cycle(world.store, "deployments", cycle_id)
@@ -155,14 +159,14 @@ def outcome(world: "World", cycle_id: str) -> Outcome:
         max((row["rate"] for row in shards if row["rate"] is not None), default=None),
         sweep_hash(cycle_id, shards) if shards else None,
         listed,
-        rows("parity_reports"),
+        rows(ParityReportRow, "parity_reports"),
         gpu_sentence(world, cycle_id),
-        sorted(rows("gate_results"), key=lambda row: (order.index(row["params_hash"]), row["position"])),
-        moved.select("strategy_config_id", "to_state", "ramp_bps", "params_hash", "at").to_dicts(),
+        sorted(rows(GateResultRow, "gate_results"), key=lambda row: (order.index(row["params_hash"]), row["position"])),
+        rows_as(DeploymentRow, moved.select("strategy_config_id", "to_state", "ramp_bps", "params_hash", "at")),
     )  # fmt: skip
 
 
-def cycles(world: "World") -> list[dict[str, Any]]:
+def cycles(world: "World") -> list[dict[str, str]]:
     """Every stored cycle, the newest last."""
     return world.store.query(
         "research",
@@ -172,6 +176,8 @@ def cycles(world: "World") -> list[dict[str, Any]]:
     ).to_dicts()
 
 
-def _run(defs: "dg.Definitions", instance: "dg.DagsterInstance", layer: Layer, progress: Callable[[str], Any]) -> None:
+def _run(
+    defs: "dg.Definitions", instance: "dg.DagsterInstance", layer: Layer, progress: Callable[[str], object]
+) -> None:
     progress(layer.says)
     run_layer(defs, instance, layer, SILENT)

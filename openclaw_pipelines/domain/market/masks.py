@@ -7,18 +7,18 @@ a backfilled day agree exactly. Lists, kill switches and limits are not judged h
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from openclaw_pipelines.contracts.config.market import Quality
 from openclaw_pipelines.contracts.enums import RejectCode
 from openclaw_pipelines.contracts.errors import DataError
 from openclaw_pipelines.contracts.time import interval_length
 
-Flags = np.ndarray[Any, np.dtype[np.bool_]]
-Codes = np.ndarray[Any, np.dtype[np.int8]]
+Flags = NDArray[np.bool_]
+Codes = NDArray[np.int8]
 
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -126,7 +126,7 @@ def codes_of(slots: Slots, quality: Quality) -> Codes:
     return codes.astype(np.int8)
 
 
-def _trailing_sums(flags: Flags, length: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+def _trailing_sums(flags: Flags, length: int) -> NDArray[np.int64]:
     """How many of the `length` newest slots are set, int64[slot, symbol]; fewer slots at the beginning."""
     sums = np.cumsum(flags, axis=0, dtype=np.int64)
     sums[length:] -= sums[:-length].copy()

@@ -13,7 +13,16 @@ from typing import Any
 
 import polars as pl
 
-from openclaw_pipelines.contracts.factory import INCUMBENT_ROW, CycleState, Listing, ParityClass
+from openclaw_pipelines.contracts.factory import INCUMBENT_ROW, CycleState, Listing, ParityClass, Variant
+from openclaw_pipelines.contracts.rows import first_as, rows_as
+from openclaw_pipelines.contracts.rows.factory import (
+    FactoryCycleRow,
+    GateResultRow,
+    ParityReportRow,
+    ReplayRow,
+    ShortlistRow,
+)
+from openclaw_pipelines.domain.factory.space import Value
 from openclaw_pipelines.domain.lifecycle.hand_over import parity_class
 from openclaw_pipelines.kernel.base.money import to_atoms
 from openclaw_pipelines.report.factory.sweep import FamilySweep, family_sweep
@@ -31,7 +40,7 @@ class Candidate:
     family: str
     params_hash: str
     row_index: int
-    values: Mapping[str, Any]
+    values: Mapping[str, Value]
     channels: tuple[str, ...]
 
     @property
@@ -64,7 +73,7 @@ class CycleData:
     shards_expected: shards of a whole sweep.
     """
 
-    cycle: Mapping[str, Any]
+    cycle: FactoryCycleRow
     shards: pl.DataFrame
     trials: pl.DataFrame
     sweep: pl.DataFrame
@@ -98,6 +107,13 @@ class CycleData:
         """Capital that every run starts with, in atoms."""
         return to_atoms(Decimal(str(self.contract["capital"])))
 
+    def window(self, name: Variant) -> tuple[datetime, datetime]:
+        """Start and end of the train days, or of the holdout."""
+        own = self.cycle
+        if name is Variant.TRAIN:
+            return own["train_start"], own["train_end"]
+        return own["holdout_start"], own["holdout_end"]
+
     @property
     def train_days(self) -> int:
         """Days that were searched."""
@@ -126,19 +142,16 @@ class CycleData:
     @cached_property
     def candidates(self) -> tuple[Candidate, ...]:
         """Candidates of the shortlist, each set of parameters once, numbered in the order of channels and ranks."""
-        found: dict[str, dict[str, Any]] = {}
-        listed = () if self.shortlist.is_empty() else self.shortlist.iter_rows(named=True)
-        for row in listed:
-            if row["status"] != Listing.CANDIDATE:
-                continue
-            kept = found.setdefault(row["params_hash"], {**row, "channels": []})
-            kept["channels"].append(f"{row['channel']} {row['rank']}")
+        listed: dict[str, tuple[int, list[ShortlistRow]]] = {}
+        for row in rows_as(ShortlistRow, self.shortlist):
+            if row["status"] == Listing.CANDIDATE and row["row_index"] is not None:
+                listed.setdefault(row["params_hash"], (row["row_index"], []))[1].append(row)
         return tuple(
             Candidate(
-                number, row["family"], row["params_hash"], row["row_index"], json.loads(row["params"]),
-                tuple(row["channels"]),
+                number, rows[0]["family"], params, place, json.loads(rows[0]["params"]),
+                tuple(f"{row['channel']} {row['rank']}" for row in rows),
             )
-            for number, row in enumerate(found.values(), start=1)
+            for number, (params, (place, rows)) in enumerate(listed.items(), start=1)
         )  # fmt: skip
 
     @cached_property
@@ -162,23 +175,22 @@ class CycleData:
             steps[where] = replace(steps[where], blocked=True)
         return tuple(steps)
 
-    def replay(self, params_hash: str, variant: str) -> dict[str, Any] | None:
+    def replay(self, params_hash: str, variant: Variant) -> ReplayRow | None:
         """A candidate's replay of that name; None where it was not run."""
         if self.replays.is_empty():
             return None
-        rows = self.replays.filter(pl.col("params_hash") == params_hash, pl.col("variant") == variant).to_dicts()
-        return rows[0] if rows else None
+        return first_as(ReplayRow, self.replays.filter(params_hash=params_hash, variant=variant.value))
 
-    def gates_of(self, params_hash: str) -> list[dict[str, Any]]:
+    def gates_of(self, params_hash: str) -> list[GateResultRow]:
         """A candidate's gates in the order of evaluation."""
         if self.gates.is_empty():
             return []
-        return self.gates.filter(pl.col("params_hash") == params_hash).sort("position").to_dicts()
+        return rows_as(GateResultRow, self.gates.filter(params_hash=params_hash).sort("position"))
 
     @cached_property
-    def unequal(self) -> list[dict[str, Any]]:
+    def unequal(self) -> list[ParityReportRow]:
         """Comparisons that are not equal, or no comparisons."""
-        return [row for row in self.parity.to_dicts() if parity_class(row) is not ParityClass.EQUAL]
+        return [row for row in rows_as(ParityReportRow, self.parity) if parity_class(row) is not ParityClass.EQUAL]
 
 
 def blocking_step(blocked_by: str) -> str:

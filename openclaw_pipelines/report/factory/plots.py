@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from openclaw_pipelines.contracts.factory import Variant
+from openclaw_pipelines.contracts.rows.factory import GateResultRow
 from openclaw_pipelines.report.factory.data import Candidate, CycleData, Step, words
 from openclaw_pipelines.report.page.plots import (
     AMBER,
@@ -46,15 +48,15 @@ class Curve:
     percent: tuple[float, ...]
 
 
-def curves(data: CycleData, window: str) -> list[Curve]:
+def curves(data: CycleData, window: Variant) -> list[Curve]:
     """Curves of the candidates, of the incumbent where it was run, and of buying and holding, on train or holdout."""
-    start = data.cycle[f"{window}_start"]
+    start, _ = data.window(window)
     found = []
     for own in data.candidates:
         row = data.replay(own.params_hash, window)
         if row is not None:
             found.append(_curve(str(own.number), start, row["day_equity"], data.capital_atoms))
-    held = data.hold if data.hold.is_empty() else data.hold.filter(pl.col("window") == window).sort("at")
+    held = data.hold if data.hold.is_empty() else data.hold.filter(pl.col("window") == window.value).sort("at")
     if not held.is_empty():
         percent = [0.0, *(100.0 * (value - 1.0) for value in held["value"].to_list())]
         found.append(Curve("hold", (start, *held["at"].to_list()), tuple(percent)))
@@ -71,16 +73,16 @@ def _curve(label: str, start: datetime, blob: bytes, capital: int) -> Curve:
 
 def equity(data: CycleData) -> Draw:
     """Return of the candidates and of buying and holding, each window from zero, with the border between them."""
-    drawn = {window: curves(data, window) for window in ("train", "holdout")}
+    drawn = {window: curves(data, window) for window in (Variant.TRAIN, Variant.HOLDOUT)}
     if not any(drawn.values()):
         return nothing("No candidate was replayed")
     cycle = data.cycle
 
     def draw(figure: "Figure") -> None:
-        axes = figure.subplots()
+        axes: Any = figure.subplots()  # its types know no times
         for window, own in drawn.items():
             for curve in own:
-                _draw_curve(axes, curve, data, named=window == "train")
+                _draw_curve(axes, curve, data, named=window is Variant.TRAIN)
             _name_ends(axes, own)
         axes.axvspan(cycle["train_end"], cycle["holdout_start"], color=GRID, zorder=0)
         for border in (cycle["train_end"], cycle["holdout_start"]):
@@ -138,7 +140,7 @@ def daily_bps(data: CycleData) -> tuple[list[float], list[tuple[Candidate, float
     capital = float(data.contract["capital"])
     chosen = []
     for own in data.candidates:
-        row = data.replay(own.params_hash, "holdout")
+        row = data.replay(own.params_hash, Variant.HOLDOUT)
         there = None if row is None else 10_000 * float(row["net"]) / capital / held
         chosen.append((own, trials[own.row_index], there))
     return list(trials.values()), chosen
@@ -219,7 +221,7 @@ def gate_matrix(data: CycleData) -> Draw:
     return draw
 
 
-def _gate_cell(axes: "Axes", x: int, y: int, gate: dict[str, Any]) -> None:
+def _gate_cell(axes: "Axes", x: int, y: int, gate: GateResultRow) -> None:
     passed, measured = gate["passed"], gate["measured"]
     shown = "undefined" if measured is None else minus(f"{measured:.4g}")
     axes.barh(y, 0.96, left=x - 0.48, height=0.86, color="#d9efe6" if passed else "#f6d5d2")

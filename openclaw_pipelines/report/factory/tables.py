@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Iterable
-from typing import Any
 
 from openclaw_pipelines.contracts.factory import CycleState, Listing, Variant
+from openclaw_pipelines.contracts.rows import rows_as
+from openclaw_pipelines.contracts.rows.factory import GateResultRow, ShortlistRow
+from openclaw_pipelines.domain.factory.space import Value
 from openclaw_pipelines.report.factory.data import HASH_DIGITS, Candidate, CycleData, words
 from openclaw_pipelines.report.factory.sweep import Neighbourhood, informative
 from openclaw_pipelines.report.page import text
@@ -67,7 +69,7 @@ def _deployed(data: CycleData) -> list[str]:
 def shortlist_table(data: CycleData) -> Table:
     """Every line of the shortlist, the incumbent first in each channel."""
     numbers = {own.params_hash: str(own.number) for own in data.candidates}
-    rows = [] if data.shortlist.is_empty() else data.shortlist.to_dicts()
+    rows = rows_as(ShortlistRow, data.shortlist)
     return Table(
         "Shortlist",
         columns("Channel", "#Rank", "No.", "Status", "Family", "#Score", "*Why", "Parameters"),
@@ -192,7 +194,7 @@ def costs_table(data: CycleData) -> Table:
     )  # fmt: skip
 
 
-def _measured(gate: dict[str, Any]) -> Cell:
+def _measured(gate: GateResultRow) -> Cell:
     shown = number(gate["measured"]).text
     return Cell(f"\u2713 {shown}", "gain") if gate["passed"] else Cell(f"\u2717 {shown}", "loss failed")
 
@@ -208,7 +210,7 @@ def _status(status: str) -> Cell:
     return Cell(words(status), tones.get(Listing(status), "muted"))
 
 
-def _value(value: Any) -> Cell:
+def _value(value: Value | None) -> Cell:
     if value is None:
         return Cell(text.NONE, "muted")
     return Cell(("yes" if value else "no") if isinstance(value, bool) else f"{value:g}")

@@ -90,7 +90,7 @@ class Difference:
 
 
 def verify_equal(
-    con: Connection, table_name: str, frame: pl.DataFrame, *, within: str = "", params: Sequence[Any] = ()
+    con: Connection, table_name: str, frame: pl.DataFrame, *, within: str = "", params: Sequence[object] = ()
 ) -> list[Difference]:
     """Compare stored rows with `frame` over the hashed columns; empty when they agree.
 
@@ -153,7 +153,7 @@ def trades_hash(
     return digest.hexdigest()
 
 
-def table_hash(store: Store, table_name: str, where: str = "true", params: Sequence[Any] = ()) -> str:
+def table_hash(store: Store, table_name: str, where: str = "true", params: Sequence[object] = ()) -> str:
     """SHA-256 over the business columns of the rows of one table for which the SQL condition `where` holds."""
     table = table_named(table_name)
     frame = store.query(table.database, f"SELECT * FROM {table.name} WHERE {where}", params)

@@ -260,7 +260,7 @@ def _append_absent(con: Connection, table: Table, rows: pl.DataFrame, incoming: 
     )
 
 
-def _append_count(con: Connection, sql: str, params: Sequence[Any] = ()) -> int:
+def _append_count(con: Connection, sql: str, params: Sequence[object] = ()) -> int:
     row = con.execute(sql, list(params)).fetchone()
     return int(row[0]) if row else 0
 

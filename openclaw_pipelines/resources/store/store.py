@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import duckdb
 import polars as pl
@@ -35,7 +34,7 @@ from openclaw_pipelines.resources.store.migrations import DATABASES, StoreNewerE
 
 _NONE_SHARED: Mapping[Path, Connection] = MappingProxyType({})
 _shared: ContextVar[Mapping[Path, Connection]] = ContextVar("shared connections", default=_NONE_SHARED)
-Params = Sequence[Any] | Mapping[str, Any]
+Params = Sequence[object] | Mapping[str, object]
 
 _DAMAGED = ("not a valid DuckDB", "Corrupt database", "Could not read enough bytes", "checksum", "Serialization Error")
 _FULL = ("No space left", "File too large", "Disk quota", "not enough disk space")
@@ -275,7 +274,7 @@ def checked(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
     return rows
 
 
-def key_text(key: Mapping[str, Any]) -> str:
+def key_text(key: Mapping[str, object]) -> str:
     """A key as messages show it.
 
     >>> key_text({"symbol": "BTC/USDT", "n": 1})

@@ -84,7 +84,7 @@ class StrategyLedger:
             finally:
                 self._open = None
 
-    def query(self, select: str, where: str = "true", params: Iterable[Any] = ()) -> pl.DataFrame:
+    def query(self, select: str, where: str = "true", params: Iterable[object] = ()) -> pl.DataFrame:
         """Rows of this strategy: `select` up to FROM, `where` beyond account and strategy."""
         sql = f"{select} WHERE account_id = ? AND strategy_config_id = ? AND ({where})"
         bound = [self.account_id, self.strategy, *params]

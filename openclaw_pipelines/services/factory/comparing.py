@@ -5,10 +5,10 @@ Where there is a GPU, or one swept, CPU with GPU for candidates and sample too (
 """
 
 from collections.abc import Callable
-from typing import Any
 
 from openclaw_pipelines.contracts.errors import DataError
 from openclaw_pipelines.contracts.factory import INCUMBENT_ROW, Comparison, CycleState, ParityClass, Variant
+from openclaw_pipelines.contracts.rows.factory import ReplayRow
 from openclaw_pipelines.domain.factory.parity import Found, Report, compare_row, compare_runs, equal_row, invalid
 from openclaw_pipelines.domain.lifecycle.hand_over import parity_class
 from openclaw_pipelines.kernel.run.stepping import step_through
@@ -25,7 +25,6 @@ from openclaw_pipelines.services.factory.parity_rows import (
     swept_row,
 )
 from openclaw_pipelines.services.factory.replaying import again, contract_of, costs_of, replay_row, run_variant
-from openclaw_pipelines.services.factory.sweeping import train_run
 
 PARITY = "parity"
 
@@ -37,7 +36,9 @@ class ReplayMissingError(DataError):
     fields = ("cycle_id", "variant", "params_hash")
 
 
-def compare_cycle(cycle: Cycle, changed: tuple[str, ...], say: Callable[[str], Any] = lambda _: None) -> list[Report]:
+def compare_cycle(
+    cycle: Cycle, changed: tuple[str, ...], say: Callable[[str], object] = lambda _: None
+) -> list[Report]:
     """Make and store every report of a cycle, and note whether it is blocked.
 
     changed: fields of the cycle's contract that are others than when it was begun; they make all of it invalid.
@@ -109,7 +110,7 @@ def replay_against_steps(cycle: Cycle, candidate: Candidate, changed: tuple[str,
         raise ReplayMissingError(cycle.cycle_id, Variant.TRAIN.value, candidate.params_hash[:12])
     found, right_hash = _changed(changed) or invalid(stored["contract"], contract.json), ""
     if found is None:
-        left, run = again(cycle, candidate, Variant.TRAIN).result, train_run(cycle)
+        left, run = again(cycle, candidate, Variant.TRAIN).result, cycle.train
         right = step_through(
             run.bars, candidate.record, costs_of(cycle, Variant.TRAIN), start=run.start, **cycle.data.account.kwargs()
         )  # fmt: skip
@@ -132,7 +133,7 @@ def _changed(changed: tuple[str, ...]) -> Found | None:
     return Found(ParityClass.INVALID_COMPARISON, {}, changed, None) if changed else None
 
 
-def _stored_replay_differs(stored: dict[str, Any], found: str) -> Found | None:
+def _stored_replay_differs(stored: ReplayRow, found: str) -> Found | None:
     """A stored replay that cannot be made again is no side of a comparison."""
     if stored["content_hash"] == found:
         return None

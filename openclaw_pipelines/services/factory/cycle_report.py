@@ -12,6 +12,9 @@ from pathlib import Path
 import polars as pl
 
 from openclaw_pipelines import __version__
+from openclaw_pipelines.contracts.factory import Variant
+from openclaw_pipelines.contracts.rows import rows_as
+from openclaw_pipelines.contracts.rows.factory import SweepShardRow
 from openclaw_pipelines.contracts.time import DAY, interval_length
 from openclaw_pipelines.domain.factory.search import SHARD_KEYS
 from openclaw_pipelines.report.factory.data import CycleData
@@ -47,7 +50,7 @@ def cycle_data(world: World, cycle_id: str) -> CycleData:
         deployments=rows("deployments"),
         hold=pl.DataFrame(),
         trials_ever=trials_ever(world.store, cycle_id),
-        sweep_hash=sweep_hash(cycle_id, shards.to_dicts()) if shards.height else None,
+        sweep_hash=sweep_hash(cycle_id, rows_as(SweepShardRow, shards)) if shards.height else None,
         shards_expected=len(SHARD_KEYS),
         generated_at=world.clock.now(),
         version=__version__,
@@ -62,10 +65,10 @@ def held(world: World, data: CycleData) -> pl.DataFrame:
     """
     symbols, source = data.contract["symbols"], data.contract["source"]
     parts = []
-    for window in ("train", "holdout"):
-        start, end = data.cycle[f"{window}_start"], data.cycle[f"{window}_end"]
+    for window in (Variant.TRAIN, Variant.HOLDOUT):
+        start, end = data.window(window)
         candles = market_tables.candles(world.store, source, symbols, data.cycle["interval"], start, end)
-        parts.append(_held(candles, window, start, interval_length(data.cycle["interval"])))
+        parts.append(_held(candles, window.value, start, interval_length(data.cycle["interval"])))
     return pl.concat(parts)
 
 

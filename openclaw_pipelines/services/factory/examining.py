@@ -50,7 +50,7 @@ def parity_equal(world: World, cycle_id: str) -> CheckResult:
     cycle, _ = reopen_cycle(world, cycle_id)
     rows = parity_rows(cycle)
     bad = [row for row in rows if parity_class(row) is not ParityClass.EQUAL]
-    cases = pl.DataFrame([{name: row[name] for name in _SHOWN} for row in bad], infer_schema_length=None)
+    cases = pl.DataFrame(bad, infer_schema_length=None).select(_SHOWN) if bad else pl.DataFrame()
     text = f"{len(bad)} of {len(rows)} comparisons differ or are invalid" if bad else f"{len(rows)} comparisons equal"
     return _result("parity_equal", text, passed=not bad, cases=cases, compared=len(rows))
 

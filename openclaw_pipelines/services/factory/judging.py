@@ -8,13 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC
 from decimal import Decimal
-from typing import Any
 
 import numpy as np
 
 from openclaw_pipelines.contracts.canonical import sha256_of
 from openclaw_pipelines.contracts.errors import DataError
 from openclaw_pipelines.contracts.factory import INCUMBENT_ROW, CycleState, ParityClass, Variant
+from openclaw_pipelines.contracts.rows import rows_as
+from openclaw_pipelines.contracts.rows.factory import GateResultRow
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.domain.lifecycle.hand_over import parity_class
 from openclaw_pipelines.domain.selection.baselines import buy_and_hold, exposure_bps, random_entries
@@ -35,7 +36,6 @@ from openclaw_pipelines.services.factory.listing import Candidate, shortlisted
 from openclaw_pipelines.services.factory.market_data import finer_interval
 from openclaw_pipelines.services.factory.parity_rows import parity_rows, stale_reports
 from openclaw_pipelines.services.factory.replaying import again, costs_of, look, replay_row
-from openclaw_pipelines.services.factory.sweeping import train_run
 
 _FINEST = "1m"
 _ANALYSED_BARS, _WARMUPS = 2_000, 6
@@ -59,7 +59,7 @@ class Judged:
     evidence_hash: str
 
 
-def judge_cycle(cycle: Cycle, say: Callable[[str], Any] = lambda _: None) -> list[Judged]:
+def judge_cycle(cycle: Cycle, say: Callable[[str], object] = lambda _: None) -> list[Judged]:
     """Judge and store every candidate; the first in order that passes all gates makes the cycle validated.
 
     Raises:
@@ -149,7 +149,7 @@ def all_looks(cycle: Cycle) -> tuple[Look, ...]:
 
 def bias(cycle: Cycle, candidate: Candidate) -> tuple[LookaheadReport | None, WarmupReport | None]:
     """Look-ahead and warm-up analysis on the newest train bars; None where they are too few for one."""
-    bars, warm = train_run(cycle).bars, warmup_bars(candidate.record)
+    bars, warm = cycle.train.bars, warmup_bars(candidate.record)
     part = rows_of(bars, max(0, len(bars.times) - max(_ANALYSED_BARS, _WARMUPS * warm)), len(bars.times))
     strategy = family_strategy(candidate.record)
     lookahead, warmup = None, None
@@ -161,9 +161,9 @@ def bias(cycle: Cycle, candidate: Candidate) -> tuple[LookaheadReport | None, Wa
     return lookahead, warmup
 
 
-def gate_rows(cycle: Cycle) -> list[dict[str, Any]]:
+def gate_rows(cycle: Cycle) -> list[GateResultRow]:
     """The stored gates of a cycle in order of candidates and evaluation."""
-    rows = of_cycle(cycle.store, "gate_results", cycle.cycle_id).to_dicts()
+    rows = rows_as(GateResultRow, of_cycle(cycle.store, "gate_results", cycle.cycle_id))
     order = {own.params_hash: place for place, own in enumerate(shortlisted(cycle))}
     return sorted(rows, key=lambda row: (order.get(row["params_hash"], len(order)), row["position"]))
 

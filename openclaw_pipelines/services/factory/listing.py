@@ -2,16 +2,19 @@
 
 import json
 from dataclasses import dataclass
-from typing import Any
 
+import numpy as np
 import polars as pl
 
 from openclaw_pipelines.contracts.errors import DataError
 from openclaw_pipelines.contracts.factory import INCUMBENT_ROW, CycleState, Listing
+from openclaw_pipelines.contracts.rows import rows_as
+from openclaw_pipelines.contracts.rows.factory import ShortlistRow, SweepResultRow
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.domain.factory.contract import unchanged
 from openclaw_pipelines.domain.factory.search import SHARD_KEYS
 from openclaw_pipelines.domain.factory.shortlist import Entry, Row, candidates, shortlist
+from openclaw_pipelines.domain.factory.space import Value
 from openclaw_pipelines.resources.store.research_tables import of_cycle
 from openclaw_pipelines.resources.store.store import insert
 from openclaw_pipelines.resources.world import World
@@ -42,11 +45,11 @@ class Listed:
 class Candidate:
     """Parameters on their way from the sweep to the deployment, checked against their hash."""
 
-    row_index: int
+    row_index: int | None
     family: str
-    values: dict[str, Any]
+    values: dict[str, Value]
     params_hash: str
-    record: Any
+    record: np.record
 
 
 def list_rows(cycle: Cycle) -> Listed:
@@ -82,9 +85,9 @@ def shortlisted(cycle: Cycle) -> list[Candidate]:
         ParamsChangedError: parameters differ from what was swept.
     """
     require_sweep(cycle)
-    swept = {row["row_index"]: row["params_hash"] for row in sweep_rows(cycle)}
+    swept: dict[int | None, str] = {row["row_index"]: row["params_hash"] for row in sweep_rows(cycle)}
     found: dict[str, Candidate] = {}
-    for row in of_cycle(cycle.store, "shortlist", cycle.cycle_id).to_dicts():
+    for row in rows_as(ShortlistRow, of_cycle(cycle.store, "shortlist", cycle.cycle_id)):
         if row["status"] != Listing.CANDIDATE:
             continue
         candidate = candidate_of("shortlist", cycle, row)
@@ -94,16 +97,16 @@ def shortlisted(cycle: Cycle) -> list[Candidate]:
     return list(found.values())
 
 
-def candidate_of(where: str, cycle: Cycle, row: dict[str, Any]) -> Candidate:
+def candidate_of(where: str, cycle: Cycle, row: SweepResultRow | ShortlistRow) -> Candidate:
     """A row's parameters as a record, if they still have their hash. Raises ParamsChangedError."""
     values = json.loads(row["params"])
     record = unchanged(where, row["family"], values, cycle.interval_seconds, row["params_hash"])
     return Candidate(row["row_index"], row["family"], values, row["params_hash"], record)
 
 
-def sweep_rows(cycle: Cycle) -> list[dict[str, Any]]:
+def sweep_rows(cycle: Cycle) -> list[SweepResultRow]:
     """The stored rows of a cycle in order, without their equities."""
-    return of_cycle(cycle.store, "sweep_results", cycle.cycle_id, without=("day_equity",)).to_dicts()
+    return rows_as(SweepResultRow, of_cycle(cycle.store, "sweep_results", cycle.cycle_id, without=("day_equity",)))
 
 
 def shortlist_frame(world: World, cycle_id: str) -> pl.DataFrame:
@@ -114,8 +117,11 @@ def shortlist_frame(world: World, cycle_id: str) -> pl.DataFrame:
     )  # fmt: skip
 
 
-def _row(own: dict[str, Any]) -> Row:
-    return Row(**{name: own[name] for name in Row.__dataclass_fields__})
+def _row(own: SweepResultRow) -> Row:
+    return Row(
+        own["row_index"], own["family"], own["params_hash"], own["net"], own["return_total"], own["max_drawdown"],
+        own["sharpe_day"], own["trades"], own["liquidations"], own["longest_hold_seconds"], own["events_digest"],
+    )  # fmt: skip
 
 
 def _outcome(entries: list[Entry], chosen: list[Entry], rows: int, cycle: Cycle) -> tuple[CycleState, str | None]:
@@ -139,7 +145,8 @@ def _store(cycle: Cycle, entries: list[Entry]) -> None:
         rows.append(
             {
                 "cycle_id": cycle.cycle_id, "recorded_at": now, "channel": entry.channel.value, "rank": entry.rank,
-                **{name: swept[name] for name in ("row_index", "family", "params", "params_hash")},
+                "row_index": swept["row_index"], "family": swept["family"], "params": swept["params"],
+                "params_hash": swept["params_hash"],
                 "score": entry.score, "measures": _measures(entry.row), "status": entry.status.value,
                 "reason": entry.reason,
             }
