@@ -26,6 +26,7 @@ from factory_cycle import (
     values,
 )
 
+from openclaw_pipelines.contracts.factory import Variant
 from openclaw_pipelines.report.factory import plots as drawn
 from openclaw_pipelines.report.factory import proofs, tables
 from openclaw_pipelines.report.factory import sweep_plots as swept
@@ -33,7 +34,6 @@ from openclaw_pipelines.report.factory.data import CycleData
 from openclaw_pipelines.report.factory.page import cycle_findings, cycle_plots, heat_caption, render_cycle_report
 from openclaw_pipelines.report.page.plots import svg
 from openclaw_pipelines.report.page.tables import Table
-from openclaw_pipelines.contracts.factory import Variant
 
 HOSTILE = '</td><script>alert("x")</script><img src=x onerror=alert(1)>&amp;'
 DIFFERENCE = {"symbol": "A/USDT:USDT", "at": "2025-05-03T04:00:00Z", "field": "exit_price", "left": "101.5",
