@@ -15,7 +15,9 @@ from pandera.errors import SchemaErrors
 
 from openclaw_pipelines.contracts.errors import ContractError, DataError
 
-_SQL_TYPES: dict[Any, str] = {
+PolarsType = pl.DataType | type[pl.DataType]
+PolarsSchema = dict[str, PolarsType]
+_SQL_TYPES: dict[PolarsType, str] = {
     pl.Boolean: "BOOLEAN",
     pl.Int64: "BIGINT",
     pl.Float64: "DOUBLE",
@@ -86,7 +88,7 @@ class Table:
         return [name for name in self.names if name not in self.unhashed]
 
     @cached_property
-    def polars_schema(self) -> dict[str, Any]:
+    def polars_schema(self) -> PolarsSchema:
         """Polars types of the columns, for building frames from rows."""
         return {name: column.dtype.type for name, column in self.model.to_schema().columns.items()}
 
@@ -152,7 +154,7 @@ def _absent(name: str, column: Any) -> pl.Expr:
     return (missing | pl.col(name).is_nan() if column.dtype.type == pl.Float64 else missing).any()
 
 
-def _sql_type(table_name: str, column: str, dtype: Any) -> str:
+def _sql_type(table_name: str, column: str, dtype: PolarsType) -> str:
     if isinstance(dtype, pl.Decimal):
         return f"DECIMAL({dtype.precision},{dtype.scale})"
     if isinstance(dtype, pl.Datetime):

@@ -13,10 +13,9 @@ from typing import Any
 
 from openclaw_pipelines.contracts.errors import ConfigError
 from openclaw_pipelines.kernel.strategy.families import FAMILIES
-from openclaw_pipelines.kernel.strategy.family import ParamSpec
+from openclaw_pipelines.kernel.strategy.family import ParamSpec, Value
 from openclaw_pipelines.kernel.strategy.params import UnknownFamilyError, UnknownParameterError
 
-Value = int | float | bool
 _RANGE_KEYS = {"low", "high", "step", "log"}
 
 

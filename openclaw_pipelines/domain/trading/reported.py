@@ -14,6 +14,7 @@ from openclaw_pipelines.contracts.errors import LedgerError
 from openclaw_pipelines.domain.execution.port import Report, ReportKind
 from openclaw_pipelines.domain.trading.records import Row, fill_row, funding_row, protective_order
 from openclaw_pipelines.domain.trading.session import Session
+from openclaw_pipelines.kernel.account import valuation
 from openclaw_pipelines.kernel.account.booking import clear_pending, protective_level
 from openclaw_pipelines.kernel.base import layout, money
 from openclaw_pipelines.kernel.run import step
@@ -47,7 +48,7 @@ def book_reports(session: Session, tick: layout.Tick, executor: str, reports: Se
         _Booking(session, executor, report, tick.at).book(rows)
     for position, symbol in zip(session.state.positions, tick.symbols, strict=True):
         step.value_at_close(position, symbol)
-    step.close_books(session.state, tick.at, step.mark(session.state, session.context).equity)
+    step.close_books(session.state, tick.at, valuation.mark(session.state, session.context).equity)
     return rows
 
 

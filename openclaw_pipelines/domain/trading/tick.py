@@ -25,11 +25,12 @@ from openclaw_pipelines.domain.trading.records import UNFILLED_STATUSES, Row, or
 from openclaw_pipelines.domain.trading.session import Session
 from openclaw_pipelines.domain.trading.settlement import Closing
 from openclaw_pipelines.domain.trading.tick_rows import equity_row, input_row, stamped, tick_row
+from openclaw_pipelines.kernel.account import govern
 from openclaw_pipelines.kernel.base import layout
 from openclaw_pipelines.kernel.base.state_bytes import state_hash
 from openclaw_pipelines.kernel.run import step
 from openclaw_pipelines.kernel.run.planned import plan_of, propose_planned
-from openclaw_pipelines.kernel.strategy.signals import indicator_values
+from openclaw_pipelines.kernel.strategy.indicator_rows import indicator_values
 
 HEURISTIC, OPERATOR = "heuristic", "operator"
 """Planners of a proposal: a strategy's own family, and a person who approved an earlier one"""
@@ -129,8 +130,8 @@ def _plan_trade(session: Session, tick: _Tick) -> layout.Records:
 def _preview_policies(session: Session, tick: _Tick, proposals: layout.Records) -> None:
     n = len(proposals)
     if n:
-        step.rank(proposals, n)
-        step.govern(session.state, tick.kernel, session.limits, tick.account_limits, session.context, proposals, n)
+        govern.rank(proposals, n)
+        govern.govern(session.state, tick.kernel, session.limits, tick.account_limits, session.context, proposals, n)
     codes = Counter(RejectCode(int(code)).name for code in proposals.code if code)
     tick.phases["PREVIEW_POLICIES"] = {"approved": int((proposals.approved_qty > 0).sum()), **codes}
 
@@ -140,7 +141,7 @@ def _act(session: Session, tick: _Tick, proposals: layout.Records) -> None:
     for proposal in _one_per_symbol(proposals):
         _record_verdict(session, tick, proposal)
     if len(proposals):
-        step.order(session.state, tick.kernel, session.limits, tick.account_limits, proposals, len(proposals))
+        govern.order(session.state, tick.kernel, session.limits, tick.account_limits, proposals, len(proposals))
     tick.phases["ACT"] = {
         "orders": sum(row["leg"] in ("entry", "exit") for row in tick.rows.get("autopilot_orders", [])),
         "mode": session.policy.mode.value,

@@ -22,9 +22,9 @@ from openclaw_pipelines.contracts.rows.factory import (
     ReplayRow,
     ShortlistRow,
 )
-from openclaw_pipelines.domain.factory.space import Value
 from openclaw_pipelines.domain.lifecycle.hand_over import parity_class
 from openclaw_pipelines.kernel.base.money import to_atoms
+from openclaw_pipelines.kernel.strategy.family import Value
 from openclaw_pipelines.report.factory.sweep import FamilySweep, family_sweep
 from openclaw_pipelines.report.page import text
 

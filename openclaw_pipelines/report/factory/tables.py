@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from openclaw_pipelines.contracts.factory import CycleState, Listing, Variant
 from openclaw_pipelines.contracts.rows import rows_as
 from openclaw_pipelines.contracts.rows.factory import GateResultRow, ShortlistRow
-from openclaw_pipelines.domain.factory.space import Value
+from openclaw_pipelines.kernel.strategy.family import Value
 from openclaw_pipelines.report.factory.data import HASH_DIGITS, Candidate, CycleData, words
 from openclaw_pipelines.report.factory.sweep import Neighbourhood, informative
 from openclaw_pipelines.report.page import text

@@ -26,7 +26,7 @@ from openclaw_pipelines.domain.trading.records import Row
 from openclaw_pipelines.domain.trading.session import Session
 from openclaw_pipelines.kernel.base import layout, money
 from openclaw_pipelines.kernel.base.state_bytes import load_state
-from openclaw_pipelines.kernel.strategy.signals import new_indicators, observe
+from openclaw_pipelines.kernel.strategy.indicator_rows import new_indicators, observe
 from openclaw_pipelines.resources.store.engine import Connection
 from openclaw_pipelines.resources.store.store import Store, fetch, insert, insert_new
 

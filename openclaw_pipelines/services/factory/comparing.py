@@ -24,7 +24,7 @@ from openclaw_pipelines.services.factory.parity_rows import (
     store_reports,
     swept_row,
 )
-from openclaw_pipelines.services.factory.replaying import again, contract_of, costs_of, replay_row, run_variant
+from openclaw_pipelines.services.factory.replaying import again, contract_of, replay_row, run_variant
 
 PARITY = "parity"
 
@@ -111,9 +111,7 @@ def replay_against_steps(cycle: Cycle, candidate: Candidate, changed: tuple[str,
     found, right_hash = _changed(changed) or invalid(stored["contract"], contract.json), ""
     if found is None:
         left, run = again(cycle, candidate, Variant.TRAIN).result, cycle.train
-        right = step_through(
-            run.bars, candidate.record, costs_of(cycle, Variant.TRAIN), start=run.start, **cycle.data.account.kwargs()
-        )  # fmt: skip
+        right = step_through(run.bars, candidate.record, run.terms)
         found, right_hash = compare_runs(left, right), right.content_hash
     return report_of(
         cycle, Comparison.REPLAY_STEPPING, candidate, SHORTLIST, found, (stored["contract"], contract.json),

@@ -21,11 +21,12 @@ from openclaw_pipelines.contracts.time import DAY
 from openclaw_pipelines.domain.factory.contract import CycleContract, CycleContractError, differing
 from openclaw_pipelines.domain.factory.search import Proposal, Search, Tried
 from openclaw_pipelines.domain.factory.shortlist import Floors
-from openclaw_pipelines.domain.factory.space import Dimension, Range, Space, Value, space_of
+from openclaw_pipelines.domain.factory.space import Dimension, Range, Space, space_of
 from openclaw_pipelines.domain.selection.gate_limits import GateLimits
 from openclaw_pipelines.domain.selection.windows import Split, Window, gap_days, rows_of, train_and_holdout
 from openclaw_pipelines.kernel.run.bars import Bars
 from openclaw_pipelines.kernel.run.replay import Costs
+from openclaw_pipelines.kernel.strategy.family import Value
 from openclaw_pipelines.kernel.strategy.params import ParameterConflictError, params_hash, params_record, warmup_bars
 from openclaw_pipelines.resources.store.research_tables import cycles, of_cycle
 from openclaw_pipelines.resources.store.store import insert_new
@@ -151,7 +152,7 @@ class Cycle:
     @property
     def train(self) -> Run:
         """The run over the days that are searched."""
-        return self.run(self.split.train, self.data.account.costs)
+        return self.run(self.split.train, self.data.terms.costs)
 
     @cached_property
     def finer(self) -> Bars | None:
@@ -164,7 +165,7 @@ class Cycle:
         if interval is None:
             return None
         bars = self.data.bars(self.warmup_bars, interval)
-        coarse = self.run(self.split.holdout, self.data.account.costs).bars
+        coarse = self.run(self.split.holdout, self.data.terms.costs).bars
         ends = coarse.times[0], coarse.times[-1] + coarse.interval_seconds
         first, stop = np.searchsorted(bars.times, ends).tolist()
         fine = rows_of(bars, first, stop)
@@ -193,7 +194,7 @@ class Cycle:
         config = self.settings.config
         return CycleContract(
             self.name, config.account, self.strategy.name, self.data.source, self.split, self.search.space_hash,
-            self.incumbent.params_hash, self.data.contract(self.bars, self.whole, 0, self.data.account.costs),
+            self.incumbent.params_hash, self.data.contract(self.bars, self.whole, 0, self.data.terms.costs),
             {**vars(self.floors), "parity_rows": self.recipe.parity_rows}, config.gates.model_dump(),
         )  # fmt: skip
 

@@ -109,7 +109,7 @@ def gather(cycle: Cycle, candidate: Candidate, limits: GateLimits) -> tuple[Evid
     """Everything that the gates look at, and its hash."""
     seen = look(cycle, candidate.family)
     holdout, costs = again(cycle, candidate, Variant.HOLDOUT), costs_of(cycle, Variant.HOLDOUT)
-    result, capital = holdout.result, cycle.data.account.capital
+    result, capital = holdout.result, cycle.data.terms.capital
     bars = rows_of(result.bars, len(result.bars.times) - len(result.equity_rows), len(result.bars.times))
     returns, row = train_returns(cycle, candidate)
     equity = day_end_equity(result)
@@ -132,7 +132,7 @@ def train_returns(cycle: Cycle, candidate: Candidate) -> tuple[Floats, int]:
     rows = cycle.store.query("research", sql, [cycle.cycle_id, INCUMBENT_ROW])
     equity = np.stack([np.frombuffer(blob, "<i8") for blob in rows["day_equity"].to_list()]).astype(np.int64)
     place = rows["row_index"].to_list().index(candidate.row_index)
-    return daily_returns(equity, to_atoms(cycle.data.account.capital)), place
+    return daily_returns(equity, to_atoms(cycle.data.terms.capital)), place
 
 
 def all_looks(cycle: Cycle) -> tuple[Look, ...]:

@@ -14,7 +14,7 @@ from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.domain.factory.contract import unchanged
 from openclaw_pipelines.domain.factory.search import SHARD_KEYS
 from openclaw_pipelines.domain.factory.shortlist import Entry, Row, candidates, shortlist
-from openclaw_pipelines.domain.factory.space import Value
+from openclaw_pipelines.kernel.strategy.family import Value
 from openclaw_pipelines.resources.store.research_tables import of_cycle
 from openclaw_pipelines.resources.store.store import insert
 from openclaw_pipelines.resources.world import World

@@ -21,8 +21,8 @@ from openclaw_pipelines.domain.factory.parity import RowSide, row_side
 from openclaw_pipelines.domain.selection.looks import Look, Purpose
 from openclaw_pipelines.domain.selection.windows import Window
 from openclaw_pipelines.kernel.base.money import to_atoms
-from openclaw_pipelines.kernel.run.finer import replay_on_finer
-from openclaw_pipelines.kernel.run.replay import Costs, replay
+from openclaw_pipelines.kernel.run.finer import replay_finer_under
+from openclaw_pipelines.kernel.run.replay import Costs, replay_under
 from openclaw_pipelines.kernel.run.result import Result
 from openclaw_pipelines.kernel.strategy.params import params_values
 from openclaw_pipelines.kernel.sweep.result import Sweep
@@ -95,14 +95,13 @@ def stored_or_made(cycle: Cycle, candidate: Candidate, variant: Variant) -> Repl
 
 def run_variant(cycle: Cycle, candidate: Candidate, variant: Variant) -> Replayed:
     """Replay a candidate now, storing nothing."""
-    run, costs = run_of(cycle, variant), costs_of(cycle, variant)
-    account = cycle.data.account
+    run = run_of(cycle, variant)
     if variant is Variant.FINER and cycle.finer is not None:
         fine = cycle.finer
-        result = replay_on_finer(run.bars, fine, candidate.record, costs, start=run.start, **account.kwargs())
+        result = replay_finer_under(run.bars, fine, candidate.record, run.terms)
     else:
-        result = replay(run.bars, candidate.record, costs, start=run.start, **account.kwargs())
-    found = Sweep.of_result(result, candidate.record, to_atoms(account.capital), run.contract.hash)
+        result = replay_under(run.bars, candidate.record, run.terms)
+    found = Sweep.of_result(result, candidate.record, to_atoms(run.terms.capital), run.contract.hash)
     contract = contract_of(cycle, variant) or run.contract
     return Replayed(variant, result, row_side(found, 0), contract, float(found.tallies[0]["max_drawdown"]))
 
@@ -123,13 +122,13 @@ def contract_of(cycle: Cycle, variant: Variant) -> RunContract | None:
         return run_of(cycle, variant).contract
     if cycle.finer is None:
         return None
-    start = run_of(cycle, Variant.HOLDOUT).start
+    start = run_of(cycle, Variant.HOLDOUT).terms.start
     return cycle.data.contract(cycle.finer, cycle.split.holdout, start, costs_of(cycle, Variant.FINER))
 
 
 def costs_of(cycle: Cycle, variant: Variant) -> Costs:
     """Cost model of a variant."""
-    costs = cycle.data.account.costs
+    costs = cycle.data.terms.costs
     if variant is Variant.STRESSED:
         return stressed(costs, cycle.settings.config.gates.stressed_slippage_bps)
     return costs
@@ -173,7 +172,7 @@ def replay_row(cycle: Cycle, params_hash: str, variant: Variant) -> ReplayRow | 
 
 def _row(cycle: Cycle, candidate: Candidate, made: Replayed) -> ReplayRow:
     result, window = made.result, window_of(cycle, made.variant)
-    capital = cycle.data.account.capital
+    capital = cycle.data.terms.capital
     trades: pl.DataFrame = result.trades
     fees, funding = (result.state.account[name][0] for name in ("fees", "funding"))
     from openclaw_pipelines.kernel.base.money import from_atoms

@@ -28,10 +28,10 @@ from openclaw_pipelines.domain.selection.equity import daily_returns
 from openclaw_pipelines.domain.selection.trials import sharpe_rows
 from openclaw_pipelines.kernel import cuda
 from openclaw_pipelines.kernel.base.money import to_atoms
-from openclaw_pipelines.kernel.run.replay import replay
+from openclaw_pipelines.kernel.run.replay import replay_under
 from openclaw_pipelines.kernel.strategy.params import params_hash, params_record, params_values, stack_params
 from openclaw_pipelines.kernel.sweep.result import Sweep
-from openclaw_pipelines.kernel.sweep.sweep import Progress, sweep
+from openclaw_pipelines.kernel.sweep.sweep import Progress, sweep_under
 from openclaw_pipelines.resources.store.research_tables import of_cycle, trials
 from openclaw_pipelines.resources.store.store import insert
 from openclaw_pipelines.services.factory.cycle import Cycle, cycle_row
@@ -146,18 +146,17 @@ def sweep_train(
     cycle: Cycle, records: list[np.record], device: str | None, say: Callable[[Progress], None] | None = None
 ) -> Sweep:
     """Parameter records over the train days, on the GPU where one is named, else on the CPU; the same bits."""
-    train, account = cycle.train, cycle.data.account
-    run = cuda.sweep if device is not None else sweep
-    return run(
-        train.bars, stack_params(records), account.costs, start=train.start, progress=say, **account.kwargs()
-    )  # fmt: skip
+    train, rows = cycle.train, stack_params(records)
+    if device is not None:
+        return cuda.sweep_under(train.bars, rows, train.terms, say)
+    return sweep_under(train.bars, rows, train.terms, progress=say)
 
 
 def _replayed(cycle: Cycle, record: np.record) -> bytes:
     """What a replay over the train days, on the CPU, finds for one row; as `Sweep.bits`."""
-    train, account = cycle.train, cycle.data.account
-    result = replay(train.bars, record, account.costs, start=train.start, **account.kwargs())
-    return Sweep.of_result(result, record, to_atoms(account.capital), train.contract.hash).bits(0)
+    train = cycle.train
+    result = replay_under(train.bars, record, train.terms)
+    return Sweep.of_result(result, record, to_atoms(train.terms.capital), train.contract.hash).bits(0)
 
 
 def done_shards(cycle: Cycle) -> list[str]:

@@ -18,7 +18,6 @@ from openclaw_pipelines.contracts.rows.factory import (
     ShortlistRow,
 )
 from openclaw_pipelines.contracts.time import DAY, floor_to, interval_length
-from openclaw_pipelines.domain.factory.space import Value
 from openclaw_pipelines.domain.lifecycle.document import section_of
 from openclaw_pipelines.domain.lifecycle.hand_over import (
     Evidence,
@@ -34,6 +33,7 @@ from openclaw_pipelines.domain.lifecycle.hand_over import (
 )
 from openclaw_pipelines.domain.lifecycle.log import Origin, Position, Step, strategy_name
 from openclaw_pipelines.domain.lifecycle.states import TRADING
+from openclaw_pipelines.kernel.strategy.family import Value
 from openclaw_pipelines.kernel.strategy.params import params_hash, params_record, params_values
 from openclaw_pipelines.resources.store.research_tables import of_cycle
 from openclaw_pipelines.resources.world import World
