@@ -5,7 +5,7 @@ blocking check of the asset that found it. The rules are in `domain.factory` and
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import polars as pl
@@ -17,6 +17,9 @@ from openclaw_pipelines.assets.partitions import day_and_strategy
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.domain.factory.search import SHARD_KEYS
 from openclaw_pipelines.resources.world import World
+
+if TYPE_CHECKING:
+    from openclaw_pipelines.services.factory.cycle import Cycle
 
 GROUP = "factory"
 CYCLES = "factory_cycles"
@@ -58,7 +61,7 @@ def finding_assets() -> list[dg.AssetsDefinition]:
         """Every parameter row of a shard over the train days; a shard that is stored is not run again."""
         from openclaw_pipelines.services.factory.cycle import open_cycle
 
-        opened: dict[str, Any] = {}
+        opened: dict[str, Cycle] = {}
         for key in sorted(context.partition_keys):
             cycle_id, shard = day_and_strategy(key)
             cycle = opened.get(cycle_id) or open_cycle(world, cycle_id)
@@ -162,7 +165,7 @@ def judging_assets() -> list[dg.AssetsDefinition]:
     return [gate_results, deployments]
 
 
-def shard_metadata(cycle: Any, shard: str, say: Callable[[str], object]) -> dict[str, Any]:
+def shard_metadata(cycle: "Cycle", shard: str, say: Callable[[str], object]) -> dict[str, Any]:
     """Run a shard, or find it stored, and describe it."""
     from openclaw_pipelines.services.factory.sweeping import best_rows, run_shard
 
@@ -195,7 +198,7 @@ def _say(context: dg.AssetExecutionContext) -> Callable[[str], None]:
     return say
 
 
-def _add(context: dg.AssetExecutionContext, key: str, frame: pl.DataFrame, **facts: Any) -> None:
+def _add(context: dg.AssetExecutionContext, key: str, frame: pl.DataFrame, **facts: object) -> None:
     kept = {name: value for name, value in facts.items() if value is not None}
     context.add_asset_metadata(
         {"dagster/partition_row_count": frame.height, "rows": markdown_table(frame, rows=60), **kept},

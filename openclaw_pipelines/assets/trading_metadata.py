@@ -14,7 +14,7 @@ from openclaw_pipelines.resources.store.strategy_ledger import StrategyLedger
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.trading.runner import DayReport
 
-Metadata = dict[str, Any]
+Metadata = dict[str, object]
 SHOWN = {
     "proposals": ["tick_at", "symbol", "action", "side", "proposed_qty", "intended_price", "confidence", "state"],
     "decisions": ["tick_at", "symbol", "action", "side", "status", "reason_code", "reason"],

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from openclaw_pipelines.contracts.errors import OpenclawError
 
@@ -28,7 +28,7 @@ class Layer:
 
 
 def run_layer(
-    defs: "dg.Definitions", instance: "dg.DagsterInstance", layer: Layer, run_config: Mapping[str, Any] | None = None
+    defs: "dg.Definitions", instance: "dg.DagsterInstance", layer: Layer, run_config: Mapping[str, object] | None = None
 ) -> None:
     """Execute one layer in this process; only warnings are printed unless `run_config` says otherwise.
 

@@ -58,7 +58,7 @@ def proposal_moved(
     tick_at: datetime | None,
     *,
     actor: str = "autopilot",
-    **details: Any,
+    **details: object,
 ) -> AuditEntry:
     """A legal move of a proposal; an illegal one is an error."""
     move(key, from_state, to_state)
@@ -74,11 +74,11 @@ class AuditChain:
     sequence: int = 0
     last_hash: str = GENESIS
 
-    def append(self, entries: Iterable[AuditEntry]) -> list[dict[str, Any]]:
+    def append(self, entries: Iterable[AuditEntry]) -> list[dict[str, object]]:
         """Rows of `admin_actions` without `recorded_at` and `run_fingerprint`."""
         return [self._link(entry) for entry in entries]
 
-    def _link(self, entry: AuditEntry) -> dict[str, Any]:
+    def _link(self, entry: AuditEntry) -> dict[str, object]:
         self.sequence += 1
         row = {
             "account_id": self.account_id,
@@ -97,7 +97,7 @@ def row_hash(row: dict[str, Any]) -> str:
     return hashlib.sha256((row["prev_hash"] + body).encode()).hexdigest()
 
 
-def verify_chain(rows: Iterable[dict[str, Any]]) -> int:
+def verify_chain(rows: Iterable[dict[str, object]]) -> int:
     """Number of rows of a whole chain in order. Raises BrokenChainError at the first row that does not follow."""
     last_hash, count = GENESIS, 0
     for count, row in enumerate(rows, start=1):

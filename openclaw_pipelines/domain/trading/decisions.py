@@ -1,7 +1,8 @@
 """The governor's verdict as a row a person can read: code, numbers with units, limits and their layers."""
 
 from decimal import Decimal
-from typing import Any
+
+import numpy as np
 
 from openclaw_pipelines.contracts.enums import Action, ExitReason, ProposalState, RejectCode, Side
 from openclaw_pipelines.contracts.trading import DecisionStatus
@@ -28,7 +29,7 @@ SAID = {
 }
 
 
-def rationale(planner: str, proposal: Any, tag: int = 0) -> str:
+def rationale(planner: str, proposal: np.record, tag: int = 0) -> str:
     """Why a planner, or a family, asked, in a sentence. tag: the planner's own number for what it saw, 0 none."""
     side = "long" if proposal.side == Side.BUY else "short"
     seen = f", tag {tag}" if tag else ""
@@ -45,11 +46,11 @@ def rationale(planner: str, proposal: Any, tag: int = 0) -> str:
 def decision_row(
     session: Session,
     tick_input: TickInput,
-    proposal: Any,
-    proposed: dict[str, Any],
+    proposal: np.record,
+    proposed: dict[str, object],
     state: ProposalState,
     data_hash: str,
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Row of `autopilot_decisions` without the columns that every row of a tick shares."""
     policy, column = session.policy, int(proposal.symbol)
     instrument, code = session.deployment.instruments[column], RejectCode(int(proposal.code))
@@ -85,7 +86,7 @@ def limit_source(policy: Policy, instrument: Instrument, code: RejectCode) -> st
     return None if layer is None else layer.text
 
 
-def numbers(session: Session, proposal: Any, code: RejectCode) -> tuple[Decimal | None, Decimal | None]:
+def numbers(session: Session, proposal: np.record, code: RejectCode) -> tuple[Decimal | None, Decimal | None]:
     """What the failing check measured and allows, in the unit of its code."""
     unit, column = CODES[code].unit, int(proposal.symbol)
     if unit is Unit.NONE:

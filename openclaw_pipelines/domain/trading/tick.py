@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+
+import numpy as np
 
 from openclaw_pipelines.contracts.canonical import canonical_json
 from openclaw_pipelines.contracts.enums import Action, ProposalState, RejectCode
@@ -53,7 +54,7 @@ class _Tick:
     kernel: layout.Tick
     account_limits: layout.Records
     reports: tuple[Report, ...] | None = None
-    phases: dict[str, dict[str, Any]] = field(default_factory=dict)
+    phases: dict[str, dict[str, object]] = field(default_factory=dict)
     moves: list[AuditEntry] = field(default_factory=list)
     rows: dict[str, list[Row]] = field(default_factory=dict)
 
@@ -149,12 +150,12 @@ def _act(session: Session, tick: _Tick, proposals: layout.Records) -> None:
     }
 
 
-def _one_per_symbol(proposals: layout.Records) -> list[Any]:
+def _one_per_symbol(proposals: layout.Records) -> list[np.record]:
     """The proposals that are recorded, by rank: the approved one of each symbol, else its first.
 
     A second proposal on a symbol has the same key, and at most one of them is approved.
     """
-    by_symbol: dict[int, Any] = {}
+    by_symbol: dict[int, np.record] = {}
     for proposal in sorted(proposals, key=lambda item: int(item.rank)):
         known = by_symbol.get(int(proposal.symbol))
         if known is None or (proposal.approved_qty and not known.approved_qty):
@@ -162,7 +163,7 @@ def _one_per_symbol(proposals: layout.Records) -> list[Any]:
     return sorted(by_symbol.values(), key=lambda item: int(item.rank))
 
 
-def _record_verdict(session: Session, tick: _Tick, proposal: Any) -> None:
+def _record_verdict(session: Session, tick: _Tick, proposal: np.record) -> None:
     row = session.state.indicators[proposal.symbol]
     features = canonical_json(indicator_values(row, session.context.params[0]))
     planner, because = _planner(session, tick.input.planned, proposal)
@@ -178,7 +179,7 @@ def _record_verdict(session: Session, tick: _Tick, proposal: Any) -> None:
         session.awaiting[proposed["decision_key"]] = waiting_of(proposed, proposal, tick.kernel.at)
 
 
-def _planner(session: Session, planned: Planned | None, proposal: Any) -> tuple[str, str]:
+def _planner(session: Session, planned: Planned | None, proposal: np.record) -> tuple[str, str]:
     """Who asked, and why in a sentence."""
     name = session.deployment.family if planned is None else planned.planner
     if proposal.external:
@@ -188,7 +189,7 @@ def _planner(session: Session, planned: Planned | None, proposal: Any) -> tuple[
     return name, rationale(name, proposal, planned.signals[session.deployment.symbols[proposal.symbol]].tag)
 
 
-def _verdict(policy: Policy, proposal: Any) -> ProposalState:
+def _verdict(policy: Policy, proposal: np.record) -> ProposalState:
     if proposal.action == Action.HOLD:
         return ProposalState.HELD
     if not proposal.approved_qty:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from openclaw_pipelines.contracts.errors import ConfigError, KernelError
 from openclaw_pipelines.kernel.base.layout import Records
 from openclaw_pipelines.kernel.strategy.families import FAMILIES
-from openclaw_pipelines.kernel.strategy.family import FamilySpec, ParamSpec, Value
+from openclaw_pipelines.kernel.strategy.family import FamilySpec, ParamSpec
 
 SECONDS_PER_YEAR = 365 * 86_400
 """Crypto trades every day of the year."""
@@ -93,7 +93,7 @@ PARAMS = np.dtype(
 count from which every indicator is defined, `warmup_bars` the one from which entries are allowed."""
 
 
-def params_record(family: str, values: Mapping[str, Value], interval_seconds: int) -> np.record:
+def params_record(family: str, values: Mapping[str, object], interval_seconds: int) -> np.record:
     """Validated record of one parameter row; what `values` leaves out takes its default.
 
     Raises UnknownFamilyError, UnknownParameterError, ParameterTypeError, ParameterRangeError, ParameterConflictError.
@@ -187,7 +187,7 @@ def _family(family: str) -> FamilySpec:
     return FAMILIES[family]
 
 
-def _refuse_unknown(spec: FamilySpec, values: Mapping[str, Value]) -> None:
+def _refuse_unknown(spec: FamilySpec, values: Mapping[str, object]) -> None:
     for name in values:
         if name not in spec.names:
             raise UnknownParameterError(spec.name, name, _nearest(str(name), spec.names))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -87,7 +87,7 @@ def price_plot(closes: pl.DataFrame, fills: pl.DataFrame) -> Draw:
     return draw
 
 
-_MARKS: tuple[tuple[str, str, str, Callable[[dict[str, Any]], bool]], ...] = (
+_MARKS: tuple[tuple[str, str, str, Callable[[dict[str, object]], bool]], ...] = (
     ("Enter long", "^", GREEN, lambda fill: fill["leg"] == "entry" and fill["side"] == "buy"),
     ("Enter short", "v", RED, lambda fill: fill["leg"] == "entry" and fill["side"] == "sell"),
     ("Exit by signal", "o", BLUE, lambda fill: fill["leg"] == "exit"),

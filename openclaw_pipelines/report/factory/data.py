@@ -99,7 +99,7 @@ class CycleData:
     @cached_property
     def contract(self) -> dict[str, Any]:
         """The contract that the cycle was begun under."""
-        found: dict[str, Any] = json.loads(self.cycle["contract"])
+        found: dict[str, object] = json.loads(self.cycle["contract"])
         return found
 
     @property

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import UTC as _UTC
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
@@ -139,9 +138,9 @@ def _summary(table: Table) -> str:
 
 def _conditions(
     table: Table, first_day: date | None, last_day: date | None, strategy: str | None, equal: Mapping[str, str]
-) -> tuple[list[str], list[Any]]:
+) -> tuple[list[str], list[object]]:
     wanted = dict(equal) if strategy is None else {**equal, "strategy_config_id": strategy}
-    conditions, params = ["true"], list[Any]()
+    conditions, params = ["true"], list[object]()
     for column, value in wanted.items():
         if column not in table.names:
             nearest = difflib.get_close_matches(column, table.names, n=1, cutoff=0.0)[0]
@@ -155,7 +154,7 @@ def _conditions(
     return conditions, params
 
 
-def _days(table: Table, first_day: date | None, last_day: date | None) -> tuple[list[str], list[Any]]:
+def _days(table: Table, first_day: date | None, last_day: date | None) -> tuple[list[str], list[object]]:
     """Bars belong to the day they open in, ticks to the day of the bar they close, metrics name their day."""
     if "day" in table.names:
         bounds = [(">=", first_day and first_day.isoformat()), ("<=", last_day and last_day.isoformat())]
