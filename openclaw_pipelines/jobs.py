@@ -75,7 +75,9 @@ def jobs_named(*names: str) -> list[Any]:
     return [job for job in jobs() if job.name in names]
 
 
-def _job(name: str, selection: dg.AssetSelection, description: str, runtime_seconds: str = MAX_RUNTIME_SECONDS) -> Any:
+def _job(
+    name: str, selection: dg.AssetSelection, description: str, runtime_seconds: str = MAX_RUNTIME_SECONDS
+) -> object:
     return dg.define_asset_job(
         name,
         selection,

@@ -496,7 +496,7 @@ def test_extending_check_judges() -> None:
     import polars as pl
 
     from openclaw_pipelines.contracts.tables import TABLES
-    from openclaw_pipelines.domain.market.quality.checks import Window
+    from openclaw_pipelines.domain.market.quality.window import Window
 
     names: dict[str, Any] = {}
     exec(compile(extending("python", "round_prices"), "docs/extending.md", "exec"), names)

@@ -5,7 +5,7 @@ blocking check of the asset that found it. The rules are in `domain.factory` and
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import polars as pl
@@ -14,8 +14,12 @@ from openclaw_pipelines.assets.attributes import attributes
 from openclaw_pipelines.assets.factory_pictures import pictures
 from openclaw_pipelines.assets.metadata import markdown_table, spec_metadata
 from openclaw_pipelines.assets.partitions import day_and_strategy
+from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.domain.factory.search import SHARD_KEYS
 from openclaw_pipelines.resources.world import World
+
+if TYPE_CHECKING:
+    from openclaw_pipelines.services.factory.cycle import Cycle
 
 GROUP = "factory"
 CYCLES = "factory_cycles"
@@ -57,7 +61,7 @@ def finding_assets() -> list[dg.AssetsDefinition]:
         """Every parameter row of a shard over the train days; a shard that is stored is not run again."""
         from openclaw_pipelines.services.factory.cycle import open_cycle
 
-        opened: dict[str, Any] = {}
+        opened: dict[str, Cycle] = {}
         for key in sorted(context.partition_keys):
             cycle_id, shard = day_and_strategy(key)
             cycle = opened.get(cycle_id) or open_cycle(world, cycle_id)
@@ -98,7 +102,7 @@ def proving_assets() -> list[dg.AssetsDefinition]:
             cycle, changed = reopen_cycle(world, cycle_id)
             rows = replay_candidates(cycle, _say(context))
             shown = ("variant", "family", "interval", "net", "trades", "max_drawdown", "params_hash", "content_hash")
-            frame = pl.DataFrame([{name: row[name] for name in shown} for row in rows], infer_schema_length=None)
+            frame = TABLES["replays"].unchecked(rows).select(shown)
             _add(context, cycle_id, frame, contract_changed=", ".join(changed) or "no",
                  **pictures(world, cycle_id, "replays"))  # fmt: skip
 
@@ -161,7 +165,7 @@ def judging_assets() -> list[dg.AssetsDefinition]:
     return [gate_results, deployments]
 
 
-def shard_metadata(cycle: Any, shard: str, say: Callable[[str], Any]) -> dict[str, Any]:
+def shard_metadata(cycle: "Cycle", shard: str, say: Callable[[str], object]) -> dict[str, Any]:
     """Run a shard, or find it stored, and describe it."""
     from openclaw_pipelines.services.factory.sweeping import best_rows, run_shard
 
@@ -194,7 +198,7 @@ def _say(context: dg.AssetExecutionContext) -> Callable[[str], None]:
     return say
 
 
-def _add(context: dg.AssetExecutionContext, key: str, frame: pl.DataFrame, **facts: Any) -> None:
+def _add(context: dg.AssetExecutionContext, key: str, frame: pl.DataFrame, **facts: object) -> None:
     kept = {name: value for name, value in facts.items() if value is not None}
     context.add_asset_metadata(
         {"dagster/partition_row_count": frame.height, "rows": markdown_table(frame, rows=60), **kept},

@@ -3,8 +3,6 @@
 Plots are those of `report.factory.page`; nothing is drawn until an asset is materialized.
 """
 
-from typing import Any
-
 import dagster as dg
 
 from openclaw_pipelines.resources.world import World
@@ -13,7 +11,7 @@ _ENDS = ("gate_results", "deployments")
 """Assets after which a cycle has its verdict, and so its report is written anew."""
 
 
-def pictures(world: World, cycle_id: str, asset: str) -> dict[str, Any]:
+def pictures(world: World, cycle_id: str, asset: str) -> dict[str, object]:
     """Plots of a cycle for one asset, and the path of its report; a verdict or a block writes that report."""
     from openclaw_pipelines.contracts.factory import CycleState
     from openclaw_pipelines.report.factory.page import cycle_plots

@@ -8,6 +8,7 @@ import dagster as dg
 from openclaw_pipelines.assets.attributes import all_day, attributes, each_night
 from openclaw_pipelines.assets.metadata import markdown_table, spec_metadata, time_range
 from openclaw_pipelines.assets.run_tags import is_live
+from openclaw_pipelines.resources.store import market_tables
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.market.features import compute_features
 from openclaw_pipelines.services.market.ingest import Ingest
@@ -34,7 +35,7 @@ def _instruments() -> list[dg.AssetsDefinition]:
     def instruments(world: dg.ResourceParam[World]) -> dg.MaterializeResult[None]:
         """Price units, lots, least orders, fees and lifecycle of the configured symbols, from the market source."""
         result = Ingest.of(world).instruments(world.clock.now())
-        rows = world.store.query("market", "SELECT * FROM instruments WHERE source = ?", [world.source])
+        rows = market_tables.instruments(world.store, world.source)
         shown = rows.select("symbol", "market_type", "tick", "lot", "min_notional", "taker_fee_rate", "state")
         return dg.MaterializeResult(
             metadata={**vars(result), "dagster/row_count": rows.height, "instruments": markdown_table(shown)}

@@ -1,7 +1,6 @@
 """What a materialization shows: schemas, counts, time ranges, tables and plots."""
 
 from datetime import datetime
-from typing import Any
 
 import dagster as dg
 import polars as pl
@@ -26,7 +25,7 @@ def column_schema(table: str) -> dg.TableSchema:
     )
 
 
-def spec_metadata(table: str) -> dict[str, Any]:
+def spec_metadata(table: str) -> dict[str, object]:
     """Metadata of an asset that fills `table`."""
     own = TABLES[table]
     return {
@@ -45,14 +44,14 @@ def markdown_table(frame: pl.DataFrame, rows: int = SHOWN_ROWS) -> dg.MarkdownMe
     return dg.MetadataValue.md("\n".join([*head, *body, *rest]) if frame.height else "no rows")
 
 
-def time_range(first: datetime | None, last: datetime | None) -> dict[str, Any]:
+def time_range(first: datetime | None, last: datetime | None) -> dict[str, object]:
     """First and last time of the rows, where there are any."""
     if first is None or last is None:
         return {}
     return {"first": dg.MetadataValue.timestamp(first), "last": dg.MetadataValue.timestamp(last)}
 
 
-def _cell(value: Any) -> str:
+def _cell(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, datetime):

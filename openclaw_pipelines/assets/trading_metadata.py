@@ -8,12 +8,13 @@ import polars as pl
 
 from openclaw_pipelines.assets.metadata import markdown_table
 from openclaw_pipelines.contracts.time import DAY, day_start, interval_length
+from openclaw_pipelines.contracts.trading import DecisionStatus
 from openclaw_pipelines.resources.store import market_tables
 from openclaw_pipelines.resources.store.strategy_ledger import StrategyLedger
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.trading.runner import DayReport
 
-Metadata = dict[str, Any]
+Metadata = dict[str, object]
 SHOWN = {
     "proposals": ["tick_at", "symbol", "action", "side", "proposed_qty", "intended_price", "confidence", "state"],
     "decisions": ["tick_at", "symbol", "action", "side", "status", "reason_code", "reason"],
@@ -39,11 +40,9 @@ def day_metadata(world: World, strategy: str, day: str, report: DayReport, *, li
 
 def _describe(metadata: dict[str, Metadata], world: World, strategy: str, day: str) -> None:
     ledger = world.ledger(strategy)
-    within = ("tick_at > ? AND tick_at <= ?", [day_start(day), day_start(day) + DAY])
+    start = day_start(day)
     with ledger.reading():
-        rows = {
-            name: ledger.query(f"SELECT * FROM autopilot_{name}", *within) for name in (*SHOWN, "positions", "equity")
-        }
+        rows = {name: ledger.rows(f"autopilot_{name}", start, start + DAY) for name in (*SHOWN, "positions", "equity")}
         universe = ledger.universe(day)
     for name, frame in rows.items():
         metadata[name]["dagster/partition_row_count"] = frame.height
@@ -59,7 +58,7 @@ def _describe(metadata: dict[str, Metadata], world: World, strategy: str, day: s
 
 
 def _codes(decisions: pl.DataFrame) -> dg.MarkdownMetadataValue:
-    refused = decisions.filter(pl.col("status") == "rejected")
+    refused = decisions.filter(pl.col("status") == DecisionStatus.REJECTED)
     counted = refused.group_by("reason_code").len("decisions")
     return markdown_table(counted.sort("decisions", "reason_code", descending=[True, False]))
 

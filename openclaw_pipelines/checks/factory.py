@@ -10,7 +10,7 @@ import dagster as dg
 
 from openclaw_pipelines.assets.factory import cycles
 from openclaw_pipelines.checks.partition_results import metadata_of, severity_of
-from openclaw_pipelines.domain.market.quality.checks import CheckResult
+from openclaw_pipelines.domain.market.quality.window import CheckResult
 from openclaw_pipelines.resources.world import World
 
 Examine = Callable[[World, str], CheckResult]

@@ -6,7 +6,7 @@ import dagster as dg
 
 from openclaw_pipelines.assets.partitions import day_and_strategy, day_by_strategy
 from openclaw_pipelines.checks.partition_results import evaluate_partitions
-from openclaw_pipelines.domain.market.quality.checks import CheckResult
+from openclaw_pipelines.domain.market.quality.window import CheckResult
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.lifecycle.examination import (
     LOG_CHECKS,

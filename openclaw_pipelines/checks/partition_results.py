@@ -11,7 +11,7 @@ import dagster as dg
 
 from openclaw_pipelines.assets.metadata import markdown_table
 from openclaw_pipelines.assets.run_tags import CheckTarget, check_target
-from openclaw_pipelines.domain.market.quality.checks import CheckResult
+from openclaw_pipelines.domain.market.quality.window import CheckResult
 
 
 def severity_of(result: CheckResult) -> dg.AssetCheckSeverity:
@@ -21,7 +21,7 @@ def severity_of(result: CheckResult) -> dg.AssetCheckSeverity:
 
 def metadata_of(result: CheckResult) -> dict[str, Any]:
     """The sentence, the numbers and the rows to act on."""
-    metadata: dict[str, Any] = {"finding": result.sentence, **result.facts}
+    metadata: dict[str, object] = {"finding": result.sentence, **result.facts}
     if result.total_cases:
         metadata["cases"] = markdown_table(result.cases, rows=50)
         metadata["total_cases"] = result.total_cases
@@ -76,7 +76,7 @@ def _worst(asset: str, results: dict[str, list[CheckResult]]) -> Iterator[dg.Ass
         yield _result(asset, worst, _summary(len(own), failed))
 
 
-def _summary(partitions: int, failed: list[str]) -> dict[str, Any]:
+def _summary(partitions: int, failed: list[str]) -> dict[str, object]:
     """The first finding in sight, all of them a click away; each partition's own result has its rows."""
     if not failed:
         return {"finding": f"all {partitions} partitions passed"}
@@ -95,7 +95,7 @@ def _result(asset: str, item: CheckResult, metadata: dict[str, Any]) -> dg.Asset
     )
 
 
-def _value(value: Any) -> dg.MetadataValue:
+def _value(value: object) -> dg.MetadataValue:
     if isinstance(value, dg.MetadataValue):
         return value
     if isinstance(value, bool):

@@ -9,15 +9,11 @@ from typing import TYPE_CHECKING
 import click
 
 from openclaw_pipelines.commands.shared import CommandError, json_option, print_json
+from openclaw_pipelines.contracts.enums import ProposalState
+from openclaw_pipelines.contracts.governance import Answer
 
 if TYPE_CHECKING:
     from openclaw_pipelines.resources.world import World
-
-WAITING = (
-    "SELECT p.decision_key, p.strategy_config_id FROM autopilot_proposals p WHERE p.account_id = ? "
-    "AND p.state = 'awaiting_approval' AND NOT EXISTS (SELECT 1 FROM admin_actions a "
-    "WHERE a.subject = p.decision_key AND a.from_state = 'awaiting_approval')"
-)
 
 
 class NotAwaitingError(CommandError):
@@ -37,14 +33,7 @@ class AlreadyAnsweredError(CommandError):
     at: datetime
 
 
-def waiting_keys(world: "World", strategy: str) -> list[str]:
-    """Decision keys of a strategy that wait for an operator."""
-    account = world.settings().config.account
-    sql = f"{WAITING} AND p.strategy_config_id = ? ORDER BY p.decision_key"
-    return world.store.query("ledger", sql, [account, strategy])["decision_key"].to_list()
-
-
-def answer(world: "World", key: str, verdict: str, now: datetime) -> str:
+def answer(world: "World", key: str, verdict: Answer, now: datetime) -> str:
     """Write the answer; returns the strategy it is for.
 
     Raises:
@@ -54,10 +43,12 @@ def answer(world: "World", key: str, verdict: str, now: datetime) -> str:
     from openclaw_pipelines.contracts.canonical import sha256_of
     from openclaw_pipelines.contracts.tables import TABLES
     from openclaw_pipelines.resources.store.store import fetch, insert
+    from openclaw_pipelines.resources.store.strategy_ledger import WAITING
 
     settings = world.settings()
     with world.store.write("ledger") as con:
-        found = fetch(con, f"{WAITING} AND p.decision_key = ?", [settings.config.account, key])
+        proposal = "SELECT strategy_config_id FROM autopilot_proposals p WHERE account_id = ? AND decision_key = ?"
+        found = fetch(con, f"{proposal} AND {WAITING}", [settings.config.account, key, None])
         if found.is_empty():
             state = fetch(con, "SELECT state FROM autopilot_proposals WHERE decision_key = ?", [key])
             raise NotAwaitingError(key, _why_not(state["state"].to_list()))
@@ -70,9 +61,9 @@ def answer(world: "World", key: str, verdict: str, now: datetime) -> str:
             "strategy_config_id": strategy,
             "recorded_at": now,
             "run_fingerprint": sha256_of([__version__, settings.config_fingerprint]),
-            "request_key": f"{key}:{verdict}",
+            "request_key": f"{key}:{verdict.value}",
             "decision_key": key,
-            "verdict": verdict,
+            "verdict": verdict.value,
             "requested_at": now,
         }
         insert(con, "operator_requests", TABLES["operator_requests"].unchecked([row]))
@@ -82,12 +73,12 @@ def answer(world: "World", key: str, verdict: str, now: datetime) -> str:
 def _why_not(states: list[str]) -> str:
     if not states:
         return "no such proposal is recorded"
-    if states[0] == "awaiting_approval":
+    if states[0] == ProposalState.AWAITING_APPROVAL:
         return "its wait is over, it was answered or expired"
     return f"the governor left it {states[0]}"
 
 
-def _command(key: str, verdict: str, *, as_json: bool) -> None:
+def _command(key: str, verdict: Answer, *, as_json: bool) -> None:
     from openclaw_pipelines.resources.world import open_world
 
     world = open_world()
@@ -103,7 +94,7 @@ def _command(key: str, verdict: str, *, as_json: bool) -> None:
 @json_option
 def approve(decision_key: str, *, as_json: bool) -> None:
     """Approve a proposal that awaits it; the next tick judges it again and may send it."""
-    _command(decision_key, "approve", as_json=as_json)
+    _command(decision_key, Answer.APPROVE, as_json=as_json)
 
 
 @click.command()
@@ -111,4 +102,4 @@ def approve(decision_key: str, *, as_json: bool) -> None:
 @json_option
 def decline(decision_key: str, *, as_json: bool) -> None:
     """Decline a proposal that awaits approval."""
-    _command(decision_key, "decline", as_json=as_json)
+    _command(decision_key, Answer.DECLINE, as_json=as_json)

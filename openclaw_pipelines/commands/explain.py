@@ -37,7 +37,7 @@ class UnknownDecisionError(CommandError):
     nearest: str
 
 
-def collect(world: "World", key: str, bars: int = BARS_SHOWN) -> dict[str, Any]:
+def collect(world: "World", key: str, bars: int = BARS_SHOWN) -> dict[str, object]:
     """Everything that led to a decision and came of it.
 
     Args:
@@ -77,23 +77,23 @@ def _nearest(world: "World", key: str) -> list[str]:
 
 
 def _rows(
-    ledger: "StrategyLedger", table_name: str, where: str, params: Sequence[Any], order: str
-) -> list[dict[str, Any]]:
+    ledger: "StrategyLedger", table_name: str, where: str, params: Sequence[object], order: str
+) -> list[dict[str, object]]:
     rows = ledger.query(f"SELECT * FROM {table_name}", where, params).sort(order.split(", "))
     return [_without(row) for row in rows.to_dicts()]
 
 
-def _first(ledger: "StrategyLedger", table_name: str, where: str, params: Sequence[Any]) -> dict[str, Any] | None:
+def _first(ledger: "StrategyLedger", table_name: str, where: str, params: Sequence[object]) -> dict[str, object] | None:
     rows = _rows(ledger, table_name, where, params, "tick_at")
     return _without(rows[0], "features") if rows else None
 
 
-def _without(row: dict[str, Any], *columns: str) -> dict[str, Any]:
+def _without(row: dict[str, object], *columns: str) -> dict[str, object]:
     left_out = {"account_id", "strategy_config_id", "recorded_at", *columns}
     return {name: value for name, value in row.items() if name not in left_out}
 
 
-def _candles(ledger: "StrategyLedger", decision: dict[str, Any], count: int) -> list[dict[str, Any]]:
+def _candles(ledger: "StrategyLedger", decision: dict[str, Any], count: int) -> list[dict[str, object]]:
     """The last bars of the symbol that the ticks up to the decision consumed, newest last, in quote currency."""
     from openclaw_pipelines.domain.trading.inputs import BAR_FIELDS, NO_BAR
     from openclaw_pipelines.kernel.base.layout import BarState
@@ -116,7 +116,7 @@ def _price_unit(ledger: "StrategyLedger", decision: dict[str, Any]) -> Decimal:
     return deployment.instruments[deployment.symbols.index(decision["symbol"])].price_unit
 
 
-def _limits(decision: dict[str, Any]) -> list[dict[str, Any]]:
+def _limits(decision: dict[str, Any]) -> list[dict[str, object]]:
     """One row per limit: configured value and layer, applied value and what changed it."""
     base, effective = json.loads(decision["base_limits"]), json.loads(decision["effective_limits"])
     rows = []
@@ -127,11 +127,11 @@ def _limits(decision: dict[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
-def _value(limit: Any) -> Any:
+def _value(limit: object) -> object:
     return limit.get("value") if isinstance(limit, dict) else limit
 
 
-def _part(limit: Any, name: str) -> Any:
+def _part(limit: object, name: str) -> object:
     return limit.get(name) if isinstance(limit, dict) else None
 
 
@@ -148,7 +148,7 @@ def _entry_key(ledger: "StrategyLedger", decision: dict[str, Any]) -> str | None
     return held["entry_decision_key"][0] if held.height else None
 
 
-def _position(ledger: "StrategyLedger", entry: str) -> dict[str, Any] | None:
+def _position(ledger: "StrategyLedger", entry: str) -> dict[str, object] | None:
     """What became of the position: its round trip, or where it stands while it is open."""
     from openclaw_pipelines.domain.evaluation.trades import closed_trades
 
@@ -222,7 +222,7 @@ def _show_verdict(out: "Console", decision: dict[str, Any]) -> None:
 
 
 def _show_rows(
-    out: "Console", title: str, rows: Sequence[dict[str, Any]], columns: Sequence[str] | None = None
+    out: "Console", title: str, rows: Sequence[dict[str, object]], columns: Sequence[str] | None = None
 ) -> None:
     if not rows:
         out.print(f"{title}: none\n", soft_wrap=True)
@@ -234,11 +234,11 @@ def _show_rows(
     out.print(made)
 
 
-def _show_pairs(out: "Console", title: str, values: dict[str, Any]) -> None:
+def _show_pairs(out: "Console", title: str, values: dict[str, object]) -> None:
     _show_rows(out, title, [{"name": name, "value": value} for name, value in values.items()])
 
 
-def _cell(value: Any) -> str:
+def _cell(value: object) -> str:
     from rich.markup import escape
 
     if value is None:

@@ -1,13 +1,17 @@
 """`openclaw factory`: run a cycle of the strategy factory, and show where cycles stand."""
 
 import time
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import TYPE_CHECKING
 
 import click
 
 from openclaw_pipelines.commands.shared import console, json_option, minute, print_json, table
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
+    from openclaw_pipelines.contracts.rows.factory import GateResultRow
     from openclaw_pipelines.processes.factory_run import Outcome
 
 PORT = 3000
@@ -131,7 +135,7 @@ def _verdict(done: "Outcome") -> str:
     return f"{done.state.upper().replace('_', ' ')}: {done.reason or 'the cycle has not ended'}"
 
 
-def _shortlist(done: "Outcome") -> Any:
+def _shortlist(done: "Outcome") -> "Table":
     made = table("Shortlist", "channel", "rank", "family", "score", "status", "why", "parameters", right=("score",))
     for row in done.shortlist:
         score = "-" if row["score"] is None else f"{row['score']:.5f}"
@@ -141,7 +145,10 @@ def _shortlist(done: "Outcome") -> Any:
 
 
 def _parity(done: "Outcome") -> str:
-    bad = [row for row in done.parity if row["verdict"] != "EQUAL"]
+    from openclaw_pipelines.contracts.factory import ParityClass
+    from openclaw_pipelines.domain.lifecycle.hand_over import parity_class
+
+    bad = [row for row in done.parity if parity_class(row) is not ParityClass.EQUAL]
     kinds: dict[str, int] = {}
     for row in done.parity:
         name = f"{row['comparison']} ({row['sample']})"
@@ -154,7 +161,7 @@ def _parity(done: "Outcome") -> str:
     return f"Parity  {counts}: {len(bad)} not equal, first {first['comparison']} {first['verdict']} {where}"
 
 
-def _gates(params: str, rows: list[dict[str, Any]]) -> Any:
+def _gates(params: str, rows: "list[GateResultRow]") -> "Table":
     made = table(
         f"Gates of {params[:12]}", "gate", "measured", "required", "passed", "n", "why", right=("measured", "n")
     )
@@ -165,5 +172,5 @@ def _gates(params: str, rows: list[dict[str, Any]]) -> Any:
     return made
 
 
-def _days(window: tuple[Any, Any]) -> str:
+def _days(window: tuple[datetime, datetime]) -> str:
     return f"{minute(window[0])[:10]} to {minute(window[1])[:10]}, exclusive"

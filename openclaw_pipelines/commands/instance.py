@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from openclaw_pipelines.commands.shared import CommandError
+from openclaw_pipelines.resources.files import replace_file
 from openclaw_pipelines.settings import Settings
 from openclaw_pipelines.settings.load import project_home
 
@@ -90,9 +91,7 @@ def _place(template: Path, target: Path) -> str:
     text = template.read_text(encoding="utf-8")
     if target.exists():
         return "kept" if target.read_text(encoding="utf-8") == text else "kept, differs"
-    draft = target.with_name(f".{target.name}.{os.getpid()}.part")
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(target)
+    replace_file(target, text)
     return "written"
 
 
@@ -108,9 +107,7 @@ def write_env(settings: Settings, home: Path) -> str:
         own = [one for one in known.splitlines() if one.partition("=")[0].strip() == HOME_VARIABLE]
         if own:
             return "kept" if own == [line] else "kept, differs"
-        draft = file.with_name(f"{ENV_FILE}.{os.getpid()}.part")
-        draft.write_text(f"{known}{'' if known.endswith(chr(10)) or not known else chr(10)}{line}\n", encoding="utf-8")
-        draft.replace(file)
+        replace_file(file, f"{known}{'' if known.endswith(chr(10)) or not known else chr(10)}{line}\n")
     except OSError as error:
         raise InstanceError(file, error.strerror or type(error).__name__) from error
     return "written"

@@ -4,13 +4,14 @@ Nothing here goes round a gate: an operator gives more size only where the gates
 """
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from openclaw_pipelines.commands.shared import console, json_option, minute, money, print_json, table
 
 if TYPE_CHECKING:
+    from openclaw_pipelines.contracts.rows.lifecycle import DeploymentRow
     from openclaw_pipelines.domain.lifecycle.log import Position
     from openclaw_pipelines.domain.lifecycle.review import Judged, Standing
     from openclaw_pipelines.resources.world import World
@@ -91,7 +92,7 @@ def _judged(world: "World", found: "list[Standing]") -> "dict[str, Judged]":
     return {own.name: judge(own, found, limits) for own in found}
 
 
-def _plain(position: "Position", judged: "dict[str, Judged]") -> dict[str, Any]:
+def _plain(position: "Position", judged: "dict[str, Judged]") -> dict[str, object]:
     from openclaw_pipelines.domain.lifecycle.review import measures
 
     origin, own = position.origin, judged.get(position.origin.strategy)
@@ -132,9 +133,13 @@ def _show(positions: "list[Position]", found: "list[Standing]", judged: "dict[st
     console().print(shown if positions else "No factory cycle has deployed a strategy.")
 
 
-def _show_history(rows: list[dict[str, Any]], *, as_json: bool) -> None:
+def _show_history(rows: "list[DeploymentRow]", *, as_json: bool) -> None:
     if as_json:
-        wanted = [{name: row[name] for name in LOG_COLUMNS} | {"metrics": json.loads(row["metrics"])} for row in rows]
+        shown_rows: list[dict[str, object]] = [{**row} for row in rows]
+        wanted = [
+            {name: row[name] for name in LOG_COLUMNS} | {"metrics": json.loads(str(row["metrics"]))}
+            for row in shown_rows
+        ]
         print_json({"transitions": wanted})
         return
     shown = table("Transitions", "#", "as of", "strategy", "move", "size", "trigger", "reason", right=("#", "size"))

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from datetime import datetime
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -72,7 +72,7 @@ def show(results: "list[Result]") -> None:
     made = table("The week", "strategy", *numbers, "refused because", right=numbers)
     for own in results:
         why = ", ".join(f"{code} {count}" for code, count in own.rejects.items()) or "-"
-        counts: tuple[Any, ...] = (own.ticks, own.decisions, own.orders, own.fills, sum(own.rejects.values()))
+        counts: tuple[object, ...] = (own.ticks, own.decisions, own.orders, own.fills, sum(own.rejects.values()))
         amounts = (money(own.fees), money(own.funding), money(own.pnl))
         made.add_row(own.strategy, *(f"{count:,}" for count in counts), *amounts, str(own.open_positions), why)
     console().print(made)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 FAILED = 1
 """Exit code of a named failure; 0 is fine and 2 is wrong usage."""
 
-Command = TypeVar("Command", bound=Callable[..., Any])
+Command = TypeVar("Command", bound=Callable[..., object])
 
 
 class CommandError(OpenclawError):
@@ -49,7 +49,7 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(importlib.import_module(module), name)
         return command
 
-    def invoke(self, ctx: click.Context) -> Any:
+    def invoke(self, ctx: click.Context) -> object:
         """Run the command; a named error becomes one message on stderr and exit code 1."""
         try:
             return super().invoke(ctx)
@@ -114,7 +114,7 @@ def range_options(command: Command) -> Command:
     return first(last(command))
 
 
-def refuse_reversed(first: Any, last: Any) -> None:
+def refuse_reversed(first: object, last: Any) -> None:
     """Wrong usage when a range ends before it begins."""
     if first is not None and last is not None and last < first:
         raise click.BadParameter(f"{last} is before --from {first}", param_hint="--to")
@@ -134,14 +134,14 @@ def chosen(wanted: Sequence[str], strategies: Sequence[str]) -> list[str]:
     return list(wanted) or list(strategies)
 
 
-def print_json(answer: Any) -> None:
+def print_json(answer: object) -> None:
     """One JSON document on stdout, secrets masked; decimals as text, times in ISO form."""
     from openclaw_pipelines.settings.redaction import redact
 
     click.echo(json.dumps(redact(plain(answer)), indent=2, ensure_ascii=False))
 
 
-def plain(value: Any) -> Any:
+def plain(value: object) -> object:
     """`value` in JSON types.
 
     >>> plain({"cash": Decimal("1.50"), "at": datetime(2025, 5, 10, tzinfo=UTC)})

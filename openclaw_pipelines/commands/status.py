@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from openclaw_pipelines.commands.shared import console, json_option, minute, money, print_json, table
+from openclaw_pipelines.contracts.enums import KillSwitch
 
 if TYPE_CHECKING:
     import polars as pl
@@ -85,7 +86,6 @@ def collect(world: "World", now: datetime) -> Status:
 
 
 def _strategy(world: "World", name: str, now: datetime) -> StrategyStatus:
-    from openclaw_pipelines.commands.approvals import waiting_keys
     from openclaw_pipelines.services.trading.timetable import due_of
 
     own = world.settings().strategy(name).own
@@ -97,6 +97,7 @@ def _strategy(world: "World", name: str, now: datetime) -> StrategyStatus:
         tick = _row(ledger.query("SELECT * FROM autopilot_ticks", "tick_at = ?", [at]))
         equity = _row(ledger.query("SELECT * FROM autopilot_equity", "tick_at = ?", [at]))
         positions = ledger.query("SELECT * FROM autopilot_positions", "tick_at = ?", [at])
+        waiting = ledger.waiting_keys()
     shown = ("symbol", "side", "qty", "entry_price", "mark_price", "unrealized_pnl", "stale", "bars_held")
     return StrategyStatus(
         strategy=name,
@@ -114,7 +115,7 @@ def _strategy(world: "World", name: str, now: datetime) -> StrategyStatus:
         equity=equity.get("equity"),
         day_pnl=equity["equity"] - equity["day_open_equity"] if equity else None,
         total_pnl=equity["equity"] - head.deployment.capital if equity and head else None,
-        awaiting_approval=waiting_keys(world, name),
+        awaiting_approval=waiting,
         positions=[{column: row[column] for column in shown} for row in positions.sort("symbol").to_dicts()],
     )
 
@@ -151,7 +152,7 @@ def status(*, as_json: bool) -> None:
 def show(answer: Status, out: "Console") -> None:
     """Print the status for a person."""
     out.print(f"[bold]{answer.account}[/] at {minute(answer.at)}", soft_wrap=True)
-    colour = "green" if answer.kill_switch == "off" else "bold red"
+    colour = "green" if answer.kill_switch == KillSwitch.OFF else "bold red"
     out.print(f"kill switch: [{colour}]{answer.kill_switch}[/] ({answer.kill_switch_reason})", soft_wrap=True)
     out.print(f"market: {answer.market_source}, newest candle {minute(answer.newest_candle)}", soft_wrap=True)
     _show_strategies(answer, out)

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -51,8 +51,8 @@ class Verified:
     audit_rows: int
     ticks: int = 0
     rows: int = 0
-    days: list[dict[str, Any]] = field(default_factory=list)
-    differences: list[dict[str, Any]] = field(default_factory=list)
+    days: list[dict[str, object]] = field(default_factory=list)
+    differences: list[dict[str, object]] = field(default_factory=list)
 
 
 def recorded_days(world: "World", strategy: str, first: date | None, last: date | None) -> list[str]:

@@ -5,7 +5,6 @@ import json
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
-from typing import Any
 
 from openclaw_pipelines.contracts.errors import ContractError
 
@@ -17,7 +16,7 @@ class NotCanonicalError(ContractError):
     type_name: str
 
 
-def canonical_json(value: Any) -> str:
+def canonical_json(value: object) -> str:
     """JSON with sorted keys and no spaces; decimals and times as text.
 
     >>> canonical_json({"b": Decimal("1.50"), "a": [1, None]})
@@ -26,7 +25,7 @@ def canonical_json(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False, default=_text)
 
 
-def sha256_of(value: Any) -> str:
+def sha256_of(value: object) -> str:
     """SHA-256 of the canonical JSON of `value`.
 
     >>> sha256_of({"a": 1, "b": 2}) == sha256_of({"b": 2, "a": 1})
@@ -46,7 +45,7 @@ def decimal_text(value: Decimal) -> str:
     return "0" if text == "-0" else text
 
 
-def _text(value: Any) -> Any:
+def _text(value: object) -> object:
     if isinstance(value, Decimal):
         return decimal_text(value)
     if isinstance(value, datetime | date):

@@ -17,12 +17,25 @@ class CycleState(StrEnum):
     DEPLOYED = "deployed"
 
 
+INCUMBENT_ROW = 0
+"""Row of a sweep that is the incumbent; row n + 1 is what stands at position n of the search."""
+
+
 class Channel(StrEnum):
-    """What a shortlist orders its candidates by."""
+    """What a shortlist orders its candidates by; of several, the first listed may be deployed first."""
 
     EFFICIENT = "efficient"
     GROWTH = "growth"
     CONSERVATIVE = "conservative"
+
+
+class Listing(StrEnum):
+    """What a line of a shortlist is: a candidate, one below the materiality floor, or the incumbent."""
+
+    CANDIDATE = "candidate"
+    BELOW_FLOOR = "below_floor"
+    INCUMBENT = "incumbent"
+    INCUMBENT_HOLDS = "incumbent_holds"
 
 
 class Variant(StrEnum):

@@ -3,8 +3,8 @@
 The models themselves are in `tables`; the connection that creates tables is in `resources.store.store`.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -15,7 +15,9 @@ from pandera.errors import SchemaErrors
 
 from openclaw_pipelines.contracts.errors import ContractError, DataError
 
-_SQL_TYPES: dict[Any, str] = {
+PolarsType = pl.DataType | type[pl.DataType]
+PolarsSchema = dict[str, PolarsType]
+_SQL_TYPES: dict[PolarsType, str] = {
     pl.Boolean: "BOOLEAN",
     pl.Int64: "BIGINT",
     pl.Float64: "DOUBLE",
@@ -66,10 +68,10 @@ class Table:
 
     name: str
     database: str
-    key: tuple[str, ...]
-    unhashed: tuple[str, ...]
-    primary_key: bool
     model: type[pa.DataFrameModel]
+    key: tuple[str, ...] = field(kw_only=True)
+    unhashed: tuple[str, ...] = field(default=("recorded_at", "run_fingerprint"), kw_only=True)
+    primary_key: bool = field(default=True, kw_only=True)
 
     @cached_property
     def columns(self) -> tuple[Column, ...]:
@@ -91,7 +93,7 @@ class Table:
         return [name for name in self.names if name not in self.unhashed]
 
     @cached_property
-    def polars_schema(self) -> dict[str, Any]:
+    def polars_schema(self) -> PolarsSchema:
         """Polars types of the columns, for building frames from rows."""
         return {name: column.dtype.type for name, column in self.model.to_schema().columns.items()}
 
@@ -104,11 +106,11 @@ class Table:
             lines.append("    PRIMARY KEY (" + ", ".join(f'"{name}"' for name in self.key) + ")")
         return f"CREATE TABLE IF NOT EXISTS {self.name} (\n" + ",\n".join(lines) + "\n)"
 
-    def unchecked(self, rows: list[dict[str, Any]]) -> pl.DataFrame:
+    def unchecked(self, rows: Sequence[Mapping[str, object]]) -> pl.DataFrame:
         """Rows as a frame in column order, for the store, which validates what it writes."""
         return pl.DataFrame(rows, schema=self.polars_schema, orient="row")
 
-    def frame(self, rows: list[dict[str, Any]]) -> pl.DataFrame:
+    def frame(self, rows: Sequence[Mapping[str, object]]) -> pl.DataFrame:
         """Rows as a validated frame in column order."""
         return self.validate(self.unchecked(rows))
 
@@ -157,28 +159,7 @@ def _absent(name: str, column: Any) -> pl.Expr:
     return (missing | pl.col(name).is_nan() if column.dtype.type == pl.Float64 else missing).any()
 
 
-REGISTERED: dict[str, Table] = {}
-"""Tables whose models were imported. `contracts.tables.TABLES` is all of them."""
-
-
-def table(
-    name: str,
-    *,
-    database: str,
-    key: tuple[str, ...],
-    unhashed: tuple[str, ...] = ("recorded_at", "run_fingerprint"),
-    primary_key: bool = True,
-) -> Callable[[type[pa.DataFrameModel]], type[pa.DataFrameModel]]:
-    """Register a model as the single source of table `name`."""
-
-    def register(model: type[pa.DataFrameModel]) -> type[pa.DataFrameModel]:
-        REGISTERED[name] = Table(name, database, key, unhashed, primary_key, model)
-        return model
-
-    return register
-
-
-def _sql_type(table_name: str, column: str, dtype: Any) -> str:
+def _sql_type(table_name: str, column: str, dtype: PolarsType) -> str:
     if isinstance(dtype, pl.Decimal):
         return f"DECIMAL({dtype.precision},{dtype.scale})"
     if isinstance(dtype, pl.Datetime):

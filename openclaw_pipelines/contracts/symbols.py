@@ -1,11 +1,10 @@
 """Names of instruments: stored and shown as ccxt writes them, normalised for keys.
 
 `BTC/USDT` is spot and normalises to `BTCUSDT`; `BTC/USDT:USDT` is a linear perpetual and normalises to `BTCUSDT-PERP`.
-A normalised name alone does not say where the base ends, so the way back goes over the known instruments.
+A normalised name alone does not say where the base ends, so there is no way back from it.
 """
 
 import re
-from collections.abc import Iterable
 
 from openclaw_pipelines.contracts.enums import MarketType
 from openclaw_pipelines.contracts.errors import ContractError
@@ -14,7 +13,7 @@ _SYMBOL = re.compile(r"(?P<base>[A-Z0-9]+)/(?P<quote>[A-Z0-9]+)(?::(?P<settle>[A
 
 
 class UnknownSymbolError(ContractError):
-    """A symbol in a form that is neither spot nor linear perpetual, or one that no instrument has."""
+    """A symbol in a form that is neither spot nor linear perpetual."""
 
     template = "unknown symbol {symbol!r}: {why}. Use BASE/QUOTE for spot or BASE/QUOTE:QUOTE for a linear perpetual."
     symbol: str
@@ -48,21 +47,6 @@ def normalize(symbol: str) -> str:
     """
     base, quote, settle = _parts(symbol)
     return f"{base}{quote}-PERP" if settle else f"{base}{quote}"
-
-
-def denormalize(normalized: str, known: Iterable[str]) -> str:
-    """The one known ccxt name that normalises to `normalized`.
-
-    >>> denormalize("BTCUSDT-PERP", ["BTC/USDT", "BTC/USDT:USDT"])
-    'BTC/USDT:USDT'
-    """
-    matches = sorted({symbol for symbol in known if normalize(symbol) == normalized})
-    if len(matches) != 1:
-        why = (
-            "no known instrument has this name" if not matches else f"several instruments have it: {', '.join(matches)}"
-        )
-        raise UnknownSymbolError(normalized, why)
-    return matches[0]
 
 
 def symbol_of(base: str, quote: str, kind: MarketType) -> str:

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from openclaw_pipelines.contracts.enums import SourceKind
 from openclaw_pipelines.contracts.errors import ConfigError
 from openclaw_pipelines.contracts.time import DAY
+from openclaw_pipelines.contracts.trading import DecisionStatus
 from openclaw_pipelines.settings import Settings
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def _slices(partitions: Sequence[str], wanted: Iterable[str]) -> Iterator[tuple[
 
 
 def run_demo(
-    world: "World", instance: "dg.DagsterInstance", progress: Callable[[Layer], Any] = lambda _: None
+    world: "World", instance: "dg.DagsterInstance", progress: Callable[[Layer], object] = lambda _: None
 ) -> list[Result]:
     """Live through the week; returns one result per strategy.
 
@@ -144,10 +145,10 @@ def strategy_result(world: "World", strategy: str) -> Result:
     rows: dict[str, pl.DataFrame] = {}
     with ledger.reading():
         for name in ("ticks", "decisions", "orders", "fills", "equity"):
-            rows[name] = ledger.query(f"SELECT * FROM autopilot_{name}", "tick_at <= ?", [end]).sort("tick_at")
+            rows[name] = ledger.rows(f"autopilot_{name}", None, end).sort("tick_at")
         equity = rows["equity"].row(-1, named=True)
         capital = ledger.deployment_at(equity["tick_at"]).capital
-    refused = rows["decisions"].filter(rows["decisions"]["status"] == "rejected")["reason_code"]
+    refused = rows["decisions"].filter(status=DecisionStatus.REJECTED.value)["reason_code"]
     codes = refused.value_counts(sort=True)
     return Result(
         strategy=strategy,

@@ -7,10 +7,13 @@ of it stays, so that an interrupted cycle goes on where it was.
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from openclaw_pipelines.contracts.errors import ConfigError, OpenclawError
-from openclaw_pipelines.contracts.factory import Channel, CycleState
+from openclaw_pipelines.contracts.factory import CycleState
+from openclaw_pipelines.contracts.rows import RowT, rows_as
+from openclaw_pipelines.contracts.rows.factory import GateResultRow, ParityReportRow, ShortlistRow, SweepShardRow
+from openclaw_pipelines.contracts.rows.lifecycle import DeploymentRow
 from openclaw_pipelines.processes.layers import Layer, LayerFailedError, run_layer
 
 if TYPE_CHECKING:
@@ -20,7 +23,6 @@ if TYPE_CHECKING:
     from openclaw_pipelines.services.factory.cycle import Cycle
 
 
-CHANNELS = [channel.value for channel in Channel]
 SILENT = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 """Run configuration: a blocking check is a verdict that is printed in full, not an error for the terminal."""
 
@@ -59,11 +61,11 @@ class Outcome:
     trials_ever: int
     rate: float | None
     sweep_hash: str | None
-    shortlist: list[dict[str, Any]]
-    parity: list[dict[str, Any]]
+    shortlist: list[ShortlistRow]
+    parity: list[ParityReportRow]
     gpu: str
-    gates: list[dict[str, Any]]
-    deployed: list[dict[str, Any]]
+    gates: list[GateResultRow]
+    deployed: list[DeploymentRow]
 
     @property
     def blocked(self) -> bool:
@@ -81,7 +83,7 @@ def run_cycle(
     instance: "dg.DagsterInstance",
     recipe: str | None = None,
     cycle_id: str | None = None,
-    progress: Callable[[str], Any] = lambda _: None,
+    progress: Callable[[str], object] = lambda _: None,
 ) -> Outcome:
     """Run a recipe's cycle, or go on with a stored one, to its end.
 
@@ -108,7 +110,7 @@ def run_cycle(
     return outcome(world, own)
 
 
-def opened(world: "World", recipe: str | None, cycle_id: str | None, run: Callable[[Layer], Any]) -> "Cycle":
+def opened(world: "World", recipe: str | None, cycle_id: str | None, run: Callable[[Layer], object]) -> "Cycle":
     """The wanted cycle with its market days in the store."""
     from openclaw_pipelines import jobs
     from openclaw_pipelines.services.factory.cycle import Cycle, cycle_row, open_cycle
@@ -138,46 +140,34 @@ def begin(cycle: "Cycle", instance: "dg.DagsterInstance") -> str:
 
 def outcome(world: "World", cycle_id: str) -> Outcome:
     """What a cycle has left so far."""
+    from openclaw_pipelines.resources.store import research_tables
     from openclaw_pipelines.services.factory.cycle import cycle_row
     from openclaw_pipelines.services.factory.gpu import gpu_sentence
     from openclaw_pipelines.services.factory.sweeping import sweep_hash
 
-    def rows(sql: str) -> list[dict[str, Any]]:
-        return world.store.query("research", sql, [cycle_id]).to_dicts()
+    def rows(kind: type[RowT], table: str, *without: str) -> list[RowT]:
+        return rows_as(kind, research_tables.of_cycle(world.store, table, cycle_id, without=without))
 
-    cycle = cycle_row(world, cycle_id)
-    shards = rows("SELECT * FROM sweep_shards WHERE cycle_id = ? ORDER BY shard")
-    trials = rows("SELECT sum(trials) AS trials, sum(skipped) AS skipped FROM trial_counts WHERE cycle_id = ?")[0]
-    ever = rows(
-        "SELECT sum(trials) AS n FROM trial_counts WHERE family IN "
-        "(SELECT DISTINCT family FROM trial_counts WHERE cycle_id = ?)"
-    )[0]["n"]
-    listed = sorted(
-        rows("SELECT * EXCLUDE (params) FROM shortlist WHERE cycle_id = ?"),
-        key=lambda row: (CHANNELS.index(row["channel"]), row["rank"]),
-    )
+    cycle, shards = cycle_row(world, cycle_id), rows(SweepShardRow, "sweep_shards")
+    listed = rows(ShortlistRow, "shortlist", "params")
+    trials = research_tables.trials(world.store, cycle_id)
     order = [row["params_hash"] for row in listed]
+    moved = research_tables.of_cycle(world.store, "deployments", cycle_id)
     return Outcome(
         cycle_id, cycle["recipe"], cycle["state"], cycle["blocked_by"], cycle["reason"],
         (cycle["train_start"], cycle["train_end"]), (cycle["holdout_start"], cycle["holdout_end"]),
-        int(trials["trials"] or 0), int(trials["skipped"] or 0), int(ever or 0),
+        trials.run, trials.skipped, research_tables.trials_ever(world.store, cycle_id),
         max((row["rate"] for row in shards if row["rate"] is not None), default=None),
         sweep_hash(cycle_id, shards) if shards else None,
         listed,
-        rows("SELECT * FROM parity_reports WHERE cycle_id = ? ORDER BY sample DESC, comparison, params_hash"),
+        rows(ParityReportRow, "parity_reports"),
         gpu_sentence(world, cycle_id),
-        sorted(
-            rows("SELECT * FROM gate_results WHERE cycle_id = ?"),
-            key=lambda row: (order.index(row["params_hash"]), row["position"]),
-        ),
-        rows(
-            "SELECT strategy_config_id, to_state, ramp_bps, params_hash, \"at\" FROM deployments WHERE cycle_id = ? "
-            "ORDER BY sequence"
-        ),
+        sorted(rows(GateResultRow, "gate_results"), key=lambda row: (order.index(row["params_hash"]), row["position"])),
+        rows_as(DeploymentRow, moved.select("strategy_config_id", "to_state", "ramp_bps", "params_hash", "at")),
     )  # fmt: skip
 
 
-def cycles(world: "World") -> list[dict[str, Any]]:
+def cycles(world: "World") -> list[dict[str, str]]:
     """Every stored cycle, the newest last."""
     return world.store.query(
         "research",
@@ -187,6 +177,8 @@ def cycles(world: "World") -> list[dict[str, Any]]:
     ).to_dicts()
 
 
-def _run(defs: "dg.Definitions", instance: "dg.DagsterInstance", layer: Layer, progress: Callable[[str], Any]) -> None:
+def _run(
+    defs: "dg.Definitions", instance: "dg.DagsterInstance", layer: Layer, progress: Callable[[str], object]
+) -> None:
     progress(layer.says)
     run_layer(defs, instance, layer, SILENT)

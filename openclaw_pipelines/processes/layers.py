@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from openclaw_pipelines.contracts.errors import OpenclawError
 
@@ -31,7 +31,7 @@ class Layer:
 
 
 def run_layer(
-    defs: "dg.Definitions", instance: "dg.DagsterInstance", layer: Layer, run_config: Mapping[str, Any] | None = None
+    defs: "dg.Definitions", instance: "dg.DagsterInstance", layer: Layer, run_config: Mapping[str, object] | None = None
 ) -> None:
     """Execute one layer in this process; only warnings are printed unless `run_config` says otherwise.
 
@@ -46,14 +46,14 @@ def run_layer(
         instance=instance, tags=tags, raise_on_error=False, run_config=run_config or QUIET
     )
     if not result.success:
-        raise _failure(layer, result)
+        raise LayerFailedError(layer.job, *failure_of(result), result.run_id)
 
 
-def _failure(layer: Layer, result: "dg.ExecuteInProcessResult") -> LayerFailedError:
-    failed = next((event for event in result.all_events if event.is_step_failure), None)
-    if failed is None:
-        return LayerFailedError(layer.job, "the run itself", "see its log", result.run_id)
-    error = failed.step_failure_data.error
-    cause = error.cause or error if error else None
-    reason = cause.message.strip() if cause else "no error was recorded"
-    return LayerFailedError(layer.job, failed.step_key, reason, result.run_id)
+def failure_of(result: "dg.ExecuteInProcessResult") -> tuple[str, str]:
+    """The first step of a run that failed, and why as its own error says it."""
+    for event in result.all_events:
+        if event.is_step_failure:
+            error = event.step_failure_data.error
+            cause = error.cause or error if error else None
+            return str(event.step_key), cause.message.strip() if cause else str(event.message)
+    return "the run itself", "it failed before its first step"

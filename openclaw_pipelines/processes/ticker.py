@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
 import dagster as dg
 
@@ -22,6 +21,7 @@ from openclaw_pipelines.definitions import build_defs
 from openclaw_pipelines.domain.governance.alerts import failed_run_alert
 from openclaw_pipelines.domain.trading.timing import Asked, Due, ask_again
 from openclaw_pipelines.jobs import CYCLE_LIVE, INSTRUMENTS, MARKET_DAY, MARKET_LIVE, QUIET
+from openclaw_pipelines.processes.layers import failure_of
 from openclaw_pipelines.resources.clock import RealClock, ReplayedClock
 from openclaw_pipelines.resources.world import World, open_world
 from openclaw_pipelines.services.governance.notifications import notify
@@ -183,17 +183,7 @@ class Ticker:
         result = self._jobs[job].execute_in_process(
             instance=self.instance, partition_key=partition, tags=tags, raise_on_error=False, run_config=QUIET
         )
-        return None if result.success else failure_of(result)
-
-
-def failure_of(result: dg.ExecuteInProcessResult) -> str:
-    """The first step failure of a run, as its own error says it."""
-    for event in result.all_events:
-        if event.is_step_failure:
-            error: Any = event.step_failure_data.error
-            cause = error.cause or error if error else None
-            return cause.message.strip() if cause else str(event.message)
-    return "the run failed before its first step"
+        return None if result.success else failure_of(result)[1]
 
 
 def process_tag(pid: int) -> str:

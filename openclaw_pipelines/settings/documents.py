@@ -57,7 +57,7 @@ class Document:
 
     def has(self, path: Path) -> bool:
         """Whether this document sets the key or something below it."""
-        tree: Any = self.tree
+        tree: object = self.tree
         for part in path:
             if not isinstance(tree, Mapping) or part not in tree:
                 return False
@@ -95,8 +95,8 @@ def parse(layer: Layer, text: str) -> Document:
     return Document(layer, _mapping(name, root, (), lines), lines)
 
 
-def _mapping(name: str, node: yaml.MappingNode, path: Path, lines: dict[Path, int]) -> dict[str, Any]:
-    tree: dict[str, Any] = {}
+def _mapping(name: str, node: yaml.MappingNode, path: Path, lines: dict[Path, int]) -> dict[str, object]:
+    tree: dict[str, object] = {}
     for key_node, value_node in node.value:
         line = key_node.start_mark.line + 1
         if not isinstance(key_node, yaml.ScalarNode):
@@ -109,7 +109,7 @@ def _mapping(name: str, node: yaml.MappingNode, path: Path, lines: dict[Path, in
     return tree
 
 
-def _value(name: str, node: yaml.Node, path: Path, lines: dict[Path, int]) -> Any:
+def _value(name: str, node: yaml.Node, path: Path, lines: dict[Path, int]) -> object:
     if len(path) > _DEPTH_MAX:
         raise ConfigSyntaxError(f"{name} line {node.start_mark.line + 1}", f"nested deeper than {_DEPTH_MAX} levels")
     if isinstance(node, yaml.MappingNode):
@@ -122,7 +122,7 @@ def _value(name: str, node: yaml.Node, path: Path, lines: dict[Path, int]) -> An
     return text if getattr(node, "style", None) in {"'", '"', "|", ">"} else _plain(text)
 
 
-def _plain(text: str) -> Any:
+def _plain(text: str) -> object:
     if text.lower() in _WORDS:
         return _WORDS[text.lower()]
     if _INTEGER.fullmatch(text):

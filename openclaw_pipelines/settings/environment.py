@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from openclaw_pipelines.contracts.layers import Layer, LayerKind
 from openclaw_pipelines.settings.documents import Document, Path
@@ -77,6 +76,6 @@ def exchange_credentials(environ: Mapping[str, str]) -> dict[str, str]:
     return {ccxt_names[name]: environ[name] for name in SECRET_VARIABLES if environ.get(name)}
 
 
-def _nested(path: Path, value: Any) -> dict[str, Any]:
+def _nested(path: Path, value: object) -> dict[str, object]:
     head, *rest = path
     return {head: _nested(tuple(rest), value) if rest else value}

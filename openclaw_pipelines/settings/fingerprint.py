@@ -7,7 +7,6 @@ searches and requires (a cycle's contract covers that).
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 from openclaw_pipelines.contracts.config.configuration import Configuration
 
@@ -45,7 +44,7 @@ CONNECTION_OPTIONS = frozenset(
 """Keys of `market.exchange_options` that say how an exchange is reached."""
 
 
-def fingerprinted(config: Configuration, resolved: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def fingerprinted(config: Configuration, resolved: Mapping[str, Mapping[str, object]]) -> dict[str, object]:
     """What the configuration's fingerprint covers.
 
     resolved: strategy -> what replaces its override sections, with all layers applied.
@@ -63,7 +62,7 @@ def fingerprinted(config: Configuration, resolved: Mapping[str, Mapping[str, Any
     return _without(tree, UNFINGERPRINTED, "")
 
 
-def _without(tree: Mapping[str, Any], left_out: frozenset[str], prefix: str) -> dict[str, Any]:
+def _without(tree: Mapping[str, object], left_out: frozenset[str], prefix: str) -> dict[str, object]:
     kept = {}
     for key, value in tree.items():
         name = f"{prefix}{'<name>' if prefix == 'strategies.' else key}"

@@ -18,9 +18,9 @@ SECTIONS = {"strategies": LayerKind.STRATEGY, "symbols": LayerKind.SYMBOLS}
 """Sections that go by their own name."""
 
 
-def merge(documents: Iterable[Document]) -> dict[str, Any]:
+def merge(documents: Iterable[Document]) -> dict[str, object]:
     """Trees laid over each other: mappings merge key by key, lists and values replace."""
-    merged: dict[str, Any] = {}
+    merged: dict[str, object] = {}
     for document in documents:
         _lay_over(merged, document.tree)
     return merged
@@ -58,12 +58,12 @@ def layer_of(path: Path, documents: Sequence[Document]) -> Layer:
 
 def resolve(
     section: str, documents: Sequence[Document], strategy: str, symbol: str | None = None
-) -> tuple[dict[str, Any], dict[str, Layer]]:
+) -> tuple[dict[str, object], dict[str, Layer]]:
     """Values of `risk`, `costs` or `universe` that hold for one strategy and symbol, and the layer of each.
 
     What no document sets is left out: the model's default holds.
     """
-    values: dict[str, Any] = {}
+    values: dict[str, object] = {}
     layers: dict[str, Layer] = {}
     places: list[Path] = [(section,), ("strategies", strategy, section)]
     if symbol is not None:
@@ -88,14 +88,14 @@ def find_place(section: str, key: Path, documents: Sequence[Document], strategy:
     return (section, *key)
 
 
-def _at(tree: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
-    found: Any = tree
+def _at(tree: Mapping[str, object], path: Path) -> Mapping[str, object]:
+    found: object = tree
     for part in path:
         found = found.get(part) if isinstance(found, Mapping) else None
     return found if isinstance(found, Mapping) else {}
 
 
-def _lay_over(target: dict[str, Any], tree: Mapping[str, Any]) -> None:
+def _lay_over(target: dict[str, Any], tree: Mapping[str, object]) -> None:
     for key, value in tree.items():
         if isinstance(value, Mapping):
             below = target.get(key)
@@ -105,7 +105,7 @@ def _lay_over(target: dict[str, Any], tree: Mapping[str, Any]) -> None:
             target[key] = value
 
 
-def _leaves(tree: Mapping[str, Any], path: Path) -> Iterator[Path]:
+def _leaves(tree: Mapping[str, object], path: Path) -> Iterator[Path]:
     for key, value in tree.items():
         here = (*path, str(key))
         if isinstance(value, Mapping) and value:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 from openclaw_pipelines.contracts.canonical import canonical_json, sha256_of
 from openclaw_pipelines.contracts.config.configuration import Configuration
@@ -37,7 +36,6 @@ from openclaw_pipelines.settings.errors import (
 from openclaw_pipelines.settings.fingerprint import fingerprinted
 from openclaw_pipelines.settings.kill_switch import STRICTEST_LAST, environment_kill_switch
 from openclaw_pipelines.settings.layers import merge, provenance
-from openclaw_pipelines.settings.redaction import redact
 from openclaw_pipelines.settings.resolution import StrategySettings, resolve_strategy
 from openclaw_pipelines.settings.validation import Place, checked_document, typed
 
@@ -83,11 +81,6 @@ class Settings:
     def deployment_fingerprint(self, name: str) -> str:
         """Fingerprint of a strategy's deployment."""
         return self.strategy(name).deployment_fingerprint
-
-    def redacted(self) -> dict[str, Any]:
-        """The configuration for display, JSON types only, secrets masked."""
-        shown: dict[str, Any] = redact(self.config.model_dump(mode="json"))
-        return shown
 
 
 def load_settings(environ: Mapping[str, str] | None = None, *, path: Path | None = None) -> Settings:

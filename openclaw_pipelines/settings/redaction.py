@@ -4,7 +4,6 @@ import logging
 import os
 import re
 from collections.abc import Mapping
-from typing import Any
 
 from openclaw_pipelines.settings.environment import PREFIX, SECRET_VARIABLES
 
@@ -37,7 +36,7 @@ def secret_values(environ: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(sorted((value for value in ours if len(value) >= 4), key=lambda value: (-len(value), value)))
 
 
-def redact(shown: Any, environ: Mapping[str, str] | None = None) -> Any:
+def redact(shown: object, environ: Mapping[str, str] | None = None) -> object:
     """`shown` with secrets masked: text, or mappings and sequences of it, in their own shape.
 
     Masked are the values of secret environment variables wherever they occur, values under names that look secret,
@@ -74,7 +73,7 @@ def _is_foreign_secret(name: str) -> bool:
     return not name.startswith(PREFIX) and looks_secret(name)
 
 
-def _redacted(shown: Any, values: tuple[str, ...]) -> Any:
+def _redacted(shown: object, values: tuple[str, ...]) -> object:
     if isinstance(shown, str):
         return _redacted_text(shown, values)
     if isinstance(shown, Mapping):

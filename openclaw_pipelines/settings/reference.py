@@ -141,7 +141,7 @@ def describe_bounds(field: FieldInfo) -> str:
     return ", ".join(text for item in found if (text := _bound(item)))
 
 
-def _inner_metadata(annotation: Any) -> Iterator[Any]:
+def _inner_metadata(annotation: Any) -> Iterator[object]:
     if typing.get_origin(annotation) is typing.Annotated:
         for item in annotation.__metadata__:
             yield from item.metadata if isinstance(item, FieldInfo) else (item,)
@@ -149,7 +149,7 @@ def _inner_metadata(annotation: Any) -> Iterator[Any]:
         yield from _inner_metadata(argument)
 
 
-def _bound(item: Any) -> str:
+def _bound(item: object) -> str:
     words = {
         annotated_types.Ge: ("at least", "ge"),
         annotated_types.Gt: ("above", "gt"),
@@ -226,7 +226,7 @@ def _default(field: FieldInfo) -> str:
     return _shown(field.get_default(call_default_factory=True))
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     if value is None or value in ({}, []):
         return "empty"
     if isinstance(value, bool):
@@ -238,7 +238,7 @@ def _shown(value: Any) -> str:
     return _number(value) if isinstance(value, int | float | Decimal) else str(value)
 
 
-def _number(value: Any) -> str:
+def _number(value: object) -> str:
     text = format(Decimal(str(value)), "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from decimal import Decimal
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from openclaw_pipelines.contracts.canonical import sha256_of
 from openclaw_pipelines.contracts.config.configuration import Configuration
@@ -69,7 +69,7 @@ class StrategySettings:
             {"family": self.own.family, "params": params, "interval": self.own.interval, "symbols": self.symbols}
         )
 
-    def resolved(self) -> dict[str, Any]:
+    def resolved(self) -> dict[str, object]:
         """What replaces the override sections in the configuration's fingerprint. Lists that are sets are sorted."""
         return {
             "symbols": self.symbols,

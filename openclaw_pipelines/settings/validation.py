@@ -39,7 +39,7 @@ def checked_document(document: Document) -> Document:
     return Document(document.layer, _checked(document, document.tree, Configuration, ()), document.lines)
 
 
-def typed(model: type[BaseModel], tree: Mapping[str, Any], place: "Place") -> Any:
+def typed(model: type[BaseModel], tree: Mapping[str, object], place: "Place") -> Any:
     """Validated `model`. Raises MissingSettingError or SettingValueError for the first thing that is wrong."""
     try:
         return model.model_validate(tree)
@@ -83,14 +83,14 @@ def is_mapping(model: type[BaseModel], name: str) -> bool:
     return any(typing.get_origin(part) is dict for part in _parts(model.model_fields[name].annotation))
 
 
-def _parts(annotation: Any) -> Iterator[Any]:
+def _parts(annotation: object) -> Iterator[object]:
     yield annotation
     if typing.get_origin(annotation) in {dict, typing.Union, types.UnionType, typing.Annotated}:
         for argument in typing.get_args(annotation):
             yield from _parts(argument)
 
 
-def _refuse_secrets(document: Document, tree: Mapping[str, Any], path: Path) -> None:
+def _refuse_secrets(document: Document, tree: Mapping[str, object], path: Path) -> None:
     for key, value in tree.items():
         here = (*path, key)
         is_name = len(path) == 1 and path[0] in FREE_NAMES
@@ -100,7 +100,7 @@ def _refuse_secrets(document: Document, tree: Mapping[str, Any], path: Path) -> 
             _refuse_secrets(document, value, here)
 
 
-def _checked(document: Document, tree: Mapping[str, Any], model: type[BaseModel], path: Path) -> dict[str, Any]:
+def _checked(document: Document, tree: Mapping[str, object], model: type[BaseModel], path: Path) -> dict[str, object]:
     checked = {}
     for key, value in tree.items():
         here = (*path, key)
@@ -114,8 +114,8 @@ def _checked(document: Document, tree: Mapping[str, Any], model: type[BaseModel]
 
 
 def _checked_value(
-    document: Document, value: Mapping[str, Any], model: type[BaseModel], section: type[BaseModel] | None, path: Path
-) -> dict[str, Any]:
+    document: Document, value: Mapping[str, object], model: type[BaseModel], section: type[BaseModel] | None, path: Path
+) -> dict[str, object]:
     if path[-1] == "weights":
         _refuse_unknown_weights(document, value, path)
     if section is None:
@@ -131,7 +131,7 @@ def _checked_value(
     return _checked(document, value, section, path)
 
 
-def _refuse_unknown_weights(document: Document, weights: Mapping[str, Any], path: Path) -> None:
+def _refuse_unknown_weights(document: Document, weights: Mapping[str, object], path: Path) -> None:
     known = Universe().weights
     for name in weights:
         if name not in known:
@@ -140,7 +140,7 @@ def _refuse_unknown_weights(document: Document, weights: Mapping[str, Any], path
             )
 
 
-def _refuse_account_wide(document: Document, limits: Mapping[str, Any], path: Path) -> None:
+def _refuse_account_wide(document: Document, limits: Mapping[str, object], path: Path) -> None:
     for key in limits:
         if key in Risk.model_fields and key not in PER_SYMBOL_LIMITS:
             here = (*path, key)
@@ -183,7 +183,7 @@ def _named(error: ValidationError, model: type[BaseModel], place: Place) -> Exce
     return SettingValueError(where, name, _plain(first["input"]), problem)
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     """Decimals as they were written, so that people do not read the name of a class."""
     if isinstance(value, Decimal) and value == value.to_integral_value():
         return int(value)

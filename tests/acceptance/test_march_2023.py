@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 from scenes import Scene, backfill
 
-from openclaw_pipelines.domain.market.quality.checks import CheckResult
+from openclaw_pipelines.domain.market.quality.window import CheckResult
 from openclaw_pipelines.resources.store import market_tables
 from openclaw_pipelines.services.market.examination import examine_candles
 

@@ -14,6 +14,10 @@ AT = datetime(2025, 5, 10, tzinfo=UTC)
 PARAMS = "ab" * 32
 
 
+SAME = {"left_contract": "c", "right_contract": "c", "left_hash": "h", "right_hash": "h"}
+"""Sides of a comparison that are equal."""
+
+
 def outcome(**change) -> Outcome:
     gate = {
         "params_hash": PARAMS, "gate": "holdout_trades", "measured": 12.0, "required": ">= 30", "passed": False,
@@ -23,7 +27,7 @@ def outcome(**change) -> Outcome:
         "channel": "growth", "rank": 1, "family": "breakout", "score": 0.25, "status": "candidate",
         "reason": "return on capital 0.25, the incumbent is no measure", "params_hash": PARAMS,
     }  # fmt: skip
-    equal = {"comparison": "sweep_replay", "sample": "random", "verdict": "EQUAL"}
+    equal = {"comparison": "sweep_replay", "sample": "random", "verdict": "EQUAL", "differing": "[]", **SAME}
     values = {
         "cycle_id": "swing-20250509-abc", "recipe": "swing", "state": "blocked", "blocked_by": "holdout_trades",
         "reason": "12 closed trades", "train": (AT, AT), "holdout": (AT, AT), "rows": 437, "skipped": 75,
@@ -71,7 +75,7 @@ def test_other_verdicts(capsys, change, verdict) -> None:
 def test_a_difference_names_its_class_and_place(capsys) -> None:
     first = {
         "comparison": "sweep_replay", "sample": "shortlist", "verdict": "STATE_MACHINE", "differing": "[]",
-        "first_difference": '{"symbol":"BTC/USDT:USDT"}',
+        "first_difference": '{"symbol":"BTC/USDT:USDT"}', **SAME,
     }  # fmt: skip
     text = shown(capsys, parity=[first])
     assert '1 not equal, first sweep_replay STATE_MACHINE {"symbol":"BTC/USDT:USDT"}' in text

@@ -83,4 +83,4 @@ def test_a_type_without_an_sql_type() -> None:
         when: pl.Duration
 
     with pytest.raises(UnmappedTypeError, match="column 'when' of odd"):
-        Table("odd", "ledger", ("when",), (), True, Odd).ddl()
+        Table("odd", "ledger", Odd, key=("when",)).ddl()

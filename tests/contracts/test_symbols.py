@@ -1,4 +1,4 @@
-"""Names of instruments, there and back."""
+"""Names of instruments."""
 
 import pytest
 from hypothesis import given
@@ -8,7 +8,6 @@ from openclaw_pipelines.contracts.enums import MarketType
 from openclaw_pipelines.contracts.symbols import (
     UnknownSymbolError,
     base_and_quote,
-    denormalize,
     market_type,
     normalize,
     symbol_of,
@@ -16,18 +15,6 @@ from openclaw_pipelines.contracts.symbols import (
 
 CODE = st.text(alphabet="ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", min_size=1, max_size=8)
 SYMBOL = st.builds(symbol_of, CODE, CODE, st.sampled_from(MarketType))
-
-
-@given(known=st.lists(SYMBOL, min_size=1, max_size=8, unique=True), at=st.integers(0, 7))
-def test_there_and_back_over_the_known_instruments(known: list[str], at: int) -> None:
-    """The one instrument, or an error where two share a name; never another one."""
-    symbol = known[at % len(known)]
-    twins = [other for other in known if normalize(other) == normalize(symbol)]
-    if len(twins) == 1:
-        assert denormalize(normalize(symbol), known) == symbol
-    else:
-        with pytest.raises(UnknownSymbolError, match="several instruments have it"):
-            denormalize(normalize(symbol), known)
 
 
 @given(base=CODE, quote=CODE)
@@ -58,8 +45,3 @@ def test_an_unknown_form_is_an_error(symbol: str) -> None:
     for use in (normalize, market_type, base_and_quote):
         with pytest.raises(UnknownSymbolError):
             use(symbol)
-
-
-def test_a_name_that_no_instrument_has() -> None:
-    with pytest.raises(UnknownSymbolError, match="no known instrument has this name"):
-        denormalize("BTCUSDT", ["BTC/USDT:USDT"])

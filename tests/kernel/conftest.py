@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from openclaw_pipelines.contracts.enums import Action, ExitReason, Leg
+from openclaw_pipelines.kernel.account import govern, valuation
 from openclaw_pipelines.kernel.base.layout import (
     INSTRUMENT,
     SYMBOL_TICK,
@@ -66,7 +67,7 @@ class World:
                 row[name] = value
         if symbols is None:
             symbols = self.symbols(*[(1_000,) * 4] * len(self.state.positions))
-        steps.decide(
+        govern.decide(
             self.state, Tick(self.at, symbols), self.limits, self.account_limits, self.context, proposals, len(asked)
         )
         return proposals[: len(asked)]
@@ -76,7 +77,7 @@ class World:
         return self.state.account[0]
 
     def mark(self) -> Any:
-        return steps.mark(self.state, self.context)
+        return valuation.mark(self.state, self.context)
 
 
 @pytest.fixture(scope="session")

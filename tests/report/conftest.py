@@ -16,7 +16,7 @@ from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.contracts.time import interval_length
 from openclaw_pipelines.domain.evaluation.metrics.compute import compute_metrics
 from openclaw_pipelines.domain.evaluation.outcomes import due_outcomes, score_outcomes
-from openclaw_pipelines.report.day.page import ReportData, StrategyReport
+from openclaw_pipelines.report.day.data import ReportData, StrategyReport
 
 sys.path.insert(0, str(Path(__file__).parent))  # factory_cycle, which tests of the factory's report share
 START = datetime(2025, 5, 12, tzinfo=UTC)

@@ -79,8 +79,9 @@ def report(n: int, comparison: str = "sweep_replay", sample: str = "shortlist", 
     """A parity report that is equal unless changed."""
     own = {
         "cycle_id": "c", "comparison": comparison, "params_hash": HASHES[n], "sample": sample, "verdict": "EQUAL",
-        "left_contract": "a" * 64, "right_contract": "a" * 64, "differing": "[]", "first_difference": None,
-        "symbols": json.dumps({"A/USDT:USDT": "EQUAL"}), "recorded_at": BEGUN + timedelta(seconds=80),
+        "left_contract": "a" * 64, "right_contract": "a" * 64, "left_hash": "b" * 64, "right_hash": "b" * 64,
+        "differing": "[]", "first_difference": None, "symbols": json.dumps({"A/USDT:USDT": "EQUAL"}),
+        "recorded_at": BEGUN + timedelta(seconds=80),
     }  # fmt: skip
     return {**own, **changed}
 
@@ -112,8 +113,8 @@ def cycle(**changed: Any) -> Mapping[str, Any]:
 
 def cycle_data(**changed: Any) -> CycleData:
     """The whole cycle, with other frames in place of some."""
-    shortlist = [listed("growth", 0, 0, "incumbent"), listed("growth", 1, 2), listed("efficient", 1, 1),
-                 listed("efficient", 2, 2), listed("conservative", 1, 30)]  # fmt: skip
+    shortlist = [listed("efficient", 1, 1), listed("efficient", 2, 2), listed("growth", 0, 0, "incumbent"),
+                 listed("growth", 1, 2), listed("conservative", 1, 30)]  # fmt: skip
     replays = [replay(n, variant, net) for n in (1, 2, 30)
                for variant, net in (("train", "840"), ("holdout", "-50"), ("stressed", "-90.5"))]  # fmt: skip
     hold = [{"window": window, "at": start + timedelta(days=day), "value": 1 - 0.01 * day}

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
@@ -44,7 +44,7 @@ class Recipe(Section):
     device: SweepDevice = Field(
         SweepDevice.CPU, strict=False, description="cpu, or gpu: the GPU sweeps once it is trusted, until then the CPU"
     )
-    spaces: dict[str, dict[str, Any]] = Field(
+    spaces: dict[str, dict[str, object]] = Field(
         min_length=1, description="family -> parameter -> list of values, or low, high and optionally step or log"
     )
     per_channel: int = Field(2, ge=1, le=100, description="candidates per channel of the shortlist")

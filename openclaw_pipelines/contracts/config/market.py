@@ -1,7 +1,7 @@
 """Where market data comes from, and what is asked of it."""
 
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
@@ -32,7 +32,7 @@ class Market(Section):
         None, description="market type where the folder does not tell"
     )
     exchange: str | None = Field(None, description="ccxt id of the exchange")
-    exchange_options: dict[str, Any] = Field(default_factory=dict, description="passed to the ccxt client")
+    exchange_options: dict[str, object] = Field(default_factory=dict, description="passed to the ccxt client")
     seed: int = Field(20_250_101, description="seed of the simulated market")
     first_day: Day = Field(date(2025, 1, 1), description="first partition")
     timeout_seconds: int = Field(10, ge=1, description="time-out of one request")

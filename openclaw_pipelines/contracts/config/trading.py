@@ -1,7 +1,7 @@
 """Strategies, what trading costs them, and which symbols they may enter."""
 
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
@@ -47,7 +47,7 @@ class Strategy(Section):
     """One strategy with its own sub-account."""
 
     family: str = Field(description="strategy family of the kernel")
-    params: dict[str, Any] = Field(default_factory=dict, description="parameters of the family")
+    params: dict[str, object] = Field(default_factory=dict, description="parameters of the family")
     interval: str = Field(description="bar length, as 15m")
     capital: Capital = Field(Decimal(10_000), description="starting cash, quote currency")
     start_day: Day = Field(description="inception at 00:00Z of this day")
@@ -63,13 +63,13 @@ class Strategy(Section):
     max_catch_up_ticks: int = Field(96, ge=1, description="older ticks settle without entries")
     approval_ticks: int = Field(2, ge=1, description="ticks after which a proposal that awaits approval expires")
     enabled: bool = Field(True, description="whether the strategy ticks at all")
-    risk: dict[str, Any] = Field(default_factory=dict, description="overrides of `risk`")
-    costs: dict[str, Any] = Field(default_factory=dict, description="overrides of `costs`")
-    universe: dict[str, Any] = Field(default_factory=dict, description="overrides of `universe`")
+    risk: dict[str, object] = Field(default_factory=dict, description="overrides of `risk`")
+    costs: dict[str, object] = Field(default_factory=dict, description="overrides of `costs`")
+    universe: dict[str, object] = Field(default_factory=dict, description="overrides of `universe`")
 
 
 class SymbolOverride(Section):
     """Overrides for one symbol."""
 
     enabled: bool = Field(True, description="whether it may be entered at all")
-    risk: dict[str, Any] = Field(default_factory=dict, description="overrides of `risk`")
+    risk: dict[str, object] = Field(default_factory=dict, description="overrides of `risk`")

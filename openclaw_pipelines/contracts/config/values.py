@@ -39,7 +39,6 @@ Money = Annotated[Decimal, Field(ge=0, le=Decimal(10_000_000)), BeforeValidator(
 Amount = Annotated[Decimal, Field(ge=0, le=Decimal(10) ** 13), BeforeValidator(exact)]
 Seconds = Annotated[int, Field(ge=0, le=31_536_000)]
 Cost = Annotated[Decimal, Field(ge=0, le=500), BeforeValidator(exact)]
-Ratio = Annotated[float, Field(ge=0, le=1_000, allow_inf_nan=False)]
 Factor = Annotated[Decimal, Field(ge=0, le=1_000), BeforeValidator(exact)]
 Weight = Annotated[float, Field(ge=0, le=1_000, allow_inf_nan=False)]
 

@@ -2,11 +2,10 @@
 
 import pandera.polars as pa
 
-from openclaw_pipelines.contracts.schema import table
+from openclaw_pipelines.contracts.schema import Table
 from openclaw_pipelines.contracts.tables.rows import Money, StrategyRow, Time
 
 
-@table("autopilot_outcomes", database="ledger", key=("outcome_key",))
 class Outcomes(StrategyRow):
     """A decision, accepted or refused, scored at one horizon. Written once, when matured."""
 
@@ -27,7 +26,6 @@ class Outcomes(StrategyRow):
     reason: str = pa.Field(nullable=True, description="why a value is empty")
 
 
-@table("autopilot_metrics", database="ledger", key=("metric_key",))
 class Metrics(StrategyRow):
     """One value of one metric for one strategy and day. Undefined is empty with a reason."""
 
@@ -44,3 +42,9 @@ class Metrics(StrategyRow):
     sample_size: int = pa.Field(ge=0, description="observations it rests on")
     below_minimum_sample: bool = pa.Field(description="marked, not hidden, below the minimum sample")
     reason: str = pa.Field(nullable=True, description="why it is undefined")
+
+
+TABLES = (
+    Table("autopilot_outcomes", "ledger", Outcomes, key=("outcome_key",)),
+    Table("autopilot_metrics", "ledger", Metrics, key=("metric_key",)),
+)

@@ -7,8 +7,8 @@ so that computing them again gives the same rows. Rules are in `domain.factory`,
 import pandera.polars as pa
 import polars as pl
 
-from openclaw_pipelines.contracts.factory import Channel, Comparison, CycleState, ParityClass, Variant
-from openclaw_pipelines.contracts.schema import table
+from openclaw_pipelines.contracts.factory import Channel, Comparison, CycleState, Listing, ParityClass, Variant
+from openclaw_pipelines.contracts.schema import Table
 from openclaw_pipelines.contracts.tables.rows import Money, Time
 from openclaw_pipelines.contracts.time import INTERVALS
 
@@ -30,7 +30,6 @@ class _Candidate(_CycleRow):
         strict = True
 
 
-@table("factory_cycles", database="research", key=("cycle_id",), unhashed=("recorded_at", "updated_at"))
 class FactoryCycles(_CycleRow):
     """One factory cycle: its contract and how far it came."""
 
@@ -55,7 +54,6 @@ class FactoryCycles(_CycleRow):
         strict = True
 
 
-@table("sweep_shards", database="research", key=("cycle_id", "shard"), unhashed=("recorded_at", "rate", "device"))
 class SweepShards(_CycleRow):
     """One finished shard of a sweep; its rows were written in the same transaction."""
 
@@ -72,7 +70,6 @@ class SweepShards(_CycleRow):
         strict = True
 
 
-@table("trial_counts", database="research", key=("cycle_id", "shard", "family"), unhashed=("recorded_at",))
 class TrialCounts(_CycleRow):
     """Trials per shard and family. Their sum over all cycles is what the deflated Sharpe ratio counts."""
 
@@ -85,7 +82,6 @@ class TrialCounts(_CycleRow):
         strict = True
 
 
-@table("sweep_results", database="research", key=("cycle_id", "row_index"), unhashed=("recorded_at",))
 class SweepResults(_Candidate):
     """One parameter row of a sweep over the train window. Money in quote currency."""
 
@@ -119,7 +115,6 @@ class SweepResults(_Candidate):
         strict = True
 
 
-@table("shortlist", database="research", key=("cycle_id", "channel", "rank"), unhashed=("recorded_at",))
 class Shortlist(_Candidate):
     """Best rows per channel. Rank 0 is the incumbent, ranks from 1 are candidates."""
 
@@ -129,7 +124,7 @@ class Shortlist(_Candidate):
     score: float = pa.Field(nullable=True, description="what the channel orders by")
     measures: str = pa.Field(description="JSON: score and tie-breakers")
     status: str = pa.Field(
-        isin=["candidate", "below_floor", "incumbent", "incumbent_holds"],
+        isin=[status.value for status in Listing],
         description="candidate, below the materiality floor, incumbent, or incumbent that no candidate beats",
     )
     reason: str = pa.Field(description="why it has this status")
@@ -138,7 +133,6 @@ class Shortlist(_Candidate):
         strict = True
 
 
-@table("replays", database="research", key=("cycle_id", "params_hash", "variant"), unhashed=("recorded_at",))
 class Replays(_Candidate):
     """A replay with full events of one parameter row on one window under one cost model."""
 
@@ -163,7 +157,6 @@ class Replays(_Candidate):
         strict = True
 
 
-@table("parity_reports", database="research", key=("cycle_id", "comparison", "params_hash"), unhashed=("recorded_at",))
 class ParityReports(_CycleRow):
     """One comparison of two runs that must be equal to the last bit."""
 
@@ -189,7 +182,6 @@ class ParityReports(_CycleRow):
         strict = True
 
 
-@table("gpu_comparisons", database="research", key=("number",), unhashed=("recorded_at",))
 class GpuComparisons(_CycleRow):
     """Append-only log of what a GPU was compared in, by which it is trusted or not. Rows are never removed."""
 
@@ -204,7 +196,6 @@ class GpuComparisons(_CycleRow):
         strict = True
 
 
-@table("gate_results", database="research", key=("cycle_id", "params_hash", "gate"), unhashed=("recorded_at",))
 class GateResults(_CycleRow):
     """One gate of one candidate."""
 
@@ -222,7 +213,6 @@ class GateResults(_CycleRow):
         strict = True
 
 
-@table("holdout_looks", database="research", key=("look_key",), unhashed=("recorded_at",))
 class HoldoutLooks(_CycleRow):
     """One look at a holdout. Rows are never removed: a window looked at promotes the family no more."""
 
@@ -234,3 +224,25 @@ class HoldoutLooks(_CycleRow):
 
     class Config:
         strict = True
+
+
+TABLES = (
+    Table("factory_cycles", "research", FactoryCycles, key=("cycle_id",), unhashed=("recorded_at", "updated_at")),
+    Table(
+        "sweep_shards", "research", SweepShards, key=("cycle_id", "shard"), unhashed=("recorded_at", "rate", "device")
+    ),
+    Table("trial_counts", "research", TrialCounts, key=("cycle_id", "shard", "family"), unhashed=("recorded_at",)),
+    Table("sweep_results", "research", SweepResults, key=("cycle_id", "row_index"), unhashed=("recorded_at",)),
+    Table("shortlist", "research", Shortlist, key=("cycle_id", "channel", "rank"), unhashed=("recorded_at",)),
+    Table("replays", "research", Replays, key=("cycle_id", "params_hash", "variant"), unhashed=("recorded_at",)),
+    Table(
+        "parity_reports",
+        "research",
+        ParityReports,
+        key=("cycle_id", "comparison", "params_hash"),
+        unhashed=("recorded_at",),
+    ),
+    Table("gpu_comparisons", "research", GpuComparisons, key=("number",), unhashed=("recorded_at",)),
+    Table("gate_results", "research", GateResults, key=("cycle_id", "params_hash", "gate"), unhashed=("recorded_at",)),
+    Table("holdout_looks", "research", HoldoutLooks, key=("look_key",), unhashed=("recorded_at",)),
+)

@@ -2,11 +2,11 @@
 
 import pandera.polars as pa
 
-from openclaw_pipelines.contracts.schema import table
+from openclaw_pipelines.contracts.governance import Answer
+from openclaw_pipelines.contracts.schema import Table
 from openclaw_pipelines.contracts.tables.rows import Money, StrategyRow, TickRow, Time
 
 
-@table("reconcile_events", database="ledger", key=("account_id", "strategy_config_id", "tick_at", "check_name"))
 class ReconcileEvents(TickRow):
     """Accounting checks after each tick whose result deserves a row: every mismatch, and the first pass of each day."""
 
@@ -17,12 +17,6 @@ class ReconcileEvents(TickRow):
     message: str = pa.Field(description="the result in words")
 
 
-@table(
-    "admin_actions",
-    database="ledger",
-    key=("account_id", "strategy_config_id", "sequence"),
-    unhashed=("recorded_at", "run_fingerprint"),
-)
 class AdminActions(StrategyRow):
     """Append-only audit trail. Each row carries the hash of the one before it in its strategy's chain."""
 
@@ -38,22 +32,15 @@ class AdminActions(StrategyRow):
     row_hash: str = pa.Field(description="SHA-256 over prev_hash and the business columns")
 
 
-@table("operator_requests", database="ledger", key=("request_key",))
 class OperatorRequests(StrategyRow):
     """Approvals and declines of an operator, waiting to enter a tick as recorded external input."""
 
     request_key: str = pa.Field(description="decision key and verdict")
     decision_key: str = pa.Field(description="decision that was awaiting approval")
-    verdict: str = pa.Field(isin=["approve", "decline"], description="what the operator said")
+    verdict: str = pa.Field(isin=[Answer.APPROVE.value, Answer.DECLINE.value], description="what the operator said")
     requested_at: Time = pa.Field(description="when it was said")
 
 
-@table(
-    "policy_versions",
-    database="ledger",
-    key=("account_id", "strategy_config_id", "policy_version_id"),
-    unhashed=("recorded_at", "run_fingerprint"),
-)
 class PolicyVersions(StrategyRow):
     """Policies under which a strategy ticked, under their hash."""
 
@@ -65,7 +52,6 @@ class PolicyVersions(StrategyRow):
     first_tick_at: Time = pa.Field(description="the strategy's first tick under it")
 
 
-@table("notifications_outbox", database="ledger", key=("notification_key",))
 class Notifications(StrategyRow):
     """Alerts waiting to be sent or sent, de-duplicated by key."""
 
@@ -76,3 +62,14 @@ class Notifications(StrategyRow):
     message: str = pa.Field(description="what happened and what to do")
     raised_at: Time = pa.Field(description="when it was first raised")
     dispatched: bool = pa.Field(description="whether it was sent")
+
+
+TABLES = (
+    Table(
+        "reconcile_events", "ledger", ReconcileEvents, key=("account_id", "strategy_config_id", "tick_at", "check_name")
+    ),
+    Table("admin_actions", "ledger", AdminActions, key=("account_id", "strategy_config_id", "sequence")),
+    Table("operator_requests", "ledger", OperatorRequests, key=("request_key",)),
+    Table("policy_versions", "ledger", PolicyVersions, key=("account_id", "strategy_config_id", "policy_version_id")),
+    Table("notifications_outbox", "ledger", Notifications, key=("notification_key",)),
+)

@@ -4,7 +4,7 @@ import pandera.polars as pa
 import polars as pl
 
 from openclaw_pipelines.contracts.lifecycle import Stage, Trigger
-from openclaw_pipelines.contracts.schema import table
+from openclaw_pipelines.contracts.schema import Table
 from openclaw_pipelines.contracts.tables.rows import Money, Time
 from openclaw_pipelines.contracts.time import INTERVALS
 
@@ -12,7 +12,6 @@ STAGES = [stage.value for stage in Stage]
 TRIGGERS = [trigger.value for trigger in Trigger]
 
 
-@table("deployments", database="research", key=("account_id", "sequence"), unhashed=("recorded_at",))
 class Deployments(pa.DataFrameModel):
     """Append-only log of every transition of a deployed strategy; its last row is what it is now.
 
@@ -53,3 +52,6 @@ class Deployments(pa.DataFrameModel):
 
     class Config:
         strict = True
+
+
+TABLES = (Table("deployments", "research", Deployments, key=("account_id", "sequence"), unhashed=("recorded_at",)),)

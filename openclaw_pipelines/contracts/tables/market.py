@@ -7,7 +7,7 @@ import pandera.polars as pa
 import polars as pl
 
 from openclaw_pipelines.contracts.enums import InstrumentState, MarketType, Regime
-from openclaw_pipelines.contracts.schema import table
+from openclaw_pipelines.contracts.schema import Table
 from openclaw_pipelines.contracts.tables.rows import Money, Time
 from openclaw_pipelines.contracts.time import INTERVALS
 
@@ -35,13 +35,6 @@ class _Bars(pa.DataFrameModel):
         return data.lazyframe.select(pl.col("low") <= pl.min_horizontal("open", "high", "close"))
 
 
-@table(
-    "candles",
-    database="market",
-    key=("source", "symbol", "interval", "ts"),
-    unhashed=("ingested_at",),
-    primary_key=False,
-)
 class Candles(_Bars):
     """Closed candles. The first value written for a bar stays."""
 
@@ -52,13 +45,6 @@ class Candles(_Bars):
         strict = True
 
 
-@table(
-    "candle_revisions",
-    database="market",
-    key=("source", "symbol", "interval", "ts", "seen_at"),
-    unhashed=("seen_at",),
-    primary_key=False,
-)
 class CandleRevisions(_Bars):
     """A later, different value of a stored candle. Kept apart; never changes the past."""
 
@@ -68,7 +54,6 @@ class CandleRevisions(_Bars):
         strict = True
 
 
-@table("candle_coverage", database="market", key=("source", "symbol", "interval", "day"), unhashed=())
 class CandleCoverage(pa.DataFrameModel):
     """How far into a day a source was asked. A bar is missing only if it was asked for after it closed."""
 
@@ -82,7 +67,6 @@ class CandleCoverage(pa.DataFrameModel):
         strict = True
 
 
-@table("funding_coverage", database="market", key=("source", "symbol", "day"), unhashed=())
 class FundingCoverage(pa.DataFrameModel):
     """How far into a day a source was asked for funding. A rate is absent only if it was asked for after its time."""
 
@@ -95,7 +79,6 @@ class FundingCoverage(pa.DataFrameModel):
         strict = True
 
 
-@table("funding_rates", database="market", key=("source", "symbol", "ts"), unhashed=("ingested_at",), primary_key=False)
 class FundingRates(pa.DataFrameModel):
     """Funding of perpetuals. A positive rate is paid by longs to shorts."""
 
@@ -110,7 +93,6 @@ class FundingRates(pa.DataFrameModel):
         strict = True
 
 
-@table("instruments", database="market", key=("source", "symbol"), unhashed=("updated_at",))
 class Instruments(pa.DataFrameModel):
     """What can be traded and in which units."""
 
@@ -141,13 +123,6 @@ class Instruments(pa.DataFrameModel):
         strict = True
 
 
-@table(
-    "features",
-    database="market",
-    key=("source", "symbol", "interval", "ts"),
-    unhashed=("ingested_at",),
-    primary_key=False,
-)
 class Features(pa.DataFrameModel):
     """Indicators and regime per symbol and bar, with a fixed look-back. Empty until warm."""
 
@@ -183,3 +158,42 @@ class Features(pa.DataFrameModel):
 
     class Config:
         strict = True
+
+
+TABLES = (
+    Table(
+        "candles",
+        "market",
+        Candles,
+        key=("source", "symbol", "interval", "ts"),
+        unhashed=("ingested_at",),
+        primary_key=False,
+    ),
+    Table(
+        "candle_revisions",
+        "market",
+        CandleRevisions,
+        key=("source", "symbol", "interval", "ts", "seen_at"),
+        unhashed=("seen_at",),
+        primary_key=False,
+    ),
+    Table("candle_coverage", "market", CandleCoverage, key=("source", "symbol", "interval", "day"), unhashed=()),
+    Table("funding_coverage", "market", FundingCoverage, key=("source", "symbol", "day"), unhashed=()),
+    Table(
+        "funding_rates",
+        "market",
+        FundingRates,
+        key=("source", "symbol", "ts"),
+        unhashed=("ingested_at",),
+        primary_key=False,
+    ),
+    Table("instruments", "market", Instruments, key=("source", "symbol"), unhashed=("updated_at",)),
+    Table(
+        "features",
+        "market",
+        Features,
+        key=("source", "symbol", "interval", "ts"),
+        unhashed=("ingested_at",),
+        primary_key=False,
+    ),
+)

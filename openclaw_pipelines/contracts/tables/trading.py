@@ -12,16 +12,11 @@ from openclaw_pipelines.contracts.enums import (
     Mode,
     TickStatus,
 )
-from openclaw_pipelines.contracts.schema import table
+from openclaw_pipelines.contracts.schema import Table
 from openclaw_pipelines.contracts.tables.rows import ACTIONS, CODES, SIDES, STATES, Money, StrategyRow, TickRow, Time
+from openclaw_pipelines.contracts.trading import DecisionStatus
 
 
-@table(
-    "autopilot_ticks",
-    database="ledger",
-    key=("account_id", "strategy_config_id", "tick_at"),
-    unhashed=("recorded_at", "run_fingerprint", "phases", "program_version"),
-)
 class Ticks(TickRow):
     """One row per tick: the marker that makes it recorded."""
 
@@ -35,7 +30,6 @@ class Ticks(TickRow):
     program_version: str = pa.Field(description="version of the program that took the tick; outside the ledger hash")
 
 
-@table("tick_inputs", database="ledger", key=("account_id", "strategy_config_id", "tick_at"))
 class TickInputs(TickRow):
     """Everything a tick depended on. Verification and replay read this and nothing else."""
 
@@ -51,7 +45,6 @@ class TickInputs(TickRow):
     signals: str = pa.Field(nullable=True, description="JSON: what a planner wanted, and who it is; empty for a family")
 
 
-@table("tick_contexts", database="ledger", key=("context_hash",), unhashed=("recorded_at",))
 class TickContexts(pa.DataFrameModel):
     """What many ticks share, stored once under its hash."""
 
@@ -63,7 +56,6 @@ class TickContexts(pa.DataFrameModel):
         strict = True
 
 
-@table("kernel_states", database="ledger", key=("account_id", "strategy_config_id", "tick_at"))
 class KernelStates(TickRow):
     """Full kernel state at inception, at each day's end and at the latest tick."""
 
@@ -71,7 +63,6 @@ class KernelStates(TickRow):
     state: pl.Binary = pa.Field(description="canonical bytes of the state")
 
 
-@table("autopilot_universe_snapshots", database="ledger", key=("universe_key",))
 class UniverseSnapshots(StrategyRow):
     """Candidates ranked as of 00:00Z. One row per strategy and day."""
 
@@ -84,7 +75,6 @@ class UniverseSnapshots(StrategyRow):
     reason: str = pa.Field(nullable=True, description="why the ranking was not used as it stood")
 
 
-@table("autopilot_proposals", database="ledger", key=("decision_key",))
 class Proposals(TickRow):
     """What a planner asked for."""
 
@@ -105,15 +95,12 @@ class Proposals(TickRow):
     state: str = pa.Field(isin=STATES, description="state at the end of the tick")
 
 
-@table("autopilot_decisions", database="ledger", key=("decision_key",))
 class Decisions(TickRow):
     """The governor's verdict on a proposal. Refused ones are rows too."""
 
     decision_key: str = pa.Field(description="key of the decision")
     symbol: str = pa.Field(description="instrument as ccxt writes it")
-    status: str = pa.Field(
-        isin=["approved", "rejected", "held", "awaiting_approval", "shadowed", "abstain"], description="verdict"
-    )
+    status: str = pa.Field(isin=[status.value for status in DecisionStatus], description="verdict")
     reason_code: str = pa.Field(isin=CODES, description="first failing check, NONE when approved")
     reason: str = pa.Field(description="the verdict as a person would say it")
     action: str = pa.Field(isin=ACTIONS, description="enter, exit or hold")
@@ -141,7 +128,6 @@ class Decisions(TickRow):
     universe_key: str = pa.Field(nullable=True, description="universe snapshot in force")
 
 
-@table("autopilot_orders", database="ledger", key=("order_key",))
 class Orders(TickRow):
     """Orders that were sent to the executor, and how they ended."""
 
@@ -155,7 +141,6 @@ class Orders(TickRow):
     reason: str = pa.Field(isin=[reason.name.lower() for reason in ExitReason], description="why, for exits")
 
 
-@table("autopilot_fills", database="ledger", key=("fill_key",))
 class Fills(TickRow):
     """What the executor did with orders, and why it did not where it could not."""
 
@@ -181,7 +166,6 @@ class Fills(TickRow):
     realized_pnl: Money = pa.Field(description="profit of the closed quantity before fees, in quote currency")
 
 
-@table("autopilot_positions", database="ledger", key=("account_id", "strategy_config_id", "symbol", "tick_at"))
 class Positions(TickRow):
     """Open positions after a tick."""
 
@@ -201,7 +185,6 @@ class Positions(TickRow):
     bars_held: int = pa.Field(ge=0, description="settled bars since the entry")
 
 
-@table("autopilot_equity", database="ledger", key=("account_id", "strategy_config_id", "tick_at"))
 class Equity(TickRow):
     """The sub-account after a tick, in quote currency."""
 
@@ -220,7 +203,6 @@ class Equity(TickRow):
     open_positions: int = pa.Field(ge=0, description="number of open positions")
 
 
-@table("autopilot_funding_payments", database="ledger", key=("account_id", "strategy_config_id", "symbol", "tick_at"))
 class FundingPayments(TickRow):
     """Funding charged to an open position inside a bar."""
 
@@ -230,3 +212,30 @@ class FundingPayments(TickRow):
     qty: Money = pa.Field(description="signed quantity held, in base currency")
     price: Money = pa.Field(gt=0, description="price it was charged at, in quote currency")
     amount: Money = pa.Field(description="received in quote currency, negative when paid")
+
+
+TABLES = (
+    Table(
+        "autopilot_ticks",
+        "ledger",
+        Ticks,
+        key=("account_id", "strategy_config_id", "tick_at"),
+        unhashed=("recorded_at", "run_fingerprint", "phases", "program_version"),
+    ),
+    Table("tick_inputs", "ledger", TickInputs, key=("account_id", "strategy_config_id", "tick_at")),
+    Table("tick_contexts", "ledger", TickContexts, key=("context_hash",), unhashed=("recorded_at",)),
+    Table("kernel_states", "ledger", KernelStates, key=("account_id", "strategy_config_id", "tick_at")),
+    Table("autopilot_universe_snapshots", "ledger", UniverseSnapshots, key=("universe_key",)),
+    Table("autopilot_proposals", "ledger", Proposals, key=("decision_key",)),
+    Table("autopilot_decisions", "ledger", Decisions, key=("decision_key",)),
+    Table("autopilot_orders", "ledger", Orders, key=("order_key",)),
+    Table("autopilot_fills", "ledger", Fills, key=("fill_key",)),
+    Table("autopilot_positions", "ledger", Positions, key=("account_id", "strategy_config_id", "symbol", "tick_at")),
+    Table("autopilot_equity", "ledger", Equity, key=("account_id", "strategy_config_id", "tick_at")),
+    Table(
+        "autopilot_funding_payments",
+        "ledger",
+        FundingPayments,
+        key=("account_id", "strategy_config_id", "symbol", "tick_at"),
+    ),
+)

@@ -12,10 +12,11 @@ import polars as pl
 
 from openclaw_pipelines.contracts.errors import ConfigError, DataError
 from openclaw_pipelines.contracts.keys import outcome_key
+from openclaw_pipelines.contracts.schema import PolarsSchema
 from openclaw_pipelines.contracts.tables.evaluation import Outcomes
 from openclaw_pipelines.contracts.time import interval_length, utc
 
-OUTCOME_SCHEMA: dict[str, Any] = {
+OUTCOME_SCHEMA: PolarsSchema = {
     name: column.dtype.type
     for name, column in Outcomes.to_schema().columns.items()
     if name not in ("recorded_at", "run_fingerprint")
@@ -78,7 +79,7 @@ def due_outcomes(
     return pl.DataFrame(rows, schema=schema, orient="row").sort("matured_at", "outcome_key")
 
 
-_DUE_SCHEMA: dict[str, Any] = {"outcome_key": pl.String, "horizon_seconds": pl.Int64, "matured_at": _TIME}
+_DUE_SCHEMA: PolarsSchema = {"outcome_key": pl.String, "horizon_seconds": pl.Int64, "matured_at": _TIME}
 
 
 def score_outcomes(due: pl.DataFrame, candles: pl.DataFrame, as_of: datetime, intervals: Sequence[str]) -> pl.DataFrame:
@@ -136,7 +137,7 @@ def _refuse_ambiguous(closes: pl.DataFrame) -> None:
         raise AmbiguousCandleError(symbol, interval, closed_at)
 
 
-def _score(due: dict[str, Any], bar: tuple[str, float] | None, ordered: Sequence[str]) -> dict[str, Any]:
+def _score(due: dict[str, object], bar: tuple[str, float] | None, ordered: Sequence[str]) -> dict[str, object]:
     interval, close = bar or (None, None)
     return {
         **{name: due[name] for name in OUTCOME_SCHEMA if name in due},
@@ -148,7 +149,7 @@ def _score(due: dict[str, Any], bar: tuple[str, float] | None, ordered: Sequence
     }
 
 
-def _result(due: dict[str, Any], close: float | None, ordered: Sequence[str]) -> dict[str, Any]:
+def _result(due: dict[str, Any], close: float | None, ordered: Sequence[str]) -> dict[str, object]:
     if close is None:
         return _empty(f"no candle of {', '.join(ordered)} closes at {due['matured_at']:%Y-%m-%dT%H:%MZ}")
     if due["intended_price"] <= 0:
@@ -168,7 +169,7 @@ def _result(due: dict[str, Any], close: float | None, ordered: Sequence[str]) ->
     }
 
 
-def _empty(reason: str) -> dict[str, Any]:
+def _empty(reason: str) -> dict[str, object]:
     return {"return_signed": None, "pnl_quote_est": None, "win": None, "buy_and_hold_return": None, "reason": reason}
 
 

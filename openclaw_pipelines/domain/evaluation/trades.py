@@ -3,20 +3,22 @@
 Money stays Decimal. How fills come about is in the kernel; statistics of trades are in `domain.evaluation.statistics`.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal, localcontext
-from typing import Any
+from typing import TypedDict
 
 import polars as pl
 
 from openclaw_pipelines.contracts.errors import LedgerError
+from openclaw_pipelines.contracts.rows import rows_as
+from openclaw_pipelines.contracts.rows.trading import FillRow
+from openclaw_pipelines.contracts.schema import PolarsSchema
 
 MONEY = pl.Decimal(38, 18)
 MONEY_STEP = Decimal("1E-8")  # one atom of the quote currency, as in the kernel
 TIME = pl.Datetime("us", "UTC")
-TRADE_SCHEMA: dict[str, Any] = {
+TRADE_SCHEMA: PolarsSchema = {
     "account_id": pl.String,
     "strategy_config_id": pl.String,
     "symbol": pl.String,
@@ -37,6 +39,32 @@ TRADE_SCHEMA: dict[str, Any] = {
     "exit_leg": pl.String,
     "exit_reason": pl.String,
 }
+
+
+class Trade(TypedDict):
+    """A round trip, in the columns of `TRADE_SCHEMA`. Money in quote currency."""
+
+    account_id: str
+    strategy_config_id: str
+    symbol: str
+    side: str
+    entry_decision_key: str
+    entry_at: datetime
+    exit_at: datetime
+    exit_tick_at: datetime
+    qty: Decimal
+    entry_price: Decimal
+    exit_price: Decimal
+    gross_pnl: Decimal
+    fees: Decimal
+    funding: Decimal
+    net_pnl: Decimal
+    net_return: float
+    holding_seconds: int
+    exit_leg: str
+    exit_reason: str
+
+
 _ORDER_IN_BAR = {"exit": 0, "entry": 1, "stop": 2, "target": 2, "liquidation": 2}
 
 
@@ -57,7 +85,7 @@ class UnmatchedExitError(LedgerError):
 class _Open:
     """A position while its fills are walked."""
 
-    first: dict[str, Any]
+    first: FillRow
     qty: Decimal = Decimal(0)
     entered_qty: Decimal = Decimal(0)
     entered_value: Decimal = Decimal(0)
@@ -83,7 +111,7 @@ def closed_trades(fills: pl.DataFrame, funding: pl.DataFrame | None = None) -> p
     open_by_symbol: dict[tuple[str, ...], _Open] = {}
     trades = []
     for fill in _in_order(fills):
-        where = tuple(fill[name] for name in ("account_id", "strategy_config_id", "deployment_id", "symbol"))
+        where = fill["account_id"], fill["strategy_config_id"], fill["deployment_id"], fill["symbol"]
         if fill["leg"] == "entry":
             _enter(open_by_symbol.setdefault(where, _Open(fill)), fill)
         elif _exit(open_by_symbol.get(where), fill).qty == 0:
@@ -91,19 +119,19 @@ def closed_trades(fills: pl.DataFrame, funding: pl.DataFrame | None = None) -> p
     return pl.DataFrame(trades, schema=TRADE_SCHEMA, orient="row")
 
 
-def _in_order(fills: pl.DataFrame) -> Iterable[dict[str, Any]]:
-    done = (fill for fill in fills.to_dicts() if fill["qty"] > 0)
+def _in_order(fills: pl.DataFrame) -> list[FillRow]:
+    done = (fill for fill in rows_as(FillRow, fills) if fill["qty"] > 0)
     return sorted(done, key=lambda fill: (fill["bar_at"], _ORDER_IN_BAR[fill["leg"]], fill["fill_key"]))
 
 
-def _enter(position: _Open, fill: dict[str, Any]) -> None:
+def _enter(position: _Open, fill: FillRow) -> None:
     position.qty += fill["qty"]
     position.entered_qty += fill["qty"]
     position.entered_value += _product(fill["qty"], fill["price"])
     position.fees += fill["fee"]
 
 
-def _exit(position: _Open | None, fill: dict[str, Any]) -> _Open:
+def _exit(position: _Open | None, fill: FillRow) -> _Open:
     held = position.qty if position else Decimal(0)
     if position is None or fill["qty"] > held:
         raise UnmatchedExitError(fill["fill_key"], fill["symbol"], fill["qty"], held)
@@ -114,12 +142,15 @@ def _exit(position: _Open | None, fill: dict[str, Any]) -> _Open:
     return position
 
 
-def _trade(position: _Open, last: dict[str, Any], funding: pl.DataFrame | None) -> dict[str, Any]:
+def _trade(position: _Open, last: FillRow, funding: pl.DataFrame | None) -> Trade:
     first = position.first
     paid = _funding(funding, last["symbol"], first["bar_at"], last["bar_at"])
     net = position.gross_pnl - position.fees + paid
     return {
-        **{name: first[name] for name in ("account_id", "strategy_config_id", "symbol", "side")},
+        "account_id": first["account_id"],
+        "strategy_config_id": first["strategy_config_id"],
+        "symbol": first["symbol"],
+        "side": first["side"],
         "entry_decision_key": first["decision_key"],
         "entry_at": first["bar_at"],
         "exit_at": last["bar_at"],

@@ -62,7 +62,7 @@ class RunContract:
     universe: str
     profile: str
     capital: str
-    costs: Mapping[str, Any]
+    costs: Mapping[str, object]
     limits_hash: str
 
     @property
@@ -86,7 +86,7 @@ def differing(left: str, right: str) -> tuple[str, ...]:
     return tuple(name for name in sorted({*mine, *other}) if mine.get(name, ...) != other.get(name, ...))
 
 
-def costs_payload(costs: Costs) -> dict[str, Any]:
+def costs_payload(costs: Costs) -> dict[str, object]:
     """A cost model as plain values for canonical JSON."""
     return asdict(costs)
 
@@ -113,11 +113,11 @@ class CycleContract:
     space_hash: str
     incumbent: str
     run: RunContract
-    listing: Mapping[str, Any]
-    gates: Mapping[str, Any]
+    listing: Mapping[str, object]
+    gates: Mapping[str, object]
 
     @property
-    def payload(self) -> dict[str, Any]:
+    def payload(self) -> dict[str, object]:
         """Plain values for canonical JSON, flat, so that a difference has a name."""
         windows = {"train": str(self.split.train), "holdout": str(self.split.holdout)}
         own = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in ("split", "run")}
@@ -146,7 +146,7 @@ def window_end(window: Window) -> datetime:
     return window.end - DAY
 
 
-def unchanged(where: str, family: str, values: Mapping[str, Any], interval_seconds: int, expected: str) -> Any:
+def unchanged(where: str, family: str, values: Mapping[str, object], interval_seconds: int, expected: str) -> Any:
     """The record of parameters that were handed over, if they are those of `expected`.
 
     Raises:
@@ -159,7 +159,7 @@ def unchanged(where: str, family: str, values: Mapping[str, Any], interval_secon
     return record
 
 
-def values_json(values: Mapping[str, Any]) -> str:
+def values_json(values: Mapping[str, object]) -> str:
     """Parameters as JSON that gives every float back to the bit."""
     return json.dumps(dict(values), sort_keys=True, separators=(",", ":"), allow_nan=False)
 

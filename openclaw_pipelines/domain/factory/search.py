@@ -17,7 +17,8 @@ import numpy as np
 from openclaw_pipelines.contracts.canonical import sha256_of
 from openclaw_pipelines.contracts.config.factory import SearchMethod
 from openclaw_pipelines.contracts.errors import ConfigError
-from openclaw_pipelines.domain.factory.space import Choices, Dimension, Space, Value, rounded
+from openclaw_pipelines.domain.factory.space import Choices, Dimension, Space, rounded
+from openclaw_pipelines.kernel.strategy.family import Value
 from openclaw_pipelines.kernel.strategy.params import ParameterConflictError, params_hash, params_record
 
 if TYPE_CHECKING:

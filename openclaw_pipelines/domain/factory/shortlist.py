@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from openclaw_pipelines.contracts.canonical import decimal_text
-from openclaw_pipelines.contracts.factory import Channel
+from openclaw_pipelines.contracts.factory import Channel, Listing
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Entry:
     rank: int
     row: Row
     score: float | None
-    status: str
+    status: Listing
     reason: str
 
 
@@ -106,7 +106,7 @@ def candidates(entries: Sequence[Entry]) -> list[Entry]:
     """The entries that go on, each set of parameters once, in the order in which they may be deployed."""
     found: dict[str, Entry] = {}
     for entry in entries:
-        if entry.status == "candidate":
+        if entry.status is Listing.CANDIDATE:
             found.setdefault(entry.row.params_hash, entry)
     return list(found.values())
 
@@ -131,10 +131,10 @@ def _channel(channel: Channel, ordered: list[Row], incumbent: Row, floors: Floor
         passed = bar is None or score(row) >= bar
         asked = "the incumbent is no measure" if bar is None else f"{bar:.6g} is asked"
         reason = f"{name} {score(row):.6g}, {asked}"
-        listed.append(Entry(channel, rank, row, score(row), "candidate" if passed else "below_floor", reason))
-    held = why_not is None and not any(entry.status == "candidate" for entry in listed)
+        status = Listing.CANDIDATE if passed else Listing.BELOW_FLOOR
+        listed.append(Entry(channel, rank, row, score(row), status, reason))
+    held = why_not is None and not any(entry.status is Listing.CANDIDATE for entry in listed)
     reason = why_not or f"{name} {score(incumbent):.6g}, floor {floors.of(channel):.6g} above it"
-    first = Entry(
-        channel, 0, incumbent, None if why_not else score(incumbent), "incumbent_holds" if held else "incumbent", reason
-    )
+    own = Listing.INCUMBENT_HOLDS if held else Listing.INCUMBENT
+    first = Entry(channel, 0, incumbent, None if why_not else score(incumbent), own, reason)
     return [first, *listed]

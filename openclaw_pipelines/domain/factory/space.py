@@ -13,10 +13,9 @@ from typing import Any
 
 from openclaw_pipelines.contracts.errors import ConfigError
 from openclaw_pipelines.kernel.strategy.families import FAMILIES
-from openclaw_pipelines.kernel.strategy.family import ParamSpec
+from openclaw_pipelines.kernel.strategy.family import ParamSpec, Value
 from openclaw_pipelines.kernel.strategy.params import UnknownFamilyError, UnknownParameterError
 
-Value = int | float | bool
 _RANGE_KEYS = {"low", "high", "step", "log"}
 
 
@@ -116,7 +115,7 @@ class Space:
         """Combinations of the grid."""
         return math.prod(len(self._values(dim)) for dim in self.dimensions)
 
-    def payload(self) -> dict[str, Any]:
+    def payload(self) -> dict[str, object]:
         """Plain values for canonical JSON."""
         dims = {dim.name: {k: v for k, v in vars(dim).items() if k not in ("name", "kind")} for dim in self.dimensions}
         return {"family": self.family, "fixed": {k: exact(v) for k, v in self.fixed.items()}, "dimensions": plain(dims)}
@@ -129,7 +128,7 @@ class Space:
         return [dim.nth(index) for index in range(dim.steps)]
 
 
-def space_of(family: str, given: Mapping[str, Any], fixed: Mapping[str, Value]) -> Space:
+def space_of(family: str, given: Mapping[str, object], fixed: Mapping[str, Value]) -> Space:
     """The space of one family.
 
     given: parameter -> one value, a list, or a mapping with low, high and optionally step or log. fixed: values of the
@@ -154,7 +153,7 @@ def space_of(family: str, given: Mapping[str, Any], fixed: Mapping[str, Value]) 
     return Space(family, dims, {spec.name: kept.get(spec.name, spec.default) for spec in specs.values()} | kept)
 
 
-def _dimension(family: str, spec: ParamSpec, given: Any) -> Dimension:
+def _dimension(family: str, spec: ParamSpec, given: object) -> Dimension:
     if isinstance(given, Mapping):
         return _range(family, spec, given)
     values = list(given) if isinstance(given, list | tuple) else [given]
@@ -178,7 +177,7 @@ def _range(family: str, spec: ParamSpec, given: Mapping[str, Any]) -> Range:
     return Range(spec.name, kind, low, high, None if step is None else Decimal(str(step)), log)
 
 
-def _range_problem(low: Decimal, high: Decimal, step: Any, log: Any) -> str | None:
+def _range_problem(low: Decimal, high: Decimal, step: object, log: object) -> str | None:
     if high < low:
         return f"high {high} is below low {low}"
     if not isinstance(log, bool):
@@ -190,7 +189,7 @@ def _range_problem(low: Decimal, high: Decimal, step: Any, log: Any) -> str | No
     return None
 
 
-def _value(family: str, spec: ParamSpec, given: Any) -> Value:
+def _value(family: str, spec: ParamSpec, given: object) -> Value:
     """The value in the parameter's kind and bounds."""
     is_bool = isinstance(given, bool)
     if spec.kind is bool or is_bool:
@@ -218,7 +217,7 @@ def exact(value: Value) -> int | bool | str:
     return value.hex() if isinstance(value, float) else value
 
 
-def plain(value: Any) -> Any:
+def plain(value: object) -> object:
     """Nested values with floats as exact text, for hashing."""
     if isinstance(value, Mapping):
         return {key: plain(below) for key, below in value.items()}

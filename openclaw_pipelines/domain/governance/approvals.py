@@ -9,14 +9,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import numpy as np
+
 from openclaw_pipelines.contracts.enums import ProposalState
+from openclaw_pipelines.contracts.governance import Answer
 from openclaw_pipelines.domain.governance.audit import AuditEntry, proposal_moved
 from openclaw_pipelines.kernel.base import layout
 
 MOVES = {
-    "approve": ProposalState.APPROVED,
-    "decline": ProposalState.DECLINED,
-    "expire": ProposalState.EXPIRED,
+    Answer.APPROVE: ProposalState.APPROVED,
+    Answer.DECLINE: ProposalState.DECLINED,
+    Answer.EXPIRE: ProposalState.EXPIRED,
 }
 
 
@@ -53,7 +56,7 @@ class External:
     trail_distance: int
 
 
-def waiting_of(row: Mapping[str, Any], proposal: Any, tick_seconds: int) -> Awaiting:
+def waiting_of(row: Mapping[str, Any], proposal: np.record, tick_seconds: int) -> Awaiting:
     """What must be kept of a proposal until an operator answers."""
     return Awaiting(
         row["decision_key"],
@@ -84,7 +87,7 @@ def verdicts(
     for key, waiting in sorted(awaiting.items()):
         verdict = requests.get(key)
         if verdict is None and tick_seconds - waiting.decided_at >= wait_seconds:
-            verdict = "expire"
+            verdict = Answer.EXPIRE.value
         if verdict is not None:
             found.append(External(verdict=verdict, **vars(waiting)))
     return tuple(found)
@@ -97,7 +100,7 @@ def approved_proposals(
 
     Of several on one symbol only the latest is taken: the others would be its duplicates.
     """
-    approved = {item.symbol: item for item in external if item.verdict == "approve"}
+    approved = {item.symbol: item for item in external if item.verdict == Answer.APPROVE}
     for record, item in zip(buffer, approved.values(), strict=False):
         record.symbol = symbols.index(item.symbol)
         record.price = bars[record.symbol].close
@@ -113,7 +116,7 @@ def verdict_moves(external: Iterable[External], awaiting: dict[str, Awaiting], a
     moves = []
     for item in external:
         awaiting.pop(item.decision_key, None)
-        actor = "autopilot" if item.verdict == "expire" else "operator"
+        actor = "autopilot" if item.verdict == Answer.EXPIRE else "operator"
         waited = ProposalState.AWAITING_APPROVAL
-        moves.append(proposal_moved(item.decision_key, waited, MOVES[item.verdict], at, actor=actor))
+        moves.append(proposal_moved(item.decision_key, waited, MOVES[Answer(item.verdict)], at, actor=actor))
     return moves

@@ -59,7 +59,7 @@ def proposal_moved(
     tick_at: datetime | None,
     *,
     actor: str = "autopilot",
-    **details: Any,
+    **details: object,
 ) -> AuditEntry:
     """A legal move of a proposal; an illegal one is an error."""
     move(key, from_state, to_state)
@@ -75,11 +75,11 @@ class AuditChain:
     sequence: int = 0
     last_hash: str = GENESIS
 
-    def append(self, entries: Iterable[AuditEntry]) -> list[dict[str, Any]]:
+    def append(self, entries: Iterable[AuditEntry]) -> list[dict[str, object]]:
         """Rows of `admin_actions` without `recorded_at` and `run_fingerprint`."""
         return [self._link(entry) for entry in entries]
 
-    def _link(self, entry: AuditEntry) -> dict[str, Any]:
+    def _link(self, entry: AuditEntry) -> dict[str, object]:
         self.sequence += 1
         row = {
             "account_id": self.account_id,

@@ -77,7 +77,7 @@ def effective_limits(policy: Policy, item: Instrument) -> str:
     risk = _risk(policy, item.symbol)
     if not risk:
         return canonical_json({})
-    applied: dict[str, dict[str, Any]] = {key: {"value": value} for key, value in risk.items()}
+    applied: dict[str, dict[str, object]] = {key: {"value": value} for key, value in risk.items()}
     if item.min_notional > risk["min_order_notional"]:
         applied["min_order_notional"] = {"value": item.min_notional, "because": "the exchange's least order"}
     if not item.is_perp:

@@ -70,7 +70,7 @@ class Policy:
             return EXECUTE["none"]
         return EXECUTE["auto"] if self.mode is Mode.AUTO else EXECUTE["assist"]
 
-    def payload(self) -> dict[str, Any]:
+    def payload(self) -> dict[str, object]:
         """Plain values for canonical JSON."""
         return {
             "risk": self.risk.model_dump(),

@@ -6,7 +6,6 @@
 import json
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
 
 from openclaw_pipelines.contracts.canonical import canonical_json, decimal_text
 from openclaw_pipelines.contracts.lifecycle import Stage
@@ -55,7 +54,7 @@ def _section(position: Position) -> str:
     return f"  {origin.strategy}:\n" + "".join(lines)
 
 
-def section_of(own: Mapping[str, Any]) -> str:
+def section_of(own: Mapping[str, object]) -> str:
     r"""JSON of the settings that a deployed strategy takes over from its slot, each as YAML text: no digit is lost.
 
     >>> section_of({"risk": {"price_buffer_bps": 7}, "costs": {"slippage_bps": Decimal("2.50")}, "capital": 1})
@@ -64,7 +63,7 @@ def section_of(own: Mapping[str, Any]) -> str:
     return canonical_json({name: _text(own[name]) for name in TAKEN_OVER if own.get(name)})
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     """One line of YAML; text is quoted, so that nothing of it is taken for a number or a switch."""
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{json.dumps(key)}: {_text(value[key])}" for key in sorted(value)) + "}"

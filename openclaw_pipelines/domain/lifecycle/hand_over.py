@@ -8,14 +8,13 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from openclaw_pipelines.contracts.canonical import sha256_of
 from openclaw_pipelines.contracts.errors import LedgerError
 from openclaw_pipelines.contracts.factory import ParityClass
 from openclaw_pipelines.contracts.requirements import Requirement
+from openclaw_pipelines.contracts.rows.factory import GateResultRow, ParityReportRow
 
-Row = Mapping[str, Any]
 _TIMES = ("recorded_at",)
 
 
@@ -118,7 +117,7 @@ def same_parameters(cycle: str, candidate: str, found: str, recorded: Iterable[s
             raise ParametersChangedError(cycle, candidate, found, other)
 
 
-def check_parity(cycle: str, candidate: str, reports: Sequence[Row], today: Today) -> str:
+def check_parity(cycle: str, candidate: str, reports: Sequence[ParityReportRow], today: Today) -> str:
     """SHA-256 of the reports, where each required comparison is there, fresh, valid and equal.
 
     reports: rows of `parity_reports` of the candidate.
@@ -147,7 +146,7 @@ def check_parity(cycle: str, candidate: str, reports: Sequence[Row], today: Toda
     return rows_hash(reports)
 
 
-def parity_class(row: Row) -> ParityClass:
+def parity_class(row: ParityReportRow) -> ParityClass:
     """Class of a report by what both sides were and found; its verdict counts only where it is the worse one."""
     if row["left_contract"] != row["right_contract"]:
         return ParityClass.INVALID_COMPARISON
@@ -157,7 +156,7 @@ def parity_class(row: Row) -> ParityClass:
     return claimed
 
 
-def check_gates(cycle: str, candidate: str, gates: Sequence[Row], required: Mapping[str, Requirement]) -> str:
+def check_gates(cycle: str, candidate: str, gates: Sequence[GateResultRow], required: Mapping[str, Requirement]) -> str:
     """SHA-256 of the gate rows, where each required gate is there, asks what is required now, and holds.
 
     required: gate -> what it must show, of today's configuration. A stored gate that is not among them is stale.
@@ -179,7 +178,7 @@ def check_gates(cycle: str, candidate: str, gates: Sequence[Row], required: Mapp
     return rows_hash(gates)
 
 
-def rows_hash(rows: Iterable[Row]) -> str:
+def rows_hash(rows: Iterable[Mapping[str, object]]) -> str:
     """SHA-256 of rows without their ingest times, in any order."""
     kept = [{name: value for name, value in row.items() if name not in _TIMES} for row in rows]
     return sha256_of(sorted(sha256_of(row) for row in kept))

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
 
 from openclaw_pipelines.contracts.canonical import canonical_json
 from openclaw_pipelines.contracts.errors import LedgerError
 from openclaw_pipelines.contracts.lifecycle import Stage, Trigger
+from openclaw_pipelines.contracts.rows.lifecycle import DeploymentRow
 from openclaw_pipelines.domain.lifecycle.states import move, undo
 
 GENESIS = "0" * 64
@@ -23,11 +23,6 @@ CHAINED = (
     "ramp_bps", "family", "params", "params_hash", "interval", "symbols", "capital", "section", "start_day",
     "cycle_id", "gate_hash", "parity_hash", "trigger", "actor", "metrics", "reason", "at", "undoes",
 )  # fmt: skip
-_AS_STORED = (
-    "slot", "cycle_id", "family", "params", "params_hash", "interval", "capital", "section", "start_day",
-    "gate_hash", "parity_hash",
-)  # fmt: skip
-Row = Mapping[str, Any]
 
 
 class BrokenDeploymentLogError(LedgerError):
@@ -110,7 +105,7 @@ class Step:
     from_ramp_bps: int
     ramp_bps: int
     reason: str
-    metrics: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, object] = field(default_factory=dict)
 
 
 def strategy_name(slot: str, params_hash: str, start_day: date) -> str:
@@ -122,14 +117,14 @@ def strategy_name(slot: str, params_hash: str, start_day: date) -> str:
     return f"{slot}_{params_hash[:8]}_{start_day:%Y%m%d}"
 
 
-def step_to(position: Position, to_stage: Stage, ramp_bps: int, reason: str, **metrics: Any) -> Step:
+def step_to(position: Position, to_stage: Stage, ramp_bps: int, reason: str, **metrics: object) -> Step:
     """A legal step from where a strategy stands."""
     move(position.origin.strategy, position.stage, to_stage)
     return Step(position.origin, position.stage, to_stage, position.ramp_bps, ramp_bps, reason, metrics)
 
 
 def append(
-    rows: Sequence[Row],
+    rows: Sequence[DeploymentRow],
     steps: Iterable[Step],
     *,
     account: str,
@@ -137,7 +132,7 @@ def append(
     actor: str,
     at: datetime,
     undoes: int | None = None,
-) -> list[dict[str, Any]]:
+) -> list[dict[str, object]]:
     """Rows of one transition, chained to `rows`, without `recorded_at`.
 
     at: as-of time; no row of a strategy may lie before its newest one.
@@ -156,7 +151,7 @@ def append(
         if undoes is None:
             move(name, step.from_stage, step.to_stage)
         sequence += 1
-        row = {
+        row: dict[str, object] = {
             **_columns(step),
             "account_id": account,
             "sequence": sequence,
@@ -167,18 +162,18 @@ def append(
             "undoes": undoes,
             "prev_hash": last_hash,
         }
-        last_hash = row["row_hash"] = row_hash(row)
-        made.append(row)
+        last_hash = row_hash(row)
+        made.append({**row, "row_hash": last_hash})
     return made
 
 
-def row_hash(row: Row) -> str:
+def row_hash(row: Mapping[str, object]) -> str:
     """SHA-256 over `prev_hash` and the business columns of a row."""
     body = canonical_json({name: row[name] for name in CHAINED})
-    return hashlib.sha256((row["prev_hash"] + body).encode()).hexdigest()
+    return hashlib.sha256(f"{row['prev_hash']}{body}".encode()).hexdigest()
 
 
-def verify_log(rows: Iterable[Row]) -> int:
+def verify_log(rows: Iterable[DeploymentRow]) -> int:
     """Number of rows of a whole log in order. Raises BrokenDeploymentLogError at the first that does not follow."""
     last_hash, count = GENESIS, 0
     for count, row in enumerate(rows, start=1):
@@ -188,7 +183,7 @@ def verify_log(rows: Iterable[Row]) -> int:
     return count
 
 
-def positions(rows: Iterable[Row]) -> dict[str, Position]:
+def positions(rows: Iterable[DeploymentRow]) -> dict[str, Position]:
     """Where every strategy stands after the rows, by name."""
     found: dict[str, Position] = {}
     for row in rows:
@@ -204,7 +199,7 @@ def positions(rows: Iterable[Row]) -> dict[str, Position]:
     return dict(sorted(found.items()))
 
 
-def position_of(rows: Iterable[Row], strategy: str) -> Position:
+def position_of(rows: Iterable[DeploymentRow], strategy: str) -> Position:
     """Where one strategy stands. Raises UnknownDeploymentError."""
     found = positions(rows)
     if strategy not in found:
@@ -212,7 +207,7 @@ def position_of(rows: Iterable[Row], strategy: str) -> Position:
     return found[strategy]
 
 
-def undoing(rows: Sequence[Row], strategy: str, reason: str) -> tuple[int, list[Step]]:
+def undoing(rows: Sequence[DeploymentRow], strategy: str, reason: str) -> tuple[int, list[Step]]:
     """The newest transition of a strategy that is not undone yet, and the steps that lead back before it.
 
     Every strategy that it moved goes back to where it stood, also one that has moved on since: the champion that was
@@ -232,7 +227,7 @@ def undoing(rows: Sequence[Row], strategy: str, reason: str) -> tuple[int, list[
     if not open_ones:
         raise NothingToUndoError(strategy)
     transition = open_ones[-1]
-    first: dict[str, Row] = {}
+    first: dict[str, DeploymentRow] = {}
     for row in rows:
         if row["transition"] == transition:
             first.setdefault(row["strategy_config_id"], row)
@@ -244,7 +239,7 @@ def undoing(rows: Sequence[Row], strategy: str, reason: str) -> tuple[int, list[
     return transition, steps
 
 
-def _columns(step: Step) -> dict[str, Any]:
+def _columns(step: Step) -> dict[str, object]:
     origin = step.origin
     return {
         "strategy_config_id": origin.strategy,
@@ -269,9 +264,10 @@ def _columns(step: Step) -> dict[str, Any]:
     }
 
 
-def _origin(row: Row) -> Origin:
+def _origin(row: DeploymentRow) -> Origin:
     return Origin(
-        strategy=row["strategy_config_id"],
-        symbols=tuple(json.loads(row["symbols"])),
-        **{name: row[name] for name in _AS_STORED},
-    )
+        strategy=row["strategy_config_id"], slot=row["slot"], cycle_id=row["cycle_id"], family=row["family"],
+        params=row["params"], params_hash=row["params_hash"], interval=row["interval"],
+        symbols=tuple(json.loads(row["symbols"])), capital=row["capital"], section=row["section"],
+        start_day=row["start_day"], gate_hash=row["gate_hash"], parity_hash=row["parity_hash"],
+    )  # fmt: skip

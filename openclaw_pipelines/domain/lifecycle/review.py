@@ -103,7 +103,7 @@ def full_size_return_bps(own: Standing, start: Any) -> Decimal | None:
     return (curve[-1] / curve[0] - 1) * 10_000 * 10_000 / own.position.ramp_bps
 
 
-def measures(rules: Iterable[Rule]) -> dict[str, Any]:
+def measures(rules: Iterable[Rule]) -> dict[str, object]:
     """Rules as the log keeps them."""
     return {
         rule.name: {

@@ -6,10 +6,10 @@ never depends on how much history is stored. What the kernel decides on at a tic
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.contracts.tables.market import Features
@@ -18,7 +18,7 @@ from openclaw_pipelines.domain.market.regime import Measures, classify, to_trail
 from openclaw_pipelines.domain.market.spread import corwin_schultz_bps
 from openclaw_pipelines.kernel.strategy import batches
 
-Column = np.ndarray[Any, np.dtype[np.float64]]
+Column = NDArray[np.float64]
 
 EMA_FAST_BARS = 12
 EMA_SLOW_BARS = 48

@@ -42,7 +42,7 @@ class Instrument:
         """Whether it is a linear perpetual."""
         return self.market_type is MarketType.LINEAR
 
-    def payload(self) -> dict[str, Any]:
+    def payload(self) -> dict[str, object]:
         """Plain values for canonical JSON."""
         return asdict(self)
 
@@ -66,7 +66,7 @@ class Instrument:
         return cls(**{**{name: values[name] for name in cls.__dataclass_fields__}, **decimals, **kinds})
 
 
-def instruments_of(source: str, symbols: list[str], rows: list[dict[str, Any]]) -> tuple[Instrument, ...]:
+def instruments_of(source: str, symbols: list[str], rows: list[dict[str, object]]) -> tuple[Instrument, ...]:
     """Instruments of `symbols` in their order out of rows of the `instruments` table."""
     by_symbol = {row["symbol"]: row for row in rows if row["source"] == source}
     missing = [symbol for symbol in symbols if symbol not in by_symbol]

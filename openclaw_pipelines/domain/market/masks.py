@@ -7,18 +7,18 @@ a backfilled day agree exactly. Lists, kill switches and limits are not judged h
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from openclaw_pipelines.contracts.config.market import Quality
 from openclaw_pipelines.contracts.enums import RejectCode
 from openclaw_pipelines.contracts.errors import DataError
 from openclaw_pipelines.contracts.time import interval_length
 
-Flags = np.ndarray[Any, np.dtype[np.bool_]]
-Codes = np.ndarray[Any, np.dtype[np.int8]]
+Flags = NDArray[np.bool_]
+Codes = NDArray[np.int8]
 
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -52,21 +52,6 @@ def window_bars(quality: Quality) -> int:
     return max(quality.recent_bars, quality.stale_flat_bars + 1)
 
 
-def entry_mask(
-    candles: pl.DataFrame, symbols: Sequence[str], tick_at: datetime, interval: str, quality: Quality
-) -> dict[str, RejectCode]:
-    """Code per symbol at one tick: NONE where entries may be judged further.
-
-    candles: rows of `contracts.tables.market.Candles` of one source, any order; those outside the window do not matter.
-
-    NO_PRICE: no bar in the whole window. STALE_CANDLES: the bar that closes at the tick is absent, or a run of
-    `stale_flat_bars` bars that stand still ends with it. GAP: more than `gap_mask_bars` of the last `recent_bars` bars
-    are absent. The first that holds is the code.
-    """
-    codes = entry_masks(candles, symbols, tick_at, tick_at, interval, quality)
-    return {symbol: RejectCode(int(code)) for symbol, code in zip(symbols, codes[0], strict=True)}
-
-
 def entry_masks(
     candles: pl.DataFrame,
     symbols: Sequence[str],
@@ -75,7 +60,14 @@ def entry_masks(
     interval: str,
     quality: Quality,
 ) -> Codes:
-    """Codes of every tick from the first to the last, int8[tick, symbol] of `RejectCode`; rules as in `entry_mask`."""
+    """Codes of every tick from the first to the last, int8[tick, symbol] of `RejectCode`; NONE where entries go on.
+
+    candles: rows of `contracts.tables.market.Candles` of one source, any order; those outside the window do not matter.
+
+    NO_PRICE: no bar in the whole window. STALE_CANDLES: the bar that closes at the tick is absent, or a run of
+    `stale_flat_bars` bars that stand still ends with it. GAP: more than `gap_mask_bars` of the last `recent_bars` bars
+    are absent. The first that holds is the code.
+    """
     length = interval_length(interval)
     ticks = (last_tick - first_tick) // length + 1
     for tick_at in (first_tick, last_tick):
@@ -135,7 +127,7 @@ def codes_of(slots: Slots, quality: Quality) -> Codes:
     return codes.astype(np.int8)
 
 
-def _trailing_sums(flags: Flags, length: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+def _trailing_sums(flags: Flags, length: int) -> NDArray[np.int64]:
     """How many of the `length` newest slots are set, int64[slot, symbol]; fewer slots at the beginning."""
     sums = np.cumsum(flags, axis=0, dtype=np.int64)
     sums[length:] -= sums[:-length].copy()

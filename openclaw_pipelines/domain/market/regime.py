@@ -11,14 +11,14 @@ The first rule that holds names the regime, so that every bar has exactly one:
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from openclaw_pipelines.contracts.enums import Regime
 
-Column = np.ndarray[Any, np.dtype[np.float64]]
+Column = NDArray[np.float64]
 
 THIN_ZERO_VOLUME_SHARE = 0.2
 """Share of recent bars without trades above which a market is thin."""
@@ -69,7 +69,7 @@ def classify(measures: Measures) -> list[str]:
     return [str(name) for name in names]
 
 
-def _warm(measures: Measures) -> np.ndarray[Any, np.dtype[np.bool_]]:
+def _warm(measures: Measures) -> NDArray[np.bool_]:
     columns = np.stack(list(vars(measures).values()))
     return np.asarray(np.isfinite(columns).all(axis=0))
 

@@ -1,10 +1,9 @@
 """Estimate of the bid-ask spread from highs and lows alone, for sources without an order book."""
 
-from typing import Any
-
 import numpy as np
+from numpy.typing import NDArray
 
-Column = np.ndarray[Any, np.dtype[np.float64]]
+Column = NDArray[np.float64]
 
 _K = 3 - 2 * np.sqrt(2)
 

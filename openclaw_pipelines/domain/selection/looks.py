@@ -9,22 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from openclaw_pipelines.contracts.errors import ContractError
 from openclaw_pipelines.domain.selection.windows import Window
-
-
-class SpentHoldoutError(ContractError):
-    """A holdout that can no longer promote a family."""
-
-    template = (
-        "holdout {window} cannot promote {family!r}: cycle {earlier_cycle!r} looked at {earlier_window} "
-        "for {purpose}. Wait for days that nobody has looked at, or choose another holdout."
-    )
-    family: str
-    window: str
-    earlier_cycle: str
-    earlier_window: str
-    purpose: str
 
 
 class Purpose(StrEnum):
@@ -57,19 +42,3 @@ def earlier_look(looks: Iterable[Look], look: Look) -> Look | None:
         if past.family == look.family and past.cycle_id != look.cycle_id and past.window.overlaps(look.window)
     )
     return min(spoilt, key=lambda past: past.key, default=None)
-
-
-def may_promote(looks: Iterable[Look], look: Look) -> bool:
-    """Whether the look's window is unseen by every other cycle of its family."""
-    return earlier_look(looks, look) is None
-
-
-def require_unseen(looks: Iterable[Look], look: Look) -> None:
-    """Refuse a spent holdout.
-
-    Raises:
-        SpentHoldoutError: another cycle of the family looked at a day of it.
-    """
-    past = earlier_look(looks, look)
-    if past is not None:
-        raise SpentHoldoutError(look.family, str(look.window), past.cycle_id, str(past.window), str(past.purpose))

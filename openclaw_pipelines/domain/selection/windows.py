@@ -7,10 +7,9 @@ holdout is in `looks`.
 """
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
-import polars as pl
 
 from openclaw_pipelines.contracts.errors import ConfigError
 from openclaw_pipelines.contracts.time import DAY, interval_length, utc
@@ -136,20 +135,6 @@ def walk_forward(
     return tuple(made)
 
 
-def whole_days(bars: Bars) -> Window:
-    """The UTC days that the bars cover from their first to their last bar.
-
-    Raises:
-        RangeTooShortError: not one whole day.
-    """
-    seconds = int(DAY.total_seconds())
-    first = -(-int(bars.times[0]) // seconds) * seconds
-    last = (int(bars.times[-1]) + bars.interval_seconds) // seconds * seconds
-    if last <= first:
-        raise RangeTooShortError(0, 1, "a whole UTC day")
-    return Window(datetime.fromtimestamp(first, UTC), datetime.fromtimestamp(last, UTC))
-
-
 def bars_between(bars: Bars, window: Window, *, warmup_bars: int = 0) -> tuple[Bars, int]:
     """The window's bars with up to `warmup_bars` before them, and the row at which the window starts.
 
@@ -169,12 +154,6 @@ def rows_of(bars: Bars, first: int, stop: int) -> Bars:
     """Bars `first` to `stop` (exclusive) as views, nothing copied."""
     matrices = Matrices._make(matrix[first:stop] for matrix in bars.matrices)
     return replace(bars, times=bars.times[first:stop], matrices=matrices)
-
-
-def trades_within(trades: pl.DataFrame, window: Window) -> pl.DataFrame:
-    """Trades entered and closed inside the window: what spills over its end is purged."""
-    inside = (pl.col("entry_at") >= window.start) & (pl.col("exit_at") < window.end)
-    return trades.filter(inside)
 
 
 def _positive(**lengths: int) -> None:

@@ -30,7 +30,7 @@ class Books:
             self.cash += payment["amount"]
 
 
-def reconcile(books: Books, deployment: Deployment, state: layout.State) -> list[dict[str, Any]]:
+def reconcile(books: Books, deployment: Deployment, state: layout.State) -> list[dict[str, object]]:
     """One result per check: cash, then each quantity. Rows of `reconcile_events` without the tick's columns."""
     results = [_result("cash", books.cash, money.from_atoms(int(state.account[0].cash)), "quote")]
     for symbol, lot, position in zip(deployment.symbols, deployment.lots, state.positions, strict=True):
@@ -39,7 +39,7 @@ def reconcile(books: Books, deployment: Deployment, state: layout.State) -> list
     return results
 
 
-def _result(name: str, expected: Decimal, measured: Decimal, currency: str) -> dict[str, Any]:
+def _result(name: str, expected: Decimal, measured: Decimal, currency: str) -> dict[str, object]:
     passed = expected == measured
     verdict = "agrees with" if passed else "differs from"
     held, booked = decimal_text(measured), decimal_text(expected)

@@ -1,9 +1,11 @@
 """The governor's verdict as a row a person can read: code, numbers with units, limits and their layers."""
 
 from decimal import Decimal
-from typing import Any
+
+import numpy as np
 
 from openclaw_pipelines.contracts.enums import Action, ExitReason, ProposalState, RejectCode, Side
+from openclaw_pipelines.contracts.trading import DecisionStatus
 from openclaw_pipelines.domain.governance.controls import base_limits, effective_limits
 from openclaw_pipelines.domain.governance.policy import Policy
 from openclaw_pipelines.domain.governance.verdicts import CODES, Unit, sentence
@@ -13,11 +15,11 @@ from openclaw_pipelines.domain.trading.session import Session
 from openclaw_pipelines.kernel.base import money
 
 STATUS = {
-    ProposalState.APPROVED: "approved",
-    ProposalState.PREVIEW_REJECTED: "rejected",
-    ProposalState.HELD: "held",
-    ProposalState.SHADOWED: "shadowed",
-    ProposalState.AWAITING_APPROVAL: "awaiting_approval",
+    ProposalState.APPROVED: DecisionStatus.APPROVED,
+    ProposalState.PREVIEW_REJECTED: DecisionStatus.REJECTED,
+    ProposalState.HELD: DecisionStatus.HELD,
+    ProposalState.SHADOWED: DecisionStatus.SHADOWED,
+    ProposalState.AWAITING_APPROVAL: DecisionStatus.AWAITING_APPROVAL,
 }
 SAID = {
     ProposalState.APPROVED: "every check passed",
@@ -27,7 +29,7 @@ SAID = {
 }
 
 
-def rationale(planner: str, proposal: Any, tag: int = 0) -> str:
+def rationale(planner: str, proposal: np.record, tag: int = 0) -> str:
     """Why a planner, or a family, asked, in a sentence. tag: the planner's own number for what it saw, 0 none."""
     side = "long" if proposal.side == Side.BUY else "short"
     seen = f", tag {tag}" if tag else ""
@@ -44,11 +46,11 @@ def rationale(planner: str, proposal: Any, tag: int = 0) -> str:
 def decision_row(
     session: Session,
     tick_input: TickInput,
-    proposal: Any,
-    proposed: dict[str, Any],
+    proposal: np.record,
+    proposed: dict[str, object],
     state: ProposalState,
     data_hash: str,
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Row of `autopilot_decisions` without the columns that every row of a tick shares."""
     policy, column = session.policy, int(proposal.symbol)
     instrument, code = session.deployment.instruments[column], RejectCode(int(proposal.code))
@@ -84,7 +86,7 @@ def limit_source(policy: Policy, instrument: Instrument, code: RejectCode) -> st
     return None if layer is None else layer.text
 
 
-def numbers(session: Session, proposal: Any, code: RejectCode) -> tuple[Decimal | None, Decimal | None]:
+def numbers(session: Session, proposal: np.record, code: RejectCode) -> tuple[Decimal | None, Decimal | None]:
     """What the failing check measured and allows, in the unit of its code."""
     unit, column = CODES[code].unit, int(proposal.symbol)
     if unit is Unit.NONE:

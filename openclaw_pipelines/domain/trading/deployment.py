@@ -37,7 +37,7 @@ class Deployment:
     account_id: str
     strategy_config_id: str
     family: str
-    params: dict[str, Any]
+    params: dict[str, object]
     interval: str
     capital: Decimal
     inception: datetime
@@ -69,7 +69,7 @@ class Deployment:
         """Bars before inception on which the indicators are warmed."""
         return warmup_bars(params_record(self.family, self.params, self.interval_seconds))
 
-    def payload(self) -> dict[str, Any]:
+    def payload(self) -> dict[str, object]:
         """Plain values for canonical JSON."""
         values = {name: getattr(self, name) for name in self.__dataclass_fields__}
         return {**values, "instruments": [item.payload() for item in self.instruments]}
@@ -159,6 +159,6 @@ def _fill_limits(record: layout.Records, item: Instrument, lot: Decimal, risk: R
     record.size_bps = canary_bps
 
 
-def policy_payload(deployment: Deployment, policy: Policy) -> dict[str, Any]:
+def policy_payload(deployment: Deployment, policy: Policy) -> dict[str, object]:
     """What ticks share: the payload of a `tick_contexts` row."""
     return {"deployment": deployment.payload(), "policy": policy.payload()}

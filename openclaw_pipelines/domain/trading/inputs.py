@@ -42,7 +42,7 @@ class TickInput:
     """
 
     at: datetime
-    bars: Mapping[str, tuple[Any, ...]]
+    bars: Mapping[str, tuple[object, ...]]
     controls: Mapping[str, int]
     universe: tuple[str, ...]
     universe_key: str | None
@@ -114,7 +114,7 @@ def chained_hash(previous: str, bars_json: str) -> str:
 
 def bars_by_tick(
     candles: pl.DataFrame, funding: pl.DataFrame, deployment: Deployment
-) -> dict[datetime, dict[str, tuple[Any, ...]]]:
+) -> dict[datetime, dict[str, tuple[object, ...]]]:
     """Integer bars per tick and symbol out of stored candles of the deployment's interval.
 
     A bar off its price unit is a `PriceUnitError`. Synthetic bars count as missing; zero-volume bars fill nothing.
@@ -122,7 +122,7 @@ def bars_by_tick(
     """
     length = interval_length(deployment.interval)
     due = _funding_due(funding, length)
-    bars: dict[datetime, dict[str, tuple[Any, ...]]] = {}
+    bars: dict[datetime, dict[str, tuple[object, ...]]] = {}
     for item in deployment.instruments:
         own = candles.filter((pl.col("symbol") == item.symbol) & ~pl.col("is_synthetic")).sort("ts")
         units = [money.to_units(own[name].to_numpy(), item.price_unit, item.symbol) for name in BAR_FIELDS[:4]]
@@ -137,7 +137,7 @@ def bars_by_tick(
 
 
 def _add_funding_without_bar(
-    bars: dict[datetime, dict[str, tuple[Any, ...]]],
+    bars: dict[datetime, dict[str, tuple[object, ...]]],
     due: dict[tuple[str, datetime], int],
     deployment: Deployment,
     length: timedelta,

@@ -2,7 +2,8 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+
+import numpy as np
 
 from openclaw_pipelines.contracts import keys
 from openclaw_pipelines.contracts.enums import Action, Leg, Side
@@ -22,7 +23,7 @@ def pending_intents(session: Session) -> list[Intent]:
     return [_intent(session.scale, column, position) for _, column, position in pending]
 
 
-def _intent(scale: Scale, column: int, position: Any) -> Intent:
+def _intent(scale: Scale, column: int, position: np.record) -> Intent:
     leg = Leg.EXIT if position.pending_action == Action.EXIT else Leg.ENTRY
     return Intent(
         order_key=keys.order_key(scale.key(column, position.pending_decided_at), leg),

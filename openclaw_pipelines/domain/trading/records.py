@@ -10,6 +10,8 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from openclaw_pipelines.contracts import keys
 from openclaw_pipelines.contracts.enums import Action, ExitReason, Leg, RejectCode, Side
 from openclaw_pipelines.domain.trading.deployment import Deployment
@@ -77,13 +79,13 @@ def event_rows(scale: Scale, events: layout.Records) -> dict[str, list[Row]]:
     return rows
 
 
-def owner_of(scale: Scale, event: Any) -> str:
+def owner_of(scale: Scale, event: np.record) -> str:
     """Decision key of the order: protective legs carry that of the entry they protect."""
     at = event.entry_decided_at if event.leg in PROTECTIVE else event.decided_at
     return scale.key(event.symbol, at)
 
 
-def fill_row(scale: Scale, event: Any, status: str) -> Row:
+def fill_row(scale: Scale, event: np.record, status: str) -> Row:
     """The row of a FILL event; `status` says how the order ended, or `partial`."""
     column, leg = int(event.symbol), Leg(int(event.leg))
     decision = owner_of(scale, event)
@@ -110,13 +112,13 @@ def fill_row(scale: Scale, event: Any, status: str) -> Row:
     }
 
 
-def _fill_reason(leg: Leg, event: Any, status: str) -> str:
+def _fill_reason(leg: Leg, event: np.record, status: str) -> str:
     if leg is Leg.ENTRY:
         return "entry reduced to what the cash affords" if status == "reduced" else "entry"
     return ExitReason(int(event.reason)).name.lower()
 
 
-def _unfilled_row(scale: Scale, event: Any) -> Row:
+def _unfilled_row(scale: Scale, event: np.record) -> Row:
     status, code, reason = UNFILLED[EventKind(int(event.kind))]
     row = fill_row(scale, event, status)
     zero = Decimal(0)
@@ -128,12 +130,14 @@ def _slippage_bps(price: Decimal, intended: Decimal, side: int) -> float | None:
     return float((price - intended) / intended * 10_000 * side) if intended and price else None
 
 
-def protective_order(scale: Scale, event: Any) -> Row:
+def protective_order(scale: Scale, event: np.record) -> Row:
     """The order behind the fill of a protective leg."""
     return _order_row(scale, event, owner_of(scale, event), int(event.qty), int(event.intended_price))
 
 
-def _order_row(scale: Scale, record: Any, decision: str, lots: int, price_units: int, leg: Leg | None = None) -> Row:
+def _order_row(
+    scale: Scale, record: np.record, decision: str, lots: int, price_units: int, leg: Leg | None = None
+) -> Row:
     column, leg = int(record.symbol), leg or Leg(int(record.leg))
     return {
         "order_key": keys.order_key(decision, leg),
@@ -147,7 +151,7 @@ def _order_row(scale: Scale, record: Any, decision: str, lots: int, price_units:
     }
 
 
-def funding_row(scale: Scale, event: Any) -> Row:
+def funding_row(scale: Scale, event: np.record) -> Row:
     """The row of a FUNDING event."""
     column = int(event.symbol)
     return {
@@ -160,14 +164,16 @@ def funding_row(scale: Scale, event: Any) -> Row:
     }
 
 
-def order_row(scale: Scale, proposal: Any, tick_seconds: int, qty_lots: int) -> Row:
+def order_row(scale: Scale, proposal: np.record, tick_seconds: int, qty_lots: int) -> Row:
     """The order that carries out an approved proposal."""
     leg = Leg.ENTRY if proposal.action == Action.ENTER else Leg.EXIT
     decision = scale.key(proposal.symbol, tick_seconds)
     return _order_row(scale, proposal, decision, qty_lots, int(proposal.price), leg)
 
 
-def proposal_row(scale: Scale, proposal: Any, tick_seconds: int, planner: str, rationale: str, features: str) -> Row:
+def proposal_row(
+    scale: Scale, proposal: np.record, tick_seconds: int, planner: str, rationale: str, features: str
+) -> Row:
     """What the planner asked for; the state is added by the cycle."""
     column = int(proposal.symbol)
     return {
@@ -193,7 +199,7 @@ def position_rows(scale: Scale, state: layout.State) -> list[Row]:
     return [_position_row(scale, column, p) for column, p in enumerate(state.positions) if p.qty != 0]
 
 
-def _position_row(scale: Scale, column: int, position: Any) -> Row:
+def _position_row(scale: Scale, column: int, position: np.record) -> Row:
     price: Callable[[int], Decimal | None] = lambda units: scale.price_or_none(column, int(units))  # noqa: E731
     mult = scale.lots[column] * scale.deployment.instruments[column].price_unit
     moved = int(position.last_price) - int(position.entry_price)

@@ -12,6 +12,8 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from openclaw_pipelines.contracts import keys
 from openclaw_pipelines.contracts.enums import Leg, RejectCode, Side
 from openclaw_pipelines.domain.execution.port import INSIDE, Report, ReportKind
@@ -83,7 +85,7 @@ def _reports(scale: Scale, events: layout.Records) -> tuple[Report, ...]:
     return tuple(reports)
 
 
-def _report(scale: Scale, event: Any, left: Decimal) -> Sequence[Report]:
+def _report(scale: Scale, event: np.record, left: Decimal) -> Sequence[Report]:
     column, leg = int(event.symbol), Leg(int(event.leg) or Leg.ENTRY)
     common: dict[str, Any] = {
         "order_key": keys.order_key(owner_of(scale, event), leg),

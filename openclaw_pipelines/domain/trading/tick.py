@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+
+import numpy as np
 
 from openclaw_pipelines.contracts.canonical import canonical_json
 from openclaw_pipelines.contracts.enums import Action, ProposalState, RejectCode
@@ -25,11 +26,12 @@ from openclaw_pipelines.domain.trading.records import UNFILLED_STATUSES, Row, or
 from openclaw_pipelines.domain.trading.session import Session
 from openclaw_pipelines.domain.trading.settlement import Closing
 from openclaw_pipelines.domain.trading.tick_rows import equity_row, input_row, stamped, tick_row
+from openclaw_pipelines.kernel.account import govern
 from openclaw_pipelines.kernel.base import layout
 from openclaw_pipelines.kernel.base.state_bytes import state_hash
 from openclaw_pipelines.kernel.run import step
 from openclaw_pipelines.kernel.run.planned import plan_of, propose_planned
-from openclaw_pipelines.kernel.strategy.signals import indicator_values
+from openclaw_pipelines.kernel.strategy.indicator_rows import indicator_values
 
 HEURISTIC, OPERATOR = "heuristic", "operator"
 """Planners of a proposal: a strategy's own family, and a person who approved an earlier one"""
@@ -52,7 +54,7 @@ class _Tick:
     kernel: layout.Tick
     account_limits: layout.Records
     reports: tuple[Report, ...] | None = None
-    phases: dict[str, dict[str, Any]] = field(default_factory=dict)
+    phases: dict[str, dict[str, object]] = field(default_factory=dict)
     moves: list[AuditEntry] = field(default_factory=list)
     rows: dict[str, list[Row]] = field(default_factory=dict)
 
@@ -129,8 +131,8 @@ def _plan_trade(session: Session, tick: _Tick) -> layout.Records:
 def _preview_policies(session: Session, tick: _Tick, proposals: layout.Records) -> None:
     n = len(proposals)
     if n:
-        step.rank(proposals, n)
-        step.govern(session.state, tick.kernel, session.limits, tick.account_limits, session.context, proposals, n)
+        govern.rank(proposals, n)
+        govern.govern(session.state, tick.kernel, session.limits, tick.account_limits, session.context, proposals, n)
     codes = Counter(RejectCode(int(code)).name for code in proposals.code if code)
     tick.phases["PREVIEW_POLICIES"] = {"approved": int((proposals.approved_qty > 0).sum()), **codes}
 
@@ -140,7 +142,7 @@ def _act(session: Session, tick: _Tick, proposals: layout.Records) -> None:
     for proposal in _one_per_symbol(proposals):
         _record_verdict(session, tick, proposal)
     if len(proposals):
-        step.order(session.state, tick.kernel, session.limits, tick.account_limits, proposals, len(proposals))
+        govern.order(session.state, tick.kernel, session.limits, tick.account_limits, proposals, len(proposals))
     tick.phases["ACT"] = {
         "orders": sum(row["leg"] in ("entry", "exit") for row in tick.rows.get("autopilot_orders", [])),
         "mode": session.policy.mode.value,
@@ -148,12 +150,12 @@ def _act(session: Session, tick: _Tick, proposals: layout.Records) -> None:
     }
 
 
-def _one_per_symbol(proposals: layout.Records) -> list[Any]:
+def _one_per_symbol(proposals: layout.Records) -> list[np.record]:
     """The proposals that are recorded, by rank: the approved one of each symbol, else its first.
 
     A second proposal on a symbol has the same key, and at most one of them is approved.
     """
-    by_symbol: dict[int, Any] = {}
+    by_symbol: dict[int, np.record] = {}
     for proposal in sorted(proposals, key=lambda item: int(item.rank)):
         known = by_symbol.get(int(proposal.symbol))
         if known is None or (proposal.approved_qty and not known.approved_qty):
@@ -161,7 +163,7 @@ def _one_per_symbol(proposals: layout.Records) -> list[Any]:
     return sorted(by_symbol.values(), key=lambda item: int(item.rank))
 
 
-def _record_verdict(session: Session, tick: _Tick, proposal: Any) -> None:
+def _record_verdict(session: Session, tick: _Tick, proposal: np.record) -> None:
     row = session.state.indicators[proposal.symbol]
     features = canonical_json(indicator_values(row, session.context.params[0]))
     planner, because = _planner(session, tick.input.planned, proposal)
@@ -177,7 +179,7 @@ def _record_verdict(session: Session, tick: _Tick, proposal: Any) -> None:
         session.awaiting[proposed["decision_key"]] = waiting_of(proposed, proposal, tick.kernel.at)
 
 
-def _planner(session: Session, planned: Planned | None, proposal: Any) -> tuple[str, str]:
+def _planner(session: Session, planned: Planned | None, proposal: np.record) -> tuple[str, str]:
     """Who asked, and why in a sentence."""
     name = session.deployment.family if planned is None else planned.planner
     if proposal.external:
@@ -187,7 +189,7 @@ def _planner(session: Session, planned: Planned | None, proposal: Any) -> tuple[
     return name, rationale(name, proposal, planned.signals[session.deployment.symbols[proposal.symbol]].tag)
 
 
-def _verdict(policy: Policy, proposal: Any) -> ProposalState:
+def _verdict(policy: Policy, proposal: np.record) -> ProposalState:
     if proposal.action == Action.HOLD:
         return ProposalState.HELD
     if not proposal.approved_qty:

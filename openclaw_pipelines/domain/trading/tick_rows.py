@@ -10,8 +10,8 @@ from openclaw_pipelines.domain.execution.port import Report, reports_json
 from openclaw_pipelines.domain.trading.inputs import TickInput
 from openclaw_pipelines.domain.trading.records import Row
 from openclaw_pipelines.domain.trading.session import Session
+from openclaw_pipelines.kernel.account import valuation
 from openclaw_pipelines.kernel.base import money
-from openclaw_pipelines.kernel.run import step
 
 KILL_SWITCH_NAMES = {0: "off", 1: "close_only", 2: "halt_all"}
 
@@ -49,7 +49,7 @@ def input_row(session: Session, tick_input: TickInput, reports: tuple[Report, ..
 
 def equity_row(session: Session) -> Row:
     """The sub-account after the tick."""
-    account, marked = session.state.account[0], step.mark(session.state, session.context)
+    account, marked = session.state.account[0], valuation.mark(session.state, session.context)
     pending = sum(int(position.pending_reserved) for position in session.state.positions)
     atoms = money.from_atoms
     return {

@@ -8,7 +8,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -70,7 +69,7 @@ class UniverseResult:
 
     selected: tuple[str, ...]
     candidates: tuple[Candidate, ...]
-    scoring: dict[str, Any]
+    scoring: dict[str, object]
     picked_by: str
     reason: str | None
 
@@ -205,7 +204,7 @@ def _weights(settings: Universe) -> dict[str, float]:
     return {part: value / total for part, value in values.items()}
 
 
-def _scoring(settings: Universe, weights: dict[str, float], interval: str) -> dict[str, Any]:
+def _scoring(settings: Universe, weights: dict[str, float], interval: str) -> dict[str, object]:
     return {
         "weights": {part: round(weight, DIGITS) for part, weight in weights.items()},
         "interval": interval,

@@ -1,10 +1,10 @@
 """Measures of universe candidates and the thresholds they must pass. Scoring and selection are in `universe`."""
 
 from datetime import datetime
-from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from openclaw_pipelines.contracts.config.trading import Universe
 from openclaw_pipelines.contracts.time import DAY, interval_length
@@ -18,7 +18,7 @@ DIGITS = 8
 
 _YEAR = 365 * DAY
 
-Column = np.ndarray[Any, np.dtype[np.float64]]
+Column = NDArray[np.float64]
 
 Measured = dict[str, float | int | None]
 """What was measured of one symbol, by name; None where it cannot be."""

@@ -63,7 +63,7 @@ class EventKind(IntEnum):
     REDUCED = 5
 
 
-def _dtype(integers: str, floats: str = "") -> np.dtype[Any]:
+def _dtype(integers: str, floats: str = "") -> np.dtype[np.void]:
     fields = [(name, np.int64) for name in integers.split()] + [(name, np.float64) for name in floats.split()]
     return np.dtype((np.record, fields))  # of records from the start: a view as recarray then takes a fifth of the time
 
@@ -222,14 +222,14 @@ class Context(NamedTuple):
 
     instruments: Records
     """INSTRUMENT[S]"""
-    params: NDArray[Any]
+    params: NDArray[np.void]
     """PARAMS[1], see `params`"""
     interval_seconds: int
     profile: int = 0
     """The number of a `Profile`, a plain int for the compiler"""
 
 
-def records(dtype: np.dtype[Any], n: int) -> Records:
+def records(dtype: np.dtype[np.void], n: int) -> Records:
     """`n` zeroed records.
 
     >>> position = records(POSITION, 2)[1]
@@ -249,7 +249,7 @@ def new_account_limits() -> Records:
     return _ACCOUNT_LIMITS.repeat(1).view(np.recarray)
 
 
-def _record(dtype: np.dtype[Any], **fields: int) -> Any:
+def _record(dtype: np.dtype[np.void], **fields: int) -> Any:
     record = np.zeros((), dtype)
     for name, value in fields.items():
         record[name] = value

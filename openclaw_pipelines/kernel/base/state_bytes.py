@@ -6,22 +6,23 @@ recorded; an older layout is read with the newer fields at 0.
 """
 
 import hashlib
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from openclaw_pipelines.contracts.errors import KernelError
-from openclaw_pipelines.kernel.base.layout import ACCOUNT, POSITION, RING_SIZE, State
+from openclaw_pipelines.kernel.base.layout import ACCOUNT, POSITION, RING_SIZE, Records, State
 
 _HEADER, _WORD = 48, 8
+Number = TypeVar("Number", bound=np.generic)
 
 
 class Layout(NamedTuple):
     """The records of a state, and how many of their leading fields each version that wrote any had, oldest first."""
 
-    account: np.dtype[Any]
-    position: np.dtype[Any]
+    account: np.dtype[np.void]
+    position: np.dtype[np.void]
     versions: tuple[tuple[int, int], ...]
 
 
@@ -86,20 +87,20 @@ def state_hash(state: State) -> str:
     return hashlib.sha256(state_bytes(state)).hexdigest()
 
 
-def _words(records: NDArray[Any]) -> NDArray[np.int64]:
+def _words(records: NDArray[np.void]) -> NDArray[np.int64]:
     """Records as [N, fields]: every field is a whole number of eight bytes."""
     array = np.ascontiguousarray(records)
     return array.view(np.int64).reshape(len(array), -1)
 
 
-def _records(dtype: np.dtype[Any], words: NDArray[np.int64]) -> Any:
+def _records(dtype: np.dtype[np.void], words: NDArray[np.int64]) -> Records:
     """Records whose leading fields are `words` [N, K] and whose others are 0."""
     whole = np.zeros((len(words), len(dtype.names or ())), np.int64)
     whole[:, : words.shape[1]] = words
     return whole.view(dtype).reshape(len(words)).view(np.recarray)
 
 
-def _little_endian(array: NDArray[Any]) -> NDArray[Any]:
+def _little_endian(array: NDArray[Number]) -> NDArray[Number]:
     return np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
 
 

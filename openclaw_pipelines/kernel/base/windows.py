@@ -6,14 +6,14 @@ What the numbers mean belongs to `indicators`.
 """
 
 import math
-from typing import Any
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from openclaw_pipelines.kernel.base.primitives import fmax, fmin, mul
 
-Row = np.ndarray[Any, np.dtype[np.float64]]
+Row = NDArray[np.float64]
 """One float64 vector."""
 
 

@@ -6,6 +6,6 @@ loads nothing of numba-cuda.
 """
 
 from openclaw_pipelines.kernel.cuda.device import CudaDeviceError, CudaFailedError, CudaMissingError, device_name
-from openclaw_pipelines.kernel.cuda.host import sweep
+from openclaw_pipelines.kernel.cuda.host import sweep, sweep_under
 
-__all__ = ["CudaDeviceError", "CudaFailedError", "CudaMissingError", "device_name", "sweep"]
+__all__ = ["CudaDeviceError", "CudaFailedError", "CudaMissingError", "device_name", "sweep", "sweep_under"]

@@ -25,9 +25,9 @@ from openclaw_pipelines.kernel.base.layout import (
 )
 from openclaw_pipelines.kernel.cuda.device import device_name, driver_api, failures_named, simulated
 from openclaw_pipelines.kernel.run.bars import Bars, Matrices
-from openclaw_pipelines.kernel.run.replay import Costs, Prepared, contract_of, prepare
+from openclaw_pipelines.kernel.run.replay import Costs, Prepared, Terms, contract_of, prepare
+from openclaw_pipelines.kernel.strategy.indicator_rows import width
 from openclaw_pipelines.kernel.strategy.params import PARAMS
-from openclaw_pipelines.kernel.strategy.signals import width
 from openclaw_pipelines.kernel.sweep.result import Sweep, is_day_end
 from openclaw_pipelines.kernel.sweep.sweep import NoRowsError, Progress
 from openclaw_pipelines.kernel.sweep.tally import SYMBOL_TALLY, TALLY
@@ -38,24 +38,28 @@ THREADS_PER_BLOCK = 32
 """One warp: a sweep has few rows for a device's thousands of cores, small blocks spread over all of them."""
 
 
+Moved = Any
+"""An array, here or on the device."""
+
+
 class _Batch(NamedTuple):
     """The arrays of some rows in the order of `advance`'s arguments: State's parts, outputs, scratch, parameters."""
 
-    accounts: Any
-    positions: Any
-    indicators: Any
-    order_times: Any
-    tallies: Any
-    symbol_tallies: Any
-    day_equity: Any
-    events: Any
-    proposals: Any
-    params: Any
+    accounts: Moved
+    positions: Moved
+    indicators: Moved
+    order_times: Moved
+    tallies: Moved
+    symbol_tallies: Moved
+    day_equity: Moved
+    events: Moved
+    proposals: Moved
+    params: Moved
 
 
 def sweep(
     bars: Bars,
-    rows: NDArray[Any],
+    rows: NDArray[np.void],
     costs: Costs | None = None,
     *,
     profile: str = "strict",
@@ -76,17 +80,26 @@ def sweep(
         NoRowsError: no rows.
         UnknownProfileError, MoneyRangeError, ReplayWindowError: as in `replay`.
     """
+    terms = Terms(costs=costs or Costs(), profile=profile, capital=capital, limits=limits,
+                  account_limits=account_limits, start=start)  # fmt: skip
+    return sweep_under(bars, rows, terms, progress)
+
+
+def sweep_under(
+    bars: Bars, rows: NDArray[np.void], terms: Terms, progress: Callable[[Progress], None] | None = None
+) -> Sweep:
+    """`sweep` under given terms."""
     device = device_name()
     if len(rows) == 0:
         raise NoRowsError
     rows = np.ascontiguousarray(rows, PARAMS)
-    ready = prepare(bars, rows, costs or Costs(), profile, capital, limits, account_limits, start)
+    ready, start = prepare(bars, rows, terms), terms.start
     order = np.argsort(rows["family"], kind="stable")  # threads of a warp then take the same branches
     kernel = _kernel()
     batches = [rows[order[at : at + ROWS_PER_BATCH]] for at in range(0, len(rows), ROWS_PER_BATCH)]
     done = _counter(progress, len(batches) * len(bars.times), len(rows))
     parts = [_run(kernel, device, bars, ready, batch, start, done) for batch in batches]
-    return _as_sweep(parts, np.argsort(order), bars, rows, ready, profile, start)
+    return _as_sweep(parts, np.argsort(order), bars, rows, ready, terms.profile, start)
 
 
 @cache
@@ -117,7 +130,7 @@ def _counter(progress: Callable[[Progress], None] | None, bars: int, rows: int) 
 
 
 def _run(
-    kernel: Any, device: str, bars: Bars, ready: Prepared, rows: NDArray[Any], start: int,
+    kernel: Any, device: str, bars: Bars, ready: Prepared, rows: NDArray[np.void], start: int,
     launched: Callable[[int], None],
 ) -> _Batch:  # fmt: skip
     """Take a batch of rows through all bars; the arrays as they are afterwards, on the host."""
@@ -145,7 +158,7 @@ def _day_columns(bars: Bars, start: int) -> NDArray[np.int64]:
     return np.concatenate([np.zeros(start, np.int64), np.cumsum(ends) - ends])
 
 
-def _new_batch(bars: Bars, cash: int, rows: NDArray[Any], start: int, n_days: int) -> _Batch:
+def _new_batch(bars: Bars, cash: int, rows: NDArray[np.void], start: int, n_days: int) -> _Batch:
     n_rows, n_symbols = len(rows), len(bars.symbols)
     widest = max(width(row) for row in rows)
     state = new_state(np.zeros((n_symbols, widest)), cash, int(bars.times[start]))
@@ -160,7 +173,7 @@ def _new_batch(bars: Bars, cash: int, rows: NDArray[Any], start: int, n_days: in
     )  # type: ignore[misc]
 
 
-def _moved(array: NDArray[Any]) -> Any:
+def _moved(array: NDArray[np.generic]) -> Moved:
     """The array on the device, its records declared aligned."""
     from openclaw_pipelines.kernel.cuda.loop import aligned
 
@@ -168,7 +181,7 @@ def _moved(array: NDArray[Any]) -> Any:
     return driver_api().to_device(plain.view(aligned(plain.dtype)) if plain.dtype.names else plain)
 
 
-def _tiles(matrices: Matrices) -> Iterator[tuple[int, NDArray[Any]]]:
+def _tiles(matrices: Matrices) -> Iterator[tuple[int, NDArray[np.void]]]:
     """First bar and SYMBOL_TICK[N, S] of each launch."""
     for first in range(0, len(matrices.open), TICKS_PER_LAUNCH):
         tile = slice(first, first + TICKS_PER_LAUNCH)
@@ -179,12 +192,12 @@ def _tiles(matrices: Matrices) -> Iterator[tuple[int, NDArray[Any]]]:
 
 
 def _as_sweep(
-    parts: list[_Batch], place: NDArray[np.int64], bars: Bars, rows: NDArray[Any], ready: Prepared, profile: str,
+    parts: list[_Batch], place: NDArray[np.int64], bars: Bars, rows: NDArray[np.void], ready: Prepared, profile: str,
     start: int,
 ) -> Sweep:  # fmt: skip
     """Batches put together, each row back in its place."""
 
-    def gathered(name: str) -> Any:
+    def gathered(name: str) -> Records:
         array = np.concatenate([getattr(part, name) for part in parts])[place]
         # records lose the mark of alignment again, else compiled code would take them for another type
         return array.view(np.dtype(array.dtype.descr)).view(np.recarray) if array.dtype.names else array

@@ -6,18 +6,21 @@ decisions stay those of the coarse bars, taken when they close, through the phas
 bar settles. Comparing the results is in `domain.selection.gates`.
 """
 
+from dataclasses import replace
 from decimal import Decimal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from openclaw_pipelines.contracts.errors import DataError
+from openclaw_pipelines.kernel.account.govern import decide
 from openclaw_pipelines.kernel.base.jit import compiled
 from openclaw_pipelines.kernel.base.layout import Records, State
 from openclaw_pipelines.kernel.run.bars import Bars, Matrices
 from openclaw_pipelines.kernel.run.replay import (
     Costs,
     Setup,
+    Terms,
     Written,
     keep_equity,
     keep_events,
@@ -26,9 +29,9 @@ from openclaw_pipelines.kernel.run.replay import (
     run,
 )
 from openclaw_pipelines.kernel.run.result import Result
-from openclaw_pipelines.kernel.run.step import decide, observe_bars, propose, settle
+from openclaw_pipelines.kernel.run.step import observe_bars, propose, settle
+from openclaw_pipelines.kernel.strategy.indicator_rows import new_indicators
 from openclaw_pipelines.kernel.strategy.params import stack_params
-from openclaw_pipelines.kernel.strategy.signals import new_indicators
 
 
 class FinerBarsError(DataError):
@@ -58,16 +61,20 @@ def replay_on_finer(
     Raises:
         FinerBarsError: another grid or other instruments. Else as `replay`.
     """
+    terms = Terms(costs=costs or Costs(), profile=profile, capital=capital, limits=limits,
+                  account_limits=account_limits, start=start)  # fmt: skip
+    return replay_finer_under(coarse, fine, params, terms)
+
+
+def replay_finer_under(coarse: Bars, fine: Bars, params: np.record, terms: Terms) -> Result:
+    """`replay_on_finer` under given terms."""
     _refuse(coarse, fine)
     per_bar = coarse.interval_seconds // fine.interval_seconds
     stacked = stack_params([params])
     stacked["max_hold_bars"] *= per_bar  # positions count the bars that settle them
     extra = (*coarse.matrices, coarse.times, np.array([coarse.interval_seconds], np.int64))
-    return run(
-        fine, stacked, new_indicators(len(fine.symbols), stacked[0]), finer_loop, extra,
-        costs=costs or Costs(), profile=profile, capital=capital, limits=limits, account_limits=account_limits,
-        start=start * per_bar,
-    )  # fmt: skip
+    indicators, fine_terms = new_indicators(len(fine.symbols), stacked[0]), replace(terms, start=terms.start * per_bar)
+    return run(fine, stacked, indicators, finer_loop, extra, fine_terms)
 
 
 def _refuse(coarse: Bars, fine: Bars) -> None:

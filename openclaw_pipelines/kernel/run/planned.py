@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openclaw_pipelines.contracts.errors import KernelError
+from openclaw_pipelines.kernel.account.govern import decide
 from openclaw_pipelines.kernel.base.jit import compiled
 from openclaw_pipelines.kernel.base.layout import (
     ENTER_LONG,
@@ -35,6 +36,7 @@ from openclaw_pipelines.kernel.run.bars import Bars, Matrices
 from openclaw_pipelines.kernel.run.replay import (
     Costs,
     Setup,
+    Terms,
     Written,
     keep_equity,
     keep_events,
@@ -43,7 +45,7 @@ from openclaw_pipelines.kernel.run.replay import (
     run,
 )
 from openclaw_pipelines.kernel.run.result import Result
-from openclaw_pipelines.kernel.run.step import decide, observe_bars, propose_wanted, settle
+from openclaw_pipelines.kernel.run.step import observe_bars, propose_wanted, settle
 from openclaw_pipelines.kernel.strategy.params import planned_params, stack_params
 from openclaw_pipelines.kernel.strategy.signals import leave_reason
 
@@ -179,11 +181,9 @@ def replay_planned(
     """
     plan = plan_over(bars, signals)
     params = planned_params(bars.interval_seconds, max_hold_bars=max_hold_bars, allow_short=allow_short)
-    return run(
-        bars, stack_params([params]), np.zeros((len(bars.symbols), 1)), planned_loop, tuple(plan),
-        costs=costs or Costs(), profile=profile, capital=capital, limits=limits, account_limits=account_limits,
-        start=start,
-    )  # fmt: skip
+    terms = Terms(costs=costs or Costs(), profile=profile, capital=capital, limits=limits,
+                  account_limits=account_limits, start=start)  # fmt: skip
+    return run(bars, stack_params([params]), np.zeros((len(bars.symbols), 1)), planned_loop, tuple(plan), terms)
 
 
 @compiled

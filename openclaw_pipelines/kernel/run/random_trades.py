@@ -76,7 +76,7 @@ def column_nets(
 
 @compiled
 def _funding(series: Series, row: int, side: int, qty: int, instrument: Any) -> int:
-    """As `kernel.account.booking.charge_funding`: at the open, or where the bar is missing at the last traded close."""
+    """As `kernel.account.fills.charge_funding`: at the open, or where the bar is missing at the last traded close."""
     rate, price = series.rates[row], series.opens[row]
     if series.states[row] == _MISSING:
         while series.states[row] != _TRADABLE:

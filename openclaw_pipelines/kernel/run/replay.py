@@ -5,7 +5,7 @@ Sweeps over many parameter rows are in `sweep`; given signals instead of a strat
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openclaw_pipelines.contracts.errors import KernelError
+from openclaw_pipelines.kernel.account.valuation import mark, open_positions
 from openclaw_pipelines.kernel.base.jit import compiled
 from openclaw_pipelines.kernel.base.layout import (
     EVENT,
@@ -33,9 +34,9 @@ from openclaw_pipelines.kernel.base.layout import (
 from openclaw_pipelines.kernel.base.money import prove_ranges, to_atoms, to_rate
 from openclaw_pipelines.kernel.run.bars import Bars, Matrices
 from openclaw_pipelines.kernel.run.result import Result
-from openclaw_pipelines.kernel.run.step import mark, observe_bars, open_positions, step
+from openclaw_pipelines.kernel.run.step import observe_bars, step
+from openclaw_pipelines.kernel.strategy.indicator_rows import new_indicators
 from openclaw_pipelines.kernel.strategy.params import stack_params
-from openclaw_pipelines.kernel.strategy.signals import new_indicators
 
 PROFILES = tuple(profile.name.lower() for profile in Profile)
 EQUITY_ROW = np.dtype(
@@ -75,6 +76,18 @@ class Costs:
     liquidation_fee_bps: Decimal | None = None
     slippage_bps: Decimal = Decimal(0)
     funding: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Terms:
+    """What a run is made under, besides bars and parameters; see `replay`."""
+
+    costs: Costs = field(default_factory=Costs)
+    profile: str = "strict"
+    capital: Decimal = Decimal(10_000)
+    limits: Records | None = None
+    account_limits: Records | None = None
+    start: int = 0
 
 
 class Written(NamedTuple):
@@ -129,36 +142,33 @@ def replay(
     Raises:
         UnknownProfileError, MoneyRangeError, ReplayWindowError: as their names say.
     """
+    terms = Terms(costs=costs or Costs(), profile=profile, capital=capital, limits=limits,
+                  account_limits=account_limits, start=start)  # fmt: skip
+    return replay_under(bars, params, terms)
+
+
+def replay_under(bars: Bars, params: np.record, terms: Terms) -> Result:
+    """`replay` under given terms."""
     stacked = stack_params([params])
-    return run(
-        bars, stacked, new_indicators(len(bars.symbols), stacked[0]), replay_loop, (),
-        costs=costs or Costs(), profile=profile, capital=capital, limits=limits, account_limits=account_limits,
-        start=start,
-    )  # fmt: skip
+    return run(bars, stacked, new_indicators(len(bars.symbols), stacked[0]), replay_loop, (), terms)
 
 
 def run(
     bars: Bars,
-    params: NDArray[Any],
+    params: NDArray[np.void],
     indicators: NDArray[np.float64],
     loop: Callable[..., tuple[int, int, int]],
     extra: tuple[Any, ...],
-    *,
-    costs: Costs,
-    profile: str,
-    capital: Decimal,
-    limits: Records | None,
-    account_limits: Records | None,
-    start: int,
+    terms: Terms,
 ) -> Result:
     """Prepare, prove ranges, and drive a compiled loop until every tick is done, growing its buffers."""
-    ready = prepare(bars, params, costs, profile, capital, limits, account_limits, start)
+    ready, start = prepare(bars, params, terms), terms.start
     setup, matrices = ready.setup, ready.matrices
     state = new_state(indicators, ready.cash, int(bars.times[start]))
     written, n_events, n_proposals = _drive(loop, extra, state, matrices, bars, setup, start)
     return Result(
         bars=bars,
-        profile=profile,
+        profile=terms.profile,
         contract=contract_of(ready, start, params, *extra),
         slippage_rate=int(setup.account_limits.slippage_rate[0]),
         instrument_records=setup.context.instruments,
@@ -170,25 +180,17 @@ def run(
     )
 
 
-def prepare(
-    bars: Bars,
-    params: NDArray[Any],
-    costs: Costs,
-    profile: str,
-    capital: Decimal,
-    limits: Records | None,
-    account_limits: Records | None,
-    start: int,
-) -> Prepared:
+def prepare(bars: Bars, params: NDArray[np.void], terms: Terms) -> Prepared:
     """Costs, limits and capital as the kernel reads them, with ranges proved."""
-    _refuse(bars, profile, start)
+    _refuse(bars, terms.profile, terms.start)
+    costs = terms.costs
     instruments = instruments_with(bars, costs)
-    limits = new_limits(len(bars.symbols)) if limits is None else limits.copy()
-    account_limits = new_account_limits() if account_limits is None else account_limits.copy()
+    limits = new_limits(len(bars.symbols)) if terms.limits is None else terms.limits.copy()
+    account_limits = new_account_limits() if terms.account_limits is None else terms.account_limits.copy()
     account_limits["slippage_rate"] = to_rate(costs.slippage_bps / 10_000, "slippage")
-    cash = to_atoms(capital)
+    cash = to_atoms(terms.capital)
     prove_ranges(instruments, limits, cash, *bars.price_range)
-    context = Context(instruments, params, bars.interval_seconds, PROFILES.index(profile))
+    context = Context(instruments, params, bars.interval_seconds, PROFILES.index(terms.profile))
     setup = Setup(limits, account_limits, context)
     matrices = bars.matrices if costs.funding else bars.matrices._replace(funding_rate=_zeros(bars))
     return Prepared(setup, matrices, cash, costs.funding)
@@ -217,7 +219,7 @@ def _zeros(bars: Bars) -> NDArray[np.int64]:
     return zeros
 
 
-def contract_of(ready: Prepared, start: int, *parts: Any) -> str:
+def contract_of(ready: Prepared, start: int, *parts: NDArray[np.generic]) -> str:
     """Hash of what besides the bars decides a run: capital, window, costs, limits, and the given parts."""
     context = ready.setup.context
     known = (ready.cash, context.interval_seconds, context.profile, start, ready.funding)
@@ -229,7 +231,7 @@ def contract_of(ready: Prepared, start: int, *parts: Any) -> str:
 
 def _drive(
     loop: Callable[..., tuple[int, int, int]],
-    extra: tuple[Any, ...],
+    extra: tuple[object, ...],
     state: State,
     matrices: Matrices,
     bars: Bars,
@@ -263,7 +265,7 @@ def tick_buffers(n_symbols: int, n_external: int = 0) -> tuple[Records, Records,
 
 
 def _doubled(written: Written) -> Written:
-    def grown(array: Any) -> Any:
+    def grown(array: Records) -> Records:
         larger = np.zeros(2 * len(array), array.dtype)
         larger[: len(array)] = array
         return larger.view(np.recarray) if array.dtype.names else larger

@@ -11,13 +11,13 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from enum import IntEnum
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from openclaw_pipelines.contracts.enums import Action, ExitReason, Leg, RejectCode, Side
+from openclaw_pipelines.contracts.schema import PolarsSchema
 from openclaw_pipelines.kernel.account.instruments import Instrument
 from openclaw_pipelines.kernel.account.valuation import net_equities
 from openclaw_pipelines.kernel.base.layout import EventKind, Records, State
@@ -138,7 +138,7 @@ class Result:
         )
 
 
-_TRADE_SCHEMA: dict[str, Any] = {
+_TRADE_SCHEMA: PolarsSchema = {
     "symbol": pl.String,
     "side": pl.String,
     "qty": MONEY,
@@ -168,7 +168,7 @@ def closed_trades(bars: Bars, events: Records) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=_TRADE_SCHEMA, orient="row")
 
 
-def _trade(spec: Instrument, entry: Any, leave: Any, funding: int) -> tuple[Any, ...]:
+def _trade(spec: Instrument, entry: np.record, leave: np.record, funding: int) -> tuple[object, ...]:
     fees, gross = int(entry.fee) + int(leave.fee), int(leave.realized)
     return (
         spec.symbol,
@@ -186,7 +186,7 @@ def _trade(spec: Instrument, entry: Any, leave: Any, funding: int) -> tuple[Any,
     )
 
 
-def _named(rows: Records) -> Iterator[Any]:
+def _named(rows: Records) -> Iterator[Records]:
     """Records as tuples of plain numbers with names; reading fields off records takes three times as long."""
     row = namedtuple("row", rows.dtype.names or ())  # type: ignore[misc]
     return map(row._make, rows.tolist())

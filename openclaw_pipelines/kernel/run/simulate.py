@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from openclaw_pipelines.contracts.enums import ExitReason
 from openclaw_pipelines.contracts.errors import KernelError
+from openclaw_pipelines.kernel.account.govern import decide
 from openclaw_pipelines.kernel.account.risk import worst_price
+from openclaw_pipelines.kernel.account.valuation import mark
 from openclaw_pipelines.kernel.base.jit import compiled
 from openclaw_pipelines.kernel.base.layout import NO_LIMIT, BarState, Context, Records, State, Tick, Wanted
 from openclaw_pipelines.kernel.base.money import affordable, share
@@ -20,6 +22,7 @@ from openclaw_pipelines.kernel.run.bars import Bars, Matrices
 from openclaw_pipelines.kernel.run.replay import (
     Costs,
     Setup,
+    Terms,
     Written,
     keep_equity,
     keep_events,
@@ -28,7 +31,7 @@ from openclaw_pipelines.kernel.run.replay import (
     run,
 )
 from openclaw_pipelines.kernel.run.result import Result
-from openclaw_pipelines.kernel.run.step import decide, mark, propose_entry, propose_exit, settle
+from openclaw_pipelines.kernel.run.step import propose_entry, propose_exit, settle
 from openclaw_pipelines.kernel.strategy.params import PARAMS
 
 _MISSING = int(BarState.MISSING)
@@ -101,11 +104,9 @@ def simulate_signals(
     given = read_signals(
         bars, entries, exits, short_entries, (stop_loss, take_profit, trailing_stop), position_bps, qty
     )
-    return run(
-        bars, np.zeros(1, PARAMS), np.zeros((len(bars.symbols), 1)), simulate_loop,
-        tuple(given),
-        costs=costs or Costs(), profile=profile, capital=capital, limits=limits, account_limits=account_limits, start=0,
-    )  # fmt: skip
+    terms = Terms(costs=costs or Costs(), profile=profile, capital=capital, limits=limits,
+                  account_limits=account_limits)  # fmt: skip
+    return run(bars, np.zeros(1, PARAMS), np.zeros((len(bars.symbols), 1)), simulate_loop, tuple(given), terms)
 
 
 def read_signals(

@@ -10,33 +10,14 @@ from typing import Any
 
 from openclaw_pipelines.contracts.enums import Action, ExitReason, RejectCode
 from openclaw_pipelines.kernel.account.fills import fill_bar
-from openclaw_pipelines.kernel.account.govern import decide, govern, order, rank
+from openclaw_pipelines.kernel.account.govern import decide
 from openclaw_pipelines.kernel.account.risk import distance_units, size_qty
-from openclaw_pipelines.kernel.account.valuation import Mark, mark, open_positions
+from openclaw_pipelines.kernel.account.valuation import mark
 from openclaw_pipelines.kernel.base.jit import compiled
 from openclaw_pipelines.kernel.base.layout import BarState, Context, Records, State, Tick, Wanted
 from openclaw_pipelines.kernel.base.windows import Row
-from openclaw_pipelines.kernel.strategy.signals import observe, signal
-
-__all__ = [
-    "Mark",
-    "close_books",
-    "decide",
-    "govern",
-    "mark",
-    "observe_bars",
-    "open_positions",
-    "order",
-    "propose",
-    "propose_entry",
-    "propose_exit",
-    "propose_symbol",
-    "propose_wanted",
-    "rank",
-    "settle",
-    "step",
-    "value_at_close",
-]
+from openclaw_pipelines.kernel.strategy.indicator_rows import observe
+from openclaw_pipelines.kernel.strategy.signals import signal
 
 _MISSING, _TRADABLE = int(BarState.MISSING), int(BarState.TRADABLE)
 _HOLD, _ENTER, _EXIT = int(Action.HOLD), int(Action.ENTER), int(Action.EXIT)

@@ -4,40 +4,28 @@ It goes through `kernel.run.ticks.step_once`, which knows nothing of loops over 
 loop and the single step agree.
 """
 
-from decimal import Decimal
-
 import numpy as np
 
 from openclaw_pipelines.kernel.base.layout import EVENT, PROPOSAL, Records, Tick, new_state, records
 from openclaw_pipelines.kernel.run.bars import Bars
 from openclaw_pipelines.kernel.run.replay import (
     EQUITY_ROW,
-    Costs,
     Prepared,
+    Terms,
     contract_of,
     prepare,
 )
 from openclaw_pipelines.kernel.run.result import Result
 from openclaw_pipelines.kernel.run.step import observe_bars
 from openclaw_pipelines.kernel.run.ticks import TickInput, TickOutput, step_once
+from openclaw_pipelines.kernel.strategy.indicator_rows import new_indicators
 from openclaw_pipelines.kernel.strategy.params import stack_params
-from openclaw_pipelines.kernel.strategy.signals import new_indicators
 
 
-def step_through(
-    bars: Bars,
-    params: np.record,
-    costs: Costs | None = None,
-    *,
-    profile: str = "strict",
-    capital: Decimal = Decimal(10_000),
-    limits: Records | None = None,
-    account_limits: Records | None = None,
-    start: int = 0,
-) -> Result:
-    """As `kernel.run.replay.replay`, tick by tick. Arguments and errors are the same."""
+def step_through(bars: Bars, params: np.record, terms: Terms) -> Result:
+    """As `kernel.run.replay.replay_under`, tick by tick, with the same errors."""
     stacked = stack_params([params])
-    ready = prepare(bars, stacked, costs or Costs(), profile, capital, limits, account_limits, start)
+    ready, start = prepare(bars, stacked, terms), terms.start
     state = new_state(new_indicators(len(bars.symbols), stacked[0]), ready.cash, int(bars.times[start]))
     for row in range(start):
         observe_bars(state, _tick(bars, ready, row), ready.setup.context)
@@ -49,7 +37,7 @@ def step_through(
         taken.append(step_once(state, given, ready.setup.context))
         open_counts[row - start] = int((state.positions.qty != 0).sum())
     return Result(
-        bars=bars, profile=profile, contract=contract_of(ready, start, stacked),
+        bars=bars, profile=terms.profile, contract=contract_of(ready, start, stacked),
         slippage_rate=int(ready.setup.account_limits.slippage_rate[0]),
         instrument_records=ready.setup.context.instruments, events=_joined([own.events for own in taken], EVENT),
         proposals=_joined([own.proposals for own in taken], PROPOSAL),

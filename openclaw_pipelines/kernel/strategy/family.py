@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+Value = int | float | bool
+"""Of a parameter."""
 LENGTH_MAX = 5_000
 RULES = ("enters", "leaves", "excess")
 """What compiled code asks a family, by the fields of `FamilySpec`."""
@@ -25,7 +27,7 @@ class ParamSpec:
 
     name: str
     kind: type[int] | type[float] | type[bool]
-    default: int | float | bool
+    default: Value
     low: float
     high: float
     meaning: str

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from openclaw_pipelines.kernel.base.primitives import div, fmax, mul, to_int
 from openclaw_pipelines.kernel.base.slots import (
@@ -68,7 +69,7 @@ from openclaw_pipelines.kernel.strategy.readings import reading
 _SEEN_MAX = 1 << 52
 
 
-def width(params: Any) -> int:
+def width(params: np.record) -> int:
     """Float64 numbers in one symbol's row under this parameter record.
 
     >>> from openclaw_pipelines.kernel.strategy.params import params_record
@@ -78,7 +79,7 @@ def width(params: Any) -> int:
     return int(SLOTS + params.close_ring + 2 * params.range_ring + params.return_ring + params.volume_ring)
 
 
-def new_indicators(n_symbols: int, params: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
+def new_indicators(n_symbols: int, params: np.record) -> NDArray[np.float64]:
     """Rows that have seen no bar, float64[n_symbols, width(params)]."""
     return np.zeros((n_symbols, width(params)), np.float64)
 
@@ -215,7 +216,7 @@ def _fold_setup(row: Row, params: Any) -> None:
         row[SETUP_AGE] = 0.0
 
 
-def indicator_values(row: Row, params: Any) -> dict[str, float | None]:
+def indicator_values(row: Row, params: np.record) -> dict[str, float | None]:
     """Named current values for decision records; None where too few bars were seen. Keys depend on the family only.
 
     Prices and distances are in price units, `volatility` is annualised, `setup` is the side and `setup_age` its bars.

@@ -9,11 +9,12 @@ import math
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from numbers import Integral, Real
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from openclaw_pipelines.contracts.errors import ConfigError, KernelError
+from openclaw_pipelines.kernel.base.layout import Records
 from openclaw_pipelines.kernel.strategy.families import FAMILIES
 from openclaw_pipelines.kernel.strategy.family import FamilySpec, ParamSpec
 
@@ -109,7 +110,7 @@ PARAMS = np.dtype(
 count from which every indicator is defined, `warmup_bars` the one from which entries are allowed."""
 
 
-def params_record(family: str, values: Mapping[str, Any], interval_seconds: int) -> np.record:
+def params_record(family: str, values: Mapping[str, object], interval_seconds: int) -> np.record:
     """Validated record of one parameter row; what `values` leaves out takes its default.
 
     Raises UnknownFamilyError, UnknownParameterError, ParameterTypeError, ParameterRangeError, ParameterConflictError.
@@ -146,7 +147,7 @@ def planned_params(interval_seconds: int, *, max_hold_bars: int = 0, allow_short
     return record  # type: ignore[no-any-return]
 
 
-def stack_params(records: Iterable[np.record]) -> np.ndarray[Any, np.dtype[Any]]:
+def stack_params(records: Iterable[np.record]) -> NDArray[np.void]:
     """Records as one array of parameter rows for the compiled code, in the given order."""
     rows = list(records)
     stacked = np.zeros(len(rows), PARAMS)
@@ -174,7 +175,7 @@ def params_values(record: np.record) -> dict[str, int | float | bool]:
     return {p.name: p.kind(record[p.name]) for p in family_of(record).parameters}
 
 
-def family_of(record: Any) -> FamilySpec:
+def family_of(record: np.record) -> FamilySpec:
     """The family of a record.
 
     Raises:
@@ -203,7 +204,7 @@ def _family(family: str) -> FamilySpec:
     return FAMILIES[family]
 
 
-def _refuse_unknown(spec: FamilySpec, values: Mapping[str, Any]) -> None:
+def _refuse_unknown(spec: FamilySpec, values: Mapping[str, object]) -> None:
     for name in values:
         if name not in spec.names:
             raise UnknownParameterError(spec.name, name, _nearest(str(name), spec.names))
@@ -244,7 +245,7 @@ def _refuse_conflicts(spec: FamilySpec, record: np.record) -> None:
             raise ParameterConflictError(spec.name, own.lesser, low, own.relation, own.greater, high)
 
 
-def _derive(record: Any, bars_per_year: float) -> None:
+def _derive(record: Records, bars_per_year: float) -> None:
     """Constants that must come from the host, ring capacities and bar counts."""
     record.bars_per_year = bars_per_year
     record.annual_factor = math.sqrt(bars_per_year)
@@ -270,7 +271,7 @@ def _derive(record: Any, bars_per_year: float) -> None:
     record.warmup_bars = max(settled, record.ready_bars + record.entry_window_bars)
 
 
-def _canonical(number: Any) -> str:
+def _canonical(number: np.generic) -> str:
     """Exact text of a record's number; -0.0 reads as 0.0."""
     value = number.item()
     return (value + 0.0).hex() if isinstance(value, float) else str(value)

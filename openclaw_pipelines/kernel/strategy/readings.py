@@ -7,7 +7,8 @@ A reading is computed where the family has the parameter that it is made with, a
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+
+import numpy as np
 
 from openclaw_pipelines.kernel.base import slots
 from openclaw_pipelines.kernel.base.windows import Row
@@ -25,30 +26,30 @@ class Reading:
     parameter: str = ""
     times: int = 1
     more: int = 0
-    value: Callable[[Row, Any], float] | None = None
+    value: Callable[[Row, np.record], float] | None = None
 
-    def ready_bars(self, params: Any) -> int:
+    def ready_bars(self, params: np.record) -> int:
         """Bars from which on it is defined."""
         return self.more + (self.times * int(params[self.parameter]) if self.parameter else 0)
 
 
-def _rsi(row: Row, _params: Any) -> float:
+def _rsi(row: Row, _params: np.record) -> float:
     return float(rsi_value(row[slots.MEAN_GAIN], row[slots.MEAN_LOSS]))
 
 
-def _plus_di(row: Row, _params: Any) -> float:
+def _plus_di(row: Row, _params: np.record) -> float:
     return float(directional_index(row[slots.PLUS_DM], row[slots.DM_RANGE]))
 
 
-def _minus_di(row: Row, _params: Any) -> float:
+def _minus_di(row: Row, _params: np.record) -> float:
     return float(directional_index(row[slots.MINUS_DM], row[slots.DM_RANGE]))
 
 
-def _band_lower(row: Row, params: Any) -> float:
+def _band_lower(row: Row, params: np.record) -> float:
     return float(row[slots.BAND_MIDDLE] - params.bollinger_width * row[slots.BAND_DEVIATION])
 
 
-def _band_upper(row: Row, params: Any) -> float:
+def _band_upper(row: Row, params: np.record) -> float:
     return float(row[slots.BAND_MIDDLE] + params.bollinger_width * row[slots.BAND_DEVIATION])
 
 
@@ -80,7 +81,7 @@ READINGS: Mapping[str, Reading] = MappingProxyType({
 """What a decision may show: these too, of which a sweep has no column."""
 
 
-def reading(name: str, row: Row, params: Any) -> tuple[int, float]:
+def reading(name: str, row: Row, params: np.record) -> tuple[int, float]:
     """Bars from which on a reading is defined, and its value."""
     own = READINGS[name]
     value = row[getattr(slots, name.upper())] if own.value is None else own.value(row, params)

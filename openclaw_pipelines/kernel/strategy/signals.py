@@ -16,9 +16,6 @@ from openclaw_pipelines.kernel.base.primitives import fmin, mul, to_int
 from openclaw_pipelines.kernel.base.slots import ATR, MEAN_VOLUME, SEEN, SETUP, SETUP_AGE, VOLATILITY, VOLUME
 from openclaw_pipelines.kernel.base.windows import Row
 from openclaw_pipelines.kernel.strategy.dispatch import excess, leaves
-from openclaw_pipelines.kernel.strategy.indicator_rows import indicator_values, new_indicators, observe, width
-
-__all__ = ["indicator_values", "leave_reason", "new_indicators", "observe", "signal", "width"]
 
 _SIGNAL = int(ExitReason.SIGNAL)
 _TIME_STOP = int(ExitReason.TIME_STOP)

@@ -3,11 +3,11 @@
 A column is one number per symbol and bar, the same to the bit as the slot of an indicator row after `observe`: both
 call the recurrences of `indicators`, and windows add up oldest to newest as `windows` does. Only the loops are turned
 inside out, so that the bars of a tile go through the processor's vector units side by side. What a parameter row makes
-of its columns belongs to `sweep_flags`.
+of its columns belongs to `flags`.
 """
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,7 +95,7 @@ class Carried(NamedTuple):
     """[S] bars observed"""
 
 
-def plan_columns(rows: NDArray[Any]) -> Plan:
+def plan_columns(rows: NDArray[np.void]) -> Plan:
     """Distinct columns of the parameter rows, in the order in which they first appear."""
     found: dict[tuple[int, int], int] = {(LAST_CLOSE, 0): 0, (LAST_VOLUME, 0): 1}
     alphas: dict[int, float] = {}

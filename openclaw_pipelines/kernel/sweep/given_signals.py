@@ -31,7 +31,7 @@ from openclaw_pipelines.kernel.base.layout import (
 from openclaw_pipelines.kernel.base.money import from_atoms
 from openclaw_pipelines.kernel.run.bars import Bars
 from openclaw_pipelines.kernel.run.planned import NO_PLAN, Plan, plan_over
-from openclaw_pipelines.kernel.run.replay import Costs, Prepared, Setup, prepare
+from openclaw_pipelines.kernel.run.replay import Costs, Prepared, Setup, Terms, prepare
 from openclaw_pipelines.kernel.run.result import closed_trades
 from openclaw_pipelines.kernel.run.simulate import read_signals
 from openclaw_pipelines.kernel.strategy.params import PARAMS, planned_params, stack_params
@@ -101,7 +101,9 @@ def score_signals(
     signals = read_signals(
         bars, entries, exits, short_entries, (stop_loss, take_profit, trailing_stop), position_bps, qty
     )
-    ready = _prepared(bars, np.zeros(1, PARAMS), costs or Costs(), profile, capital, limits, account_limits)
+    terms = Terms(costs=costs or Costs(), profile=profile, capital=capital, limits=limits,
+                  account_limits=account_limits)  # fmt: skip
+    ready = _prepared(bars, np.zeros(1, PARAMS), terms)
     given = Given(signals.distances, int(signals.position_bps), signals.lots, 1, NO_PLAN, 0)
     longs, shorts, leave = (np.ascontiguousarray(mask.T) for mask in signals[:3])
     return _run(bars, given, ready, walk_signals, (longs, shorts, leave))
@@ -122,7 +124,9 @@ def score_planned(
     """As `replay_planned`, with the same arguments and errors, trade for trade and to the atom."""
     plan = plan_over(bars, signals)
     params = _planned_row(bars.interval_seconds, max_hold_bars, allow_short=allow_short)
-    ready = _prepared(bars, params, costs or Costs(), profile, capital, limits, account_limits)
+    terms = Terms(costs=costs or Costs(), profile=profile, capital=capital, limits=limits,
+                  account_limits=account_limits)  # fmt: skip
+    ready = _prepared(bars, params, terms)
     given = Given(np.zeros(3), 0, np.zeros(1, np.int64), 1, plan, 1)
     return _run(bars, given, ready, walk_plan, ())
 
@@ -133,16 +137,13 @@ def _planned_row(interval_seconds: int, max_hold_bars: int, *, allow_short: bool
     return stack_params([planned_params(interval_seconds, max_hold_bars=max_hold_bars, allow_short=allow_short)])
 
 
-def _prepared(
-    bars: Bars, params: NDArray[Any], costs: Costs, profile: str, capital: Decimal, limits: Records | None,
-    account_limits: Records | None,
-) -> Prepared:  # fmt: skip
+def _prepared(bars: Bars, params: NDArray[Any], terms: Terms) -> Prepared:
     """As `prepare`; the last one without limits is kept for each bars, as it takes a tenth of a run."""
-    if limits is not None or account_limits is not None:
-        return prepare(bars, params, costs, profile, capital, limits, account_limits, 0)
-    kept, wanted = _prepared_last.get(bars), (params.tobytes(), costs, profile, capital)
+    if terms.limits is not None or terms.account_limits is not None:
+        return prepare(bars, params, terms)
+    kept, wanted = _prepared_last.get(bars), (params.tobytes(), terms.costs, terms.profile, terms.capital)
     if kept is None or kept[0] != wanted:
-        kept = _prepared_last[bars] = wanted, prepare(bars, params, costs, profile, capital, None, None, 0)
+        kept = _prepared_last[bars] = wanted, prepare(bars, params, terms)
     return kept[1]
 
 

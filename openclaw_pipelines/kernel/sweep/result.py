@@ -8,7 +8,6 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -41,7 +40,7 @@ class Sweep:
     contract: str
     """Hash of costs, limits, capital and window: what besides bars and parameters decides the runs."""
     capital: int
-    rows: NDArray[Any]
+    rows: NDArray[np.void]
     tallies: Records
     symbol_tallies: Records
     accounts: Records
@@ -55,7 +54,7 @@ class Sweep:
         return len(self.rows)
 
     @classmethod
-    def of_result(cls, result: Result, row: Any, capital: int, contract: str) -> "Sweep":
+    def of_result(cls, result: Result, row: np.record, capital: int, contract: str) -> "Sweep":
         """The one-row sweep that a replay amounts to."""
         tallies, symbols = records(TALLY, 1), records(SYMBOL_TALLY, len(result.bars.symbols))
         equity, ticks = result.equity_rows.equity, result.equity_rows.tick_at
@@ -108,10 +107,10 @@ class Sweep:
     def frame(self) -> pl.DataFrame:
         """One line per row: parameter hash, money as Decimals, counts, returns. Undefined ratios are null."""
         tallies, nets = self.tallies, [from_atoms(net - self.capital) for net in self.net_equity.tolist()]
-        columns: dict[str, Any] = {"params_hash": self.row_hashes, "net": pl.Series(nets, dtype=MONEY)}
+        columns = {"params_hash": pl.Series(self.row_hashes), "net": pl.Series(nets, dtype=MONEY)}
         columns |= {name: _money(tallies[name]) for name in _MONEY_TALLIES}
         columns |= {name: _money(self.accounts[name]) for name in ("fees", "funding")}
-        columns |= {name: np.asarray(tallies[name]) for name in (*_COUNTS, "max_drawdown")}
+        columns |= {name: pl.Series(np.asarray(tallies[name])) for name in (*_COUNTS, "max_drawdown")}
         frame = pl.DataFrame(columns)
         ratio = pl.col("gross_profit").cast(pl.Float64) / pl.col("gross_loss").cast(pl.Float64)
         return frame.with_columns(
@@ -119,10 +118,10 @@ class Sweep:
             return_total=pl.Series((self.net_equity - self.capital) / self.capital),
         )
 
-    def _with(self, change: Callable[[Any], Any]) -> "Sweep":
+    def _with(self, change: Callable[[Records], Records]) -> "Sweep":
         return self._replace({name: change(getattr(self, name)) for name in _PER_ROW})
 
-    def _replace(self, changed: dict[str, Any]) -> "Sweep":
+    def _replace(self, changed: dict[str, Records]) -> "Sweep":
         return Sweep(**{**{name: getattr(self, name) for name in self.__dataclass_fields__}, **changed})
 
 
@@ -143,7 +142,7 @@ def new_books(n_rows: int, n_symbols: int) -> tuple[Records, Records]:
     return records(ACCOUNT, n_rows), np.zeros((n_rows, n_symbols), POSITION).view(np.recarray)
 
 
-def _as_records(array: NDArray[Any]) -> Any:
+def _as_records(array: NDArray[np.void]) -> Records:
     return array.view(np.recarray) if array.dtype.names and array.dtype != PARAMS else array
 
 

@@ -2,7 +2,7 @@
 
 Reads the bars of one symbol, from `now` on, in blocks whose extremes are known beforehand. The only thing changed is
 the trailing stop of an open position, which is moved on over the bars that are passed. Taking the tick there belongs
-to `sweep_walk`. Numbers of bars become unsigned where they index: with a sign, each access would ask whether it counts
+to `walk`. Numbers of bars become unsigned where they index: with a sign, each access would ask whether it counts
 from the end.
 """
 

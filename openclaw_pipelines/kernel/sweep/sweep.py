@@ -2,7 +2,7 @@
 
 Time is cut into tiles. The indicator columns that the rows need are computed once per tile, by all threads together;
 then each thread walks its rows through the tile. Memory is that of one tile and one account per row. Which rows to try
-is in `space`, what comes out in `sweep_result`.
+is in `domain.factory.space`, what comes out in `result`.
 """
 
 import os
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +35,7 @@ from openclaw_pipelines.kernel.base.layout import (
 )
 from openclaw_pipelines.kernel.run.bars import Bars, Matrices
 from openclaw_pipelines.kernel.run.planned import NO_PLAN
-from openclaw_pipelines.kernel.run.replay import PROFILES, Costs, Setup, contract_of, prepare
+from openclaw_pipelines.kernel.run.replay import PROFILES, Costs, Setup, Terms, contract_of, prepare
 from openclaw_pipelines.kernel.strategy.params import PARAMS
 from openclaw_pipelines.kernel.sweep.columns import (
     Carried,
@@ -55,6 +55,7 @@ from openclaw_pipelines.kernel.sweep.tally import SYMBOL_TALLY, TALLY
 from openclaw_pipelines.kernel.sweep.walk import Given, Scratch, walk
 from openclaw_pipelines.kernel.sweep.worth import Account
 
+Number = TypeVar("Number", bound=np.generic)
 COLUMN_BYTES = 4 * 2**20
 """Memory for indicator columns; it decides the length of a tile."""
 SHORTEST_TILE, LONGEST_TILE = 1_024, 4_096
@@ -95,7 +96,7 @@ class Book:
 
 def sweep(
     bars: Bars,
-    rows: NDArray[Any],
+    rows: NDArray[np.void],
     costs: Costs | None = None,
     *,
     profile: str = "strict",
@@ -124,16 +125,26 @@ def sweep(
         NoRowsError: no rows.
         UnknownProfileError, MoneyRangeError, ReplayWindowError: as for `replay`.
     """
+    terms = Terms(costs=costs or Costs(), profile=profile, capital=capital, limits=limits,
+                  account_limits=account_limits, start=start)  # fmt: skip
+    return sweep_under(bars, rows, terms, threads, progress)
+
+
+def sweep_under(
+    bars: Bars, rows: NDArray[np.void], terms: Terms, threads: int | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> Sweep:  # fmt: skip
+    """`sweep` under given terms."""
     if len(rows) == 0:
         raise NoRowsError
     rows = np.ascontiguousarray(rows, PARAMS)
-    ready = prepare(bars, rows, costs or Costs(), profile, capital, limits, account_limits, start)
+    ready, start = prepare(bars, rows, terms), terms.start
     ticks = bars.times[start:] + bars.interval_seconds
     book = new_book(len(rows), bars, ready.cash, start, int(is_day_end(ticks).sum()))
     workers = max(1, min(threads or os.cpu_count() or 1, len(rows)))
     _run(bars, rows, ready.setup, ready.matrices, book, start, workers, progress)
     return Sweep(
-        symbols=bars.symbols, bars_hash=bars.bars_hash, profile=profile,
+        symbols=bars.symbols, bars_hash=bars.bars_hash, profile=terms.profile,
         contract=contract_of(ready, start), capital=ready.cash, rows=rows, tallies=book.tallies,
         symbol_tallies=book.symbol_tallies, accounts=book.accounts, positions=book.positions,
         order_times=book.order_times, day_ends=ticks[is_day_end(ticks)].copy(), day_equity=book.day_equity,
@@ -162,7 +173,7 @@ def new_book(n_rows: int, bars: Bars, cash: int, start: int, n_days: int) -> Boo
 
 
 def _run(
-    bars: Bars, rows: NDArray[Any], setup: Setup, matrices: Matrices, book: Book, start: int, workers: int,
+    bars: Bars, rows: NDArray[np.void], setup: Setup, matrices: Matrices, book: Book, start: int, workers: int,
     progress: Callable[[Progress], None] | None,
 ) -> None:  # fmt: skip
     plan, n_symbols = plan_columns(rows), len(bars.symbols)
@@ -217,7 +228,7 @@ def load_tile(bars: Bars, matrices: Matrices, begin: int, length: int) -> tuple[
     """The bars [begin, begin + length) with each symbol's in one piece, and their volume."""
     rows = slice(begin, begin + length)
 
-    def by_symbol(array: NDArray[Any]) -> NDArray[Any]:
+    def by_symbol(array: NDArray[Number]) -> NDArray[Number]:
         return np.ascontiguousarray(array[rows].T)
 
     state, funding = by_symbol(matrices.bar_state), by_symbol(matrices.funding_rate)
@@ -253,8 +264,8 @@ def _fill_side_by_side(
 
 
 def _walk_side_by_side(
-    pool: ThreadPoolExecutor, workers: int, rows: NDArray[Any], plan: Plan, setup: Setup, book: Book, tile: TileBars,
-    columns: NDArray[np.float64], scratches: list[Scratch], day_index: NDArray[np.int64], first: int,
+    pool: ThreadPoolExecutor, workers: int, rows: NDArray[np.void], plan: Plan, setup: Setup, book: Book,
+    tile: TileBars, columns: NDArray[np.float64], scratches: list[Scratch], day_index: NDArray[np.int64], first: int,
 ) -> None:  # fmt: skip
     stepwise = 0 if setup.context.profile == STRICT else 1
     calls = []
@@ -269,7 +280,7 @@ def _walk_side_by_side(
     _side_by_side(pool, calls)
 
 
-def _side_by_side(pool: ThreadPoolExecutor, calls: Sequence[Callable[[], Any]]) -> None:
+def _side_by_side(pool: ThreadPoolExecutor, calls: Sequence[Callable[[], object]]) -> None:
     """Run all, the first in the calling thread: handing work to another takes as long as walking some rows."""
     jobs = [pool.submit(call) for call in calls[1:]]
     calls[0]()

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from openclaw_pipelines.contracts.enums import Action
 from openclaw_pipelines.kernel.account.fills import charge_funding, fill_entries, fill_exit, protect_by_profile
+from openclaw_pipelines.kernel.account.govern import decide
+from openclaw_pipelines.kernel.account.valuation import mark
 from openclaw_pipelines.kernel.base.jit import compiled, inlined
 from openclaw_pipelines.kernel.base.layout import (
     ENTER_LONG,
@@ -30,7 +32,7 @@ from openclaw_pipelines.kernel.base.prefetch import prefetch
 from openclaw_pipelines.kernel.run.planned import Plan, propose_signal_at
 from openclaw_pipelines.kernel.run.replay import Setup
 from openclaw_pipelines.kernel.run.simulate import propose_signal
-from openclaw_pipelines.kernel.run.step import close_books, decide, mark, propose_symbol, value_at_close
+from openclaw_pipelines.kernel.run.step import close_books, propose_symbol, value_at_close
 from openclaw_pipelines.kernel.sweep.flags import BLOCK, ENTER, gather, gather_setup
 from openclaw_pipelines.kernel.sweep.scan import (
     CLOSE,

@@ -4,9 +4,11 @@ from collections.abc import Iterator
 
 import polars as pl
 
+from openclaw_pipelines.contracts.enums import KillSwitch, TickStatus
+from openclaw_pipelines.contracts.trading import DecisionStatus
 from openclaw_pipelines.report.day.data import Day, ReportData
 from openclaw_pipelines.report.day.plots import reject_counts
-from openclaw_pipelines.report.page.findings import Finding
+from openclaw_pipelines.report.page.findings import Finding, Severity, worst_first
 
 SPIKE_SHARE, SPIKE_COUNT = 0.5, 10  # refusals worth a line: half of the judged decisions, and at least ten
 _LISTED = 5
@@ -15,7 +17,7 @@ _LISTED = 5
 def findings(data: ReportData, days: tuple[Day, ...]) -> list[Finding]:
     """Exceptions of the day, errors first, in the order of the strategies."""
     found = [*_checks(data), *(finding for day in days for finding in _of_strategy(day))]
-    return sorted(found, key=lambda finding: finding.severity != "error")
+    return worst_first(found)
 
 
 def _of_strategy(day: Day) -> Iterator[Finding]:
@@ -33,7 +35,7 @@ def _checks(data: ReportData) -> Iterator[Finding]:
         return
     failed = data.checks.filter(~pl.col("passed")).sort("asset", "name", "partition")
     for check in failed.to_dicts():
-        severity = "error" if str(check["severity"]).lower() == "error" else "warning"
+        severity: Severity = "error" if str(check["severity"]).lower() == "error" else "warning"
         where = f"{check['asset']} {check['partition'] or ''}".strip()
         yield Finding(severity, where, f"Check {check['name']} failed", check["message"] or "")
 
@@ -56,7 +58,7 @@ def _liquidations(day: Day) -> Iterator[Finding]:
 def _controls(day: Day) -> Iterator[Finding]:
     if day.ticks.is_empty():
         return
-    engaged = day.ticks.filter(pl.col("kill_switch") != "off")
+    engaged = day.ticks.filter(pl.col("kill_switch") != KillSwitch.OFF)
     for switch in sorted(engaged["kill_switch"].unique().to_list()):
         rows = engaged.filter(pl.col("kill_switch") == switch)
         detail = f"In force at {rows.height} of {day.ticks.height} ticks, {_span(rows)}."
@@ -70,7 +72,7 @@ def _ticks(day: Day) -> Iterator[Finding]:
         detail = f"{recorded} of {day.expected_ticks} ticks due by {day.data.as_of:%Y-%m-%d %H:%M} UTC are recorded."
         detail += f" {day.strategy.no_data_reason}" if day.strategy.no_data_reason else ""
         yield Finding("error", day.strategy.name, f"{missing} tick{_s(missing)} missing", detail)
-    settled = pl.DataFrame() if day.ticks.is_empty() else day.ticks.filter(pl.col("status") == "settled_only")
+    settled = pl.DataFrame() if day.ticks.is_empty() else day.ticks.filter(pl.col("status") == TickStatus.SETTLED_ONLY)
     if settled.height:
         reasons = sorted({reason for reason in settled["reason"].to_list() if reason})
         detail = f"{_span(settled)}: no entries were considered. {'; '.join(reasons[:_LISTED])}"
@@ -81,7 +83,7 @@ def _ticks(day: Day) -> Iterator[Finding]:
 def _refusals(day: Day) -> Iterator[Finding]:
     counts = reject_counts(day.decisions)
     refused = sum(n for _, n in counts)
-    judged = 0 if day.decisions.is_empty() else day.decisions.filter(pl.col("status") != "held").height
+    judged = 0 if day.decisions.is_empty() else day.decisions.filter(pl.col("status") != DecisionStatus.HELD).height
     if refused >= SPIKE_COUNT and refused >= SPIKE_SHARE * judged:
         top = ", ".join(f"{code} {n}" for code, n in counts[:_LISTED])
         what = f"{refused} of {judged} decisions were refused"

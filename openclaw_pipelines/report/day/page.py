@@ -11,16 +11,15 @@ from typing import Any
 
 import polars as pl
 
+from openclaw_pipelines.contracts.trading import DecisionStatus
 from openclaw_pipelines.report.day import plots, tables
-from openclaw_pipelines.report.day.data import Day, ReportData, StrategyReport
+from openclaw_pipelines.report.day.data import Day, ReportData
 from openclaw_pipelines.report.day.findings import findings
 from openclaw_pipelines.report.page import text
 from openclaw_pipelines.report.page.plots import bars_height
 from openclaw_pipelines.report.page.tables import Column, Table
 from openclaw_pipelines.report.page.template import Figure, figure, rendered
 from openclaw_pipelines.report.page.text import Cell
-
-__all__ = ["Day", "ReportData", "StrategyReport", "render_daily_report"]
 
 MAX_PRICE_PLOTS = 12
 
@@ -43,10 +42,9 @@ def render_daily_report(data: ReportData) -> str:
     days = tuple(Day(data, strategy) for strategy in data.strategies)
     return rendered(
         "daily.html.j2",
-        data=data,
+        data,
+        findings(data, days),
         as_of=text.stamp(data.as_of).text,
-        generated_at=text.stamp(data.generated_at).text,
-        findings=findings(data, days),
         overview=_overview(days),
         sections=[_section(place, day) for place, day in enumerate(days, start=1)],
         checks=tables.checks_table(data),
@@ -104,8 +102,8 @@ def _figures(day: Day) -> dict[str, Cell]:
         "Funding received": metric("funding_received"),
         "Max drawdown": metric("max_drawdown"),
         "Decisions": text.count(day.decisions.height),
-        "Approved": text.count(_with_status(day, "approved")),
-        "Rejected": text.count(_with_status(day, "rejected")),
+        "Approved": text.count(_with_status(day, DecisionStatus.APPROVED)),
+        "Rejected": text.count(_with_status(day, DecisionStatus.REJECTED)),
         "Fills": text.count(day.filled.height),
         "Trades closed": text.count(len(tables.trades_table(day).rows)),
         "Open positions": text.count(day.open_positions.height),
@@ -138,7 +136,7 @@ def _cost_totals(day: Day) -> tuple[Decimal, Decimal]:
     return sum((row[1] for row in costs), Decimal(0)), sum((row[2] for row in costs), Decimal(0))
 
 
-def _with_status(day: Day, status: str) -> int:
+def _with_status(day: Day, status: DecisionStatus) -> int:
     return 0 if day.decisions.is_empty() else day.decisions.filter(pl.col("status") == status).height
 
 

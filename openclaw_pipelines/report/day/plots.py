@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
+
+from openclaw_pipelines.contracts.trading import DecisionStatus
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -85,7 +87,7 @@ def price_plot(closes: pl.DataFrame, fills: pl.DataFrame) -> Draw:
     return draw
 
 
-_MARKS: tuple[tuple[str, str, str, Callable[[dict[str, Any]], bool]], ...] = (
+_MARKS: tuple[tuple[str, str, str, Callable[[dict[str, object]], bool]], ...] = (
     ("Enter long", "^", GREEN, lambda fill: fill["leg"] == "entry" and fill["side"] == "buy"),
     ("Enter short", "v", RED, lambda fill: fill["leg"] == "entry" and fill["side"] == "sell"),
     ("Exit by signal", "o", BLUE, lambda fill: fill["leg"] == "exit"),
@@ -171,11 +173,6 @@ def price_png(closes: pl.DataFrame, fills: pl.DataFrame) -> bytes:
     return png(price_plot(closes, fills))
 
 
-def rejects_png(decisions: pl.DataFrame) -> bytes:
-    """`rejects_plot` for asset metadata."""
-    return png(rejects_plot(decisions), height_inches=bars_height(len(reject_counts(decisions))))
-
-
 def outcomes_png(outcomes: pl.DataFrame) -> bytes:
     """`outcomes_plot` for asset metadata."""
     return png(outcomes_plot(outcomes), height_inches=bars_height(len({s for s, _ in outcome_cells(outcomes)}), 0.5))
@@ -185,7 +182,7 @@ def reject_counts(decisions: pl.DataFrame) -> list[tuple[str, int]]:
     """Reason codes of rejected decisions with their number, most frequent first, then by name."""
     if decisions.is_empty():
         return []
-    counts = decisions.filter(pl.col("status") == "rejected").group_by("reason_code").len()
+    counts = decisions.filter(pl.col("status") == DecisionStatus.REJECTED).group_by("reason_code").len()
     return sorted(counts.iter_rows(), key=lambda row: (-row[1], row[0]))
 
 

@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any
 
 import polars as pl
 
+from openclaw_pipelines.contracts.rows import rows_as
+from openclaw_pipelines.contracts.rows.evaluation import MetricRow, OutcomeRow
+from openclaw_pipelines.contracts.rows.trading import DecisionRow, PositionRow
+from openclaw_pipelines.contracts.trading import DecisionStatus
 from openclaw_pipelines.domain.evaluation.metrics.definitions import METRICS
-from openclaw_pipelines.domain.evaluation.trades import closed_trades
+from openclaw_pipelines.domain.evaluation.trades import Trade, closed_trades
 from openclaw_pipelines.report.day.data import Day, ReportData
 from openclaw_pipelines.report.page import text
 from openclaw_pipelines.report.page.tables import Table, columns
@@ -26,12 +29,12 @@ def trades_table(day: Day) -> Table:
             "Symbol", "Side", "Entered", "Exited", "#Held", "#Quantity", "#Entry price", "#Exit price", "#Gross PnL",
             "#Fees", "#Funding", "#Net PnL", "#Net return", "*Why closed",
         ),
-        tuple(_trade(trade) for trade in inside.to_dicts()),
+        tuple(_trade(trade) for trade in rows_as(Trade, inside)),
         "No trade was closed on this day.",
     )  # fmt: skip
 
 
-def _trade(trade: dict[str, Any]) -> tuple[Cell, ...]:
+def _trade(trade: Trade) -> tuple[Cell, ...]:
     return (
         Cell(trade["symbol"]),
         Cell(_POSITIONS.get(trade["side"], trade["side"])),
@@ -58,12 +61,12 @@ def decisions_table(day: Day) -> Table:
             "Time", "Symbol", "Action", "Verdict", "*Reason", "#Proposed", "#Approved", "#Price", "#Confidence",
             "*Why it was proposed",
         ),
-        tuple(_decision(decision) for decision in day.decisions.to_dicts()),
+        tuple(_decision(decision) for decision in rows_as(DecisionRow, day.decisions)),
         "No decision was recorded on this day.",
     )  # fmt: skip
 
 
-def _decision(decision: dict[str, Any]) -> tuple[Cell, ...]:
+def _decision(decision: DecisionRow) -> tuple[Cell, ...]:
     code, reason = decision["reason_code"], decision["reason"]
     prefix = "" if code == "NONE" or reason.startswith(code) else f"{code}: "
     side = "" if decision["side"] == "flat" else f" ({decision['side']})"
@@ -89,14 +92,17 @@ def positions_table(day: Day) -> Table:
             "Symbol", "Side", "#Quantity", "#Entry price", "#Mark", "#Unrealised PnL", "#Margin", "#Stop",
             "#Trailing stop", "#Target", "#Liquidation", "#Bars held",
         ),
-        tuple(_position(position) for position in day.open_positions.to_dicts()),
+        tuple(_position(position) for position in rows_as(PositionRow, day.open_positions)),
         "No position was open at the end of the day.",
     )  # fmt: skip
 
 
-def _position(position: dict[str, Any]) -> tuple[Cell, ...]:
+def _position(position: PositionRow) -> tuple[Cell, ...]:
     mark = text.exact(position["mark_price"])
-    levels = ("stop_price", "trailing_stop_price", "target_price", "liquidation_price")
+    levels = (
+        position["stop_price"], position["trailing_stop_price"], position["target_price"],
+        position["liquidation_price"],
+    )  # fmt: skip
     return (
         Cell(position["symbol"]),
         Cell(_POSITIONS[position["side"]]),
@@ -105,7 +111,7 @@ def _position(position: dict[str, Any]) -> tuple[Cell, ...]:
         Cell(f"{mark.text} (stale)", "warn") if position["stale"] else mark,
         text.money(position["unrealized_pnl"], signed=True),
         text.money(position["margin"]),
-        *(text.exact(position[level]) for level in levels),
+        *(text.exact(level) for level in levels),
         text.count(position["bars_held"]),
     )
 
@@ -114,8 +120,9 @@ def outcomes_table(day: Day) -> Table:
     """What the price did after each decision: one row per decision, one column per horizon."""
     horizons = [] if day.outcomes.is_empty() else sorted(day.outcomes["horizon_seconds"].unique().to_list())
     after = [f"#After {text.duration(horizon).text} (bps)" for horizon in horizons]
-    by_decision: dict[str, list[dict[str, Any]]] = {}
-    for outcome in [] if day.outcomes.is_empty() else day.outcomes.sort("decided_at", "outcome_key").to_dicts():
+    by_decision: dict[str, list[OutcomeRow]] = {}
+    ordered = day.outcomes if day.outcomes.is_empty() else day.outcomes.sort("decided_at", "outcome_key")
+    for outcome in rows_as(OutcomeRow, ordered):
         by_decision.setdefault(outcome["decision_key"], []).append(outcome)
     noted = any(row["reason"] for rows in by_decision.values() for row in rows)
     titles = ["Time", "Symbol", "Verdict", *after, "#PnL at the longest", *(["*Note"] if noted else [])]
@@ -127,11 +134,11 @@ def outcomes_table(day: Day) -> Table:
     )
 
 
-def _outcome(rows: Sequence[dict[str, Any]], horizons: Sequence[int]) -> tuple[Cell, ...]:
+def _outcome(rows: Sequence[OutcomeRow], horizons: Sequence[int]) -> tuple[Cell, ...]:
     by_horizon = {row["horizon_seconds"]: row for row in rows}
     found = [by_horizon.get(horizon) for horizon in horizons]
     returns = [row["return_signed"] if row else None for row in found]
-    toned = rows[0]["decision_status"] != "held"
+    toned = rows[0]["decision_status"] != DecisionStatus.HELD
     return (
         text.clock(rows[0]["decided_at"]),
         Cell(rows[0]["symbol"]),
@@ -157,16 +164,16 @@ def metrics_table(day: Day) -> Table:
     )
 
 
-def metric_rows(day: Day) -> dict[tuple[str, str], dict[str, Any]]:
+def metric_rows(day: Day) -> dict[tuple[str, str], MetricRow]:
     """Rows of the day's metrics by scope and name."""
     metrics = day.strategy.metrics
     if metrics.is_empty():
         return {}
-    rows = metrics.filter(pl.col("day") == day.data.day).to_dicts()
+    rows = rows_as(MetricRow, metrics.filter(pl.col("day") == day.data.day))
     return {(row["scope"], row["name"]): row for row in rows}
 
 
-def _metric(row: dict[str, Any] | None) -> tuple[Cell, Cell]:
+def _metric(row: MetricRow | None) -> tuple[Cell, Cell]:
     if row is None:
         return Cell(""), Cell("")
     size = text.count(row["sample_size"]).text
@@ -199,7 +206,7 @@ def glossary_table(data: ReportData, days: Sequence[Day]) -> Table:
     )
 
 
-def _samples(strategy: str, rows: dict[tuple[str, str], dict[str, Any]], name: str) -> str:
+def _samples(strategy: str, rows: dict[tuple[str, str], MetricRow], name: str) -> str:
     if ("day", name) in rows or ("to_date", name) in rows:
         pair = [rows.get((scope, name)) for scope in ("day", "to_date")]
         sizes = " / ".join(text.count(row["sample_size"]).text if row else text.NONE for row in pair)
@@ -236,7 +243,7 @@ _SCOPED = (
 )  # fmt: skip
 
 
-def _dashed(row: dict[str, Any] | None) -> Cell:
+def _dashed(row: MetricRow | None) -> Cell:
     return Cell(text.NONE, "muted") if row is None or row["value"] is None else _metric(row)[0]
 
 
@@ -290,5 +297,8 @@ def _sentence(reason: str) -> Cell:
 
 
 def _verdict(status: str) -> Cell:
-    tones = {"approved": "gain", "rejected": "loss", "abstain": "warn", "held": "muted"}
-    return Cell(text.words(status), tones.get(status, ""))
+    tones = {
+        DecisionStatus.APPROVED: "gain", DecisionStatus.REJECTED: "loss", DecisionStatus.ABSTAIN: "warn",
+        DecisionStatus.HELD: "muted",
+    }  # fmt: skip
+    return Cell(text.words(status), tones.get(DecisionStatus(status), ""))

@@ -13,11 +13,21 @@ from typing import Any
 
 import polars as pl
 
+from openclaw_pipelines.contracts.factory import INCUMBENT_ROW, CycleState, Listing, ParityClass, Variant
+from openclaw_pipelines.contracts.rows import first_as, rows_as
+from openclaw_pipelines.contracts.rows.factory import (
+    FactoryCycleRow,
+    GateResultRow,
+    ParityReportRow,
+    ReplayRow,
+    ShortlistRow,
+)
+from openclaw_pipelines.domain.lifecycle.hand_over import parity_class
 from openclaw_pipelines.kernel.base.money import to_atoms
+from openclaw_pipelines.kernel.strategy.family import Value
 from openclaw_pipelines.report.factory.sweep import FamilySweep, family_sweep
 from openclaw_pipelines.report.page import text
 
-INCUMBENT_ROW = 0
 HASH_DIGITS = 8
 """Digits of a hash in plots and tables; whole hashes stand under provenance."""
 
@@ -30,7 +40,7 @@ class Candidate:
     family: str
     params_hash: str
     row_index: int
-    values: Mapping[str, Any]
+    values: Mapping[str, Value]
     channels: tuple[str, ...]
 
     @property
@@ -54,7 +64,8 @@ class Step:
 class CycleData:
     """One factory cycle as stored.
 
-    cycle: the row of `factory_cycles`. The frames hold that cycle's rows of the tables of their names.
+    cycle: the row of `factory_cycles`. The frames hold that cycle's rows of the tables of their names, in the order of
+        `resources.store.research_tables`.
     hold: `window` (train or holdout), `at`, `value`: equal parts of every symbol bought at the window's first open, as
         a multiple of what was paid, at day ends, before costs.
     gpu: which part a GPU had, and how far it is trusted.
@@ -62,7 +73,7 @@ class CycleData:
     shards_expected: shards of a whole sweep.
     """
 
-    cycle: Mapping[str, Any]
+    cycle: FactoryCycleRow
     shards: pl.DataFrame
     trials: pl.DataFrame
     sweep: pl.DataFrame
@@ -88,13 +99,20 @@ class CycleData:
     @cached_property
     def contract(self) -> dict[str, Any]:
         """The contract that the cycle was begun under."""
-        found: dict[str, Any] = json.loads(self.cycle["contract"])
+        found: dict[str, object] = json.loads(self.cycle["contract"])
         return found
 
     @property
     def capital_atoms(self) -> int:
         """Capital that every run starts with, in atoms."""
         return to_atoms(Decimal(str(self.contract["capital"])))
+
+    def window(self, name: Variant) -> tuple[datetime, datetime]:
+        """Start and end of the train days, or of the holdout."""
+        own = self.cycle
+        if name is Variant.TRAIN:
+            return own["train_start"], own["train_end"]
+        return own["holdout_start"], own["holdout_end"]
 
     @property
     def train_days(self) -> int:
@@ -124,16 +142,16 @@ class CycleData:
     @cached_property
     def candidates(self) -> tuple[Candidate, ...]:
         """Candidates of the shortlist, each set of parameters once, numbered in the order of channels and ranks."""
-        found: dict[str, dict[str, Any]] = {}
-        for row in self._listed("candidate"):
-            kept = found.setdefault(row["params_hash"], {**row, "channels": []})
-            kept["channels"].append(f"{row['channel']} {row['rank']}")
+        listed: dict[str, tuple[int, list[ShortlistRow]]] = {}
+        for row in rows_as(ShortlistRow, self.shortlist):
+            if row["status"] == Listing.CANDIDATE and row["row_index"] is not None:
+                listed.setdefault(row["params_hash"], (row["row_index"], []))[1].append(row)
         return tuple(
             Candidate(
-                number, row["family"], row["params_hash"], row["row_index"], json.loads(row["params"]),
-                tuple(row["channels"]),
+                number, rows[0]["family"], params, place, json.loads(rows[0]["params"]),
+                tuple(f"{row['channel']} {row['rank']}" for row in rows),
             )
-            for number, row in enumerate(found.values(), start=1)
+            for number, (params, (place, rows)) in enumerate(listed.items(), start=1)
         )  # fmt: skip
 
     @cached_property
@@ -151,34 +169,28 @@ class CycleData:
             before = max(step.ended for step in steps if step.ended is not None)
             at = max(ended, before) if isinstance(ended, datetime) else None
             steps.append(Step(name, f"{frame.height:,} {rows}", None if at is None else before, at, blocked=False))
-        if self.cycle["state"] == "blocked":
+        if self.cycle["state"] == CycleState.BLOCKED:
             names = [step.name for step in steps]
             where = names.index(blocking_step(str(self.cycle["blocked_by"] or "")))
             steps[where] = replace(steps[where], blocked=True)
         return tuple(steps)
 
-    def replay(self, params_hash: str, variant: str) -> dict[str, Any] | None:
+    def replay(self, params_hash: str, variant: Variant) -> ReplayRow | None:
         """A candidate's replay of that name; None where it was not run."""
         if self.replays.is_empty():
             return None
-        rows = self.replays.filter(pl.col("params_hash") == params_hash, pl.col("variant") == variant).to_dicts()
-        return rows[0] if rows else None
+        return first_as(ReplayRow, self.replays.filter(params_hash=params_hash, variant=variant.value))
 
-    def gates_of(self, params_hash: str) -> list[dict[str, Any]]:
+    def gates_of(self, params_hash: str) -> list[GateResultRow]:
         """A candidate's gates in the order of evaluation."""
         if self.gates.is_empty():
             return []
-        return self.gates.filter(pl.col("params_hash") == params_hash).sort("position").to_dicts()
+        return rows_as(GateResultRow, self.gates.filter(params_hash=params_hash).sort("position"))
 
-    def _listed(self, status: str) -> list[dict[str, Any]]:
-        if self.shortlist.is_empty():
-            return []
-        rows = self.shortlist.filter(pl.col("status") == status).to_dicts()
-        return sorted(rows, key=lambda row: (_CHANNELS.index(row["channel"]), row["rank"]))
-
-
-_CHANNELS = ("efficient", "growth", "conservative")
-"""The order in which candidates may be deployed."""
+    @cached_property
+    def unequal(self) -> list[ParityReportRow]:
+        """Comparisons that are not equal, or no comparisons."""
+        return [row for row in rows_as(ParityReportRow, self.parity) if parity_class(row) is not ParityClass.EQUAL]
 
 
 def blocking_step(blocked_by: str) -> str:

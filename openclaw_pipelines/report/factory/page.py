@@ -9,20 +9,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import polars as pl
-
+from openclaw_pipelines.contracts.factory import CycleState
 from openclaw_pipelines.report.factory import plots as drawn
 from openclaw_pipelines.report.factory import proofs, tables
 from openclaw_pipelines.report.factory import sweep_plots as swept
 from openclaw_pipelines.report.factory.data import CycleData, words
 from openclaw_pipelines.report.factory.sweep import NEIGHBOURS, FamilySweep, informative, median_grid
 from openclaw_pipelines.report.page import text
-from openclaw_pipelines.report.page.findings import Finding
+from openclaw_pipelines.report.page.findings import Finding, worst_first
 from openclaw_pipelines.report.page.plots import bars_height, png, png_markdown
 from openclaw_pipelines.report.page.tables import Table
 from openclaw_pipelines.report.page.template import Figure, figure, rendered
-
-__all__ = ["CycleData", "cycle_findings", "render_cycle_report"]
 
 _FRAGILE = 0.5
 
@@ -40,26 +37,20 @@ class Section:
 
 def render_cycle_report(data: CycleData) -> str:
     """The page of a cycle as one self-contained HTML document; equal data gives equal bytes."""
-    return rendered(
-        "factory.html.j2",
-        data=data,
-        generated_at=text.stamp(data.generated_at).text,
-        findings=cycle_findings(data),
-        sections=tuple(_sections(data)),
-    )
+    return rendered("factory.html.j2", data, cycle_findings(data), sections=tuple(_sections(data)))
 
 
 def cycle_findings(data: CycleData) -> list[Finding]:
     """What must be known first: what blocked the cycle by its name, then what else did not hold."""
     rest = [*_parity(data), *_incomplete(data), *_failed(data), *_fragile(data)]
-    return [*_blocked(data), *sorted(rest, key=lambda own: own.severity != "error")]
+    return [*_blocked(data), *worst_first(rest)]
 
 
 def _blocked(data: CycleData) -> Iterator[Finding]:
     cycle = data.cycle
-    if cycle["state"] == "incumbent_holds":
+    if cycle["state"] == CycleState.INCUMBENT_HOLDS:
         yield Finding("warning", "shortlist", "The incumbent holds: nothing was deployed", cycle["reason"] or "")
-    if cycle["state"] != "blocked":
+    if cycle["state"] != CycleState.BLOCKED:
         return
     name = str(cycle["blocked_by"] or "?")
     reason = cycle["reason"] or "no reason is stored"
@@ -77,7 +68,7 @@ def _blocked(data: CycleData) -> Iterator[Finding]:
 
 def _parity(data: CycleData) -> Iterator[Finding]:
     """One line per comparison and class, with the first row that it befell."""
-    bad = [] if data.parity.is_empty() else data.parity.filter(pl.col("verdict") != "EQUAL").to_dicts()
+    bad = data.unequal
     for comparison, verdict in dict.fromkeys((row["comparison"], row["verdict"]) for row in bad):
         rows = [row for row in bad if (row["comparison"], row["verdict"]) == (comparison, verdict)]
         fields = ", ".join(json.loads(rows[0]["differing"]))
@@ -173,7 +164,7 @@ def _gates(data: CycleData) -> Section:
 
 
 def _parity_section(data: CycleData) -> Section:
-    counts = drawn.parity_counts(data.parity)
+    counts = drawn.parity_counts(data)
     rule = "The same parameters computed twice must agree to the last bit; a tolerance would be a defect."
     line = f"{rule} GPU: {data.gpu}."
     if not counts:
@@ -242,6 +233,6 @@ def _images(data: CycleData, asset: str) -> Iterator[tuple[str, bytes]]:
         yield "equity_train_and_holdout", drawing(drawn.equity(data), 4.2)
         yield "luck_made_visible", drawing(drawn.luck(data), 2.6 + 0.24 * len(data.candidates))
     elif asset == "parity_reports":
-        yield "comparisons", drawing(drawn.parity(data), bars_height(len(drawn.parity_counts(data.parity))))
+        yield "comparisons", drawing(drawn.parity(data), bars_height(len(drawn.parity_counts(data))))
     elif asset == "gate_results":
         yield "gates", drawing(drawn.gate_matrix(data), 4.8)

@@ -3,6 +3,7 @@
 Drawn by the means of `report.page.plots`; those of the sweep are in `sweep_plots`. Nothing is told by colour alone.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from openclaw_pipelines.contracts.factory import Variant
+from openclaw_pipelines.contracts.rows.factory import GateResultRow
 from openclaw_pipelines.report.factory.data import Candidate, CycleData, Step, words
 from openclaw_pipelines.report.page.plots import (
     AMBER,
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _LINES = (BLUE, GREEN, AMBER, "#7a4fa3", RED, "#3b8ea5")
-_DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)), (0, (3, 3)), (0, (9, 2)))
+_DASHES: tuple[object, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)), (0, (3, 3)), (0, (9, 2)))
 _BINS = 40
 
 
@@ -45,15 +48,15 @@ class Curve:
     percent: tuple[float, ...]
 
 
-def curves(data: CycleData, window: str) -> list[Curve]:
+def curves(data: CycleData, window: Variant) -> list[Curve]:
     """Curves of the candidates, of the incumbent where it was run, and of buying and holding, on train or holdout."""
-    start = data.cycle[f"{window}_start"]
+    start, _ = data.window(window)
     found = []
     for own in data.candidates:
         row = data.replay(own.params_hash, window)
         if row is not None:
             found.append(_curve(str(own.number), start, row["day_equity"], data.capital_atoms))
-    held = data.hold if data.hold.is_empty() else data.hold.filter(pl.col("window") == window).sort("at")
+    held = data.hold if data.hold.is_empty() else data.hold.filter(pl.col("window") == window.value).sort("at")
     if not held.is_empty():
         percent = [0.0, *(100.0 * (value - 1.0) for value in held["value"].to_list())]
         found.append(Curve("hold", (start, *held["at"].to_list()), tuple(percent)))
@@ -70,16 +73,16 @@ def _curve(label: str, start: datetime, blob: bytes, capital: int) -> Curve:
 
 def equity(data: CycleData) -> Draw:
     """Return of the candidates and of buying and holding, each window from zero, with the border between them."""
-    drawn = {window: curves(data, window) for window in ("train", "holdout")}
+    drawn = {window: curves(data, window) for window in (Variant.TRAIN, Variant.HOLDOUT)}
     if not any(drawn.values()):
         return nothing("No candidate was replayed")
     cycle = data.cycle
 
     def draw(figure: "Figure") -> None:
-        axes = figure.subplots()
+        axes: Any = figure.subplots()  # its types know no times
         for window, own in drawn.items():
             for curve in own:
-                _draw_curve(axes, curve, data, named=window == "train")
+                _draw_curve(axes, curve, data, named=window is Variant.TRAIN)
             _name_ends(axes, own)
         axes.axvspan(cycle["train_end"], cycle["holdout_start"], color=GRID, zorder=0)
         for border in (cycle["train_end"], cycle["holdout_start"]):
@@ -137,7 +140,7 @@ def daily_bps(data: CycleData) -> tuple[list[float], list[tuple[Candidate, float
     capital = float(data.contract["capital"])
     chosen = []
     for own in data.candidates:
-        row = data.replay(own.params_hash, "holdout")
+        row = data.replay(own.params_hash, Variant.HOLDOUT)
         there = None if row is None else 10_000 * float(row["net"]) / capital / held
         chosen.append((own, trials[own.row_index], there))
     return list(trials.values()), chosen
@@ -218,7 +221,7 @@ def gate_matrix(data: CycleData) -> Draw:
     return draw
 
 
-def _gate_cell(axes: "Axes", x: int, y: int, gate: dict[str, Any]) -> None:
+def _gate_cell(axes: "Axes", x: int, y: int, gate: GateResultRow) -> None:
     passed, measured = gate["passed"], gate["measured"]
     shown = "undefined" if measured is None else minus(f"{measured:.4g}")
     axes.barh(y, 0.96, left=x - 0.48, height=0.86, color="#d9efe6" if passed else "#f6d5d2")
@@ -233,7 +236,7 @@ def _two_lines(own: Candidate) -> str:
 
 def parity(data: CycleData) -> Draw:
     """Comparisons by kind and sample, those that are equal to the last bit and those that are not."""
-    counts = parity_counts(data.parity)
+    counts = parity_counts(data)
     if not counts:
         return nothing("Nothing was compared")
 
@@ -281,10 +284,9 @@ def timeline(steps: Sequence[Step]) -> Draw:
     return draw
 
 
-def parity_counts(reports: pl.DataFrame) -> list[tuple[str, int, int]]:
+def parity_counts(data: CycleData) -> list[tuple[str, int, int]]:
     """Kind and sample of comparisons, how many are equal, and how many are not."""
-    if reports.is_empty():
-        return []
-    keys = reports.select("comparison", "sample", equal=pl.col("verdict") == "EQUAL")
-    groups = keys.group_by("comparison", "sample").agg(pl.col("equal").sum(), pl.len()).sort("comparison", "sample")
-    return [(f"{words(kind)}, {sample}", equal, total - equal) for kind, sample, equal, total in groups.iter_rows()]
+    total, unequal = (Counter((row["comparison"], row["sample"]) for row in rows)
+                      for rows in (data.parity.to_dicts(), data.unequal))  # fmt: skip
+    return [(f"{words(kind)}, {sample}", total[kind, sample] - unequal[kind, sample], unequal[kind, sample])
+            for kind, sample in sorted(total)]  # fmt: skip

@@ -1,8 +1,11 @@
 """Tables of what a cycle's result rests on: parity, windows and looks at them, the steps, hashes and contract."""
 
 import json
-from typing import Any
 
+from openclaw_pipelines.contracts.factory import ParityClass
+from openclaw_pipelines.contracts.rows import rows_as
+from openclaw_pipelines.contracts.rows.factory import HoldoutLookRow, ParityReportRow
+from openclaw_pipelines.domain.lifecycle.hand_over import parity_class
 from openclaw_pipelines.report.factory.data import HASH_DIGITS, CycleData, words
 from openclaw_pipelines.report.page import text
 from openclaw_pipelines.report.page.tables import Table, columns
@@ -11,8 +14,7 @@ from openclaw_pipelines.report.page.text import Cell
 
 def parity_table(data: CycleData) -> Table:
     """Comparisons that are not equal, each with its first differing trade, then those that are."""
-    rows = [] if data.parity.is_empty() else data.parity.to_dicts()
-    rows.sort(key=lambda row: row["verdict"] == "EQUAL")
+    rows = sorted(rows_as(ParityReportRow, data.parity), key=lambda row: parity_class(row) is ParityClass.EQUAL)
     numbers = {own.params_hash: own.label for own in data.candidates}
     return Table(
         "Comparisons",
@@ -24,9 +26,9 @@ def parity_table(data: CycleData) -> Table:
     )  # fmt: skip
 
 
-def _parity(row: dict[str, Any], name: str) -> tuple[Cell, ...]:
-    equal = row["verdict"] == "EQUAL" and row["left_contract"] == row["right_contract"]
-    symbols = [f"{symbol}: {kind}" for symbol, kind in json.loads(row["symbols"]).items() if kind != "EQUAL"]
+def _parity(row: ParityReportRow, name: str) -> tuple[Cell, ...]:
+    equal = parity_class(row) is ParityClass.EQUAL
+    symbols = [f"{symbol}: {kind}" for symbol, kind in json.loads(row["symbols"]).items() if kind != ParityClass.EQUAL]
     differing = list(json.loads(row["differing"]))
     if row["left_contract"] != row["right_contract"]:
         differing.append(f"contract {row['left_contract'][:HASH_DIGITS]} against {row['right_contract'][:HASH_DIGITS]}")
@@ -41,7 +43,7 @@ def _parity(row: dict[str, Any], name: str) -> tuple[Cell, ...]:
     )
 
 
-def first_difference(row: dict[str, Any]) -> str | None:
+def first_difference(row: ParityReportRow) -> str | None:
     """The first differing trade of a parity report as a sentence: symbol, time, field and both values."""
     if not row["first_difference"]:
         return None
@@ -73,7 +75,7 @@ def windows_table(data: CycleData) -> Table:
 
 def looks_table(data: CycleData) -> Table:
     """Every look at days of this holdout."""
-    rows = [] if data.looks.is_empty() else data.looks.to_dicts()
+    rows = rows_as(HoldoutLookRow, data.looks)
     return Table(
         "Looks at days of this holdout",
         columns("At", "Family", "Purpose", "From", "To", "Cycle"),
@@ -134,7 +136,7 @@ def contract_table(data: CycleData) -> Table:
     )
 
 
-def _plain(value: Any) -> str:
+def _plain(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name.replace('_', ' ')} {_plain(own)}" for name, own in sorted(value.items()))
     if isinstance(value, list):

@@ -2,8 +2,11 @@
 
 import re
 from collections.abc import Iterable
-from typing import Any
 
+from openclaw_pipelines.contracts.factory import CycleState, Listing, Variant
+from openclaw_pipelines.contracts.rows import rows_as
+from openclaw_pipelines.contracts.rows.factory import GateResultRow, ShortlistRow
+from openclaw_pipelines.kernel.strategy.family import Value
 from openclaw_pipelines.report.factory.data import HASH_DIGITS, Candidate, CycleData, words
 from openclaw_pipelines.report.factory.sweep import Neighbourhood, informative
 from openclaw_pipelines.report.page import text
@@ -11,7 +14,7 @@ from openclaw_pipelines.report.page.tables import Table, columns
 from openclaw_pipelines.report.page.text import Cell
 
 _LONG = re.compile(r"-?\d+\.\d{5,}")
-_VARIANTS = ("train", "holdout", "stressed", "finer")
+_VARIANTS = (Variant.TRAIN, Variant.HOLDOUT, Variant.STRESSED, Variant.FINER)
 
 
 def number(value: float | None, *, signed: bool = False) -> Cell:
@@ -43,7 +46,8 @@ def verdict_table(data: CycleData) -> Table:
     """How the cycle ended, in one row per fact."""
     cycle = data.cycle
     state = str(cycle["state"])
-    tone = {"blocked": "loss", "deployed": "gain", "validated": "gain"}.get(state, "warn")
+    tones = {CycleState.BLOCKED: "loss", CycleState.DEPLOYED: "gain", CycleState.VALIDATED: "gain"}
+    tone = tones.get(CycleState(state), "warn")
     skipped = 0 if data.trials.is_empty() else int(data.trials["skipped"].sum())
     trials = 0 if data.trials.is_empty() else int(data.trials["trials"].sum())
     rows = (
@@ -65,7 +69,7 @@ def _deployed(data: CycleData) -> list[str]:
 def shortlist_table(data: CycleData) -> Table:
     """Every line of the shortlist, the incumbent first in each channel."""
     numbers = {own.params_hash: str(own.number) for own in data.candidates}
-    rows = [] if data.shortlist.is_empty() else data.shortlist.sort("channel", "rank").to_dicts()
+    rows = rows_as(ShortlistRow, data.shortlist)
     return Table(
         "Shortlist",
         columns("Channel", "#Rank", "No.", "Status", "Family", "#Score", "*Why", "Parameters"),
@@ -190,7 +194,7 @@ def costs_table(data: CycleData) -> Table:
     )  # fmt: skip
 
 
-def _measured(gate: dict[str, Any]) -> Cell:
+def _measured(gate: GateResultRow) -> Cell:
     shown = number(gate["measured"]).text
     return Cell(f"\u2713 {shown}", "gain") if gate["passed"] else Cell(f"\u2717 {shown}", "loss failed")
 
@@ -202,11 +206,11 @@ def _passed(*, passed: bool, blocking: bool) -> Cell:
 
 
 def _status(status: str) -> Cell:
-    tones = {"candidate": "gain", "below_floor": "loss", "incumbent_holds": "warn"}
-    return Cell(words(status), tones.get(status, "muted"))
+    tones = {Listing.CANDIDATE: "gain", Listing.BELOW_FLOOR: "loss", Listing.INCUMBENT_HOLDS: "warn"}
+    return Cell(words(status), tones.get(Listing(status), "muted"))
 
 
-def _value(value: Any) -> Cell:
+def _value(value: Value | None) -> Cell:
     if value is None:
         return Cell(text.NONE, "muted")
     return Cell(("yes" if value else "no") if isinstance(value, bool) else f"{value:g}")

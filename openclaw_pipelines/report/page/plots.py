@@ -23,7 +23,7 @@ BLUE, GREEN, RED, AMBER = "#2b5f9e", "#15795a", "#b3372c", "#b7791f"
 MAX_POINTS = 480  # more cannot be told apart at the width of the page
 _WIDTH_INCHES = 9.6
 _PNG_DPI = 80
-_STYLE: dict[str, Any] = {
+_STYLE: dict[str, object] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
     "font.size": 8.5,
@@ -104,7 +104,7 @@ def bars_height(rows: int, inches_per_row: float = 0.32) -> float:
 
 
 @contextmanager
-def _figure(draw: Draw, height_inches: float, style: dict[str, Any]) -> Iterator["Figure"]:
+def _figure(draw: Draw, height_inches: float, style: dict[str, object]) -> Iterator["Figure"]:
     import matplotlib as mpl
     from matplotlib.figure import Figure
 

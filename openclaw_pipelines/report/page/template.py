@@ -1,9 +1,13 @@
 """How a page is made of its template, and a figure of a drawing. Everything that comes from data is escaped."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Protocol
 
+from openclaw_pipelines.report.page.findings import Finding
 from openclaw_pipelines.report.page.plots import Draw, svg
+from openclaw_pipelines.report.page.text import stamp
 
 
 @dataclass(frozen=True)
@@ -20,8 +24,20 @@ def figure(prefix: str, title: str, caption: str, draw: Draw, height_inches: flo
     return Figure(svg(draw, prefix=prefix, label=f"{title}. {caption}", height_inches=height_inches), title, caption)
 
 
-def rendered(template: str, **values: Any) -> str:
-    """One self-contained HTML document; equal values give equal bytes."""
+class Generated(Protocol):
+    """What a page is made from: when, and by which version of the program."""
+
+    @property
+    def generated_at(self) -> datetime:
+        """When the page was made."""
+
+    @property
+    def version(self) -> str:
+        """Version of the program."""
+
+
+def rendered(template: str, data: Generated, findings: Sequence[Finding], **values: object) -> str:
+    """One self-contained HTML document, its findings at the top; equal values give equal bytes."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -31,4 +47,5 @@ def rendered(template: str, **values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template(template).render(values)
+    made = {"data": data, "generated_at": stamp(data.generated_at).text, "findings": findings}
+    return environment.get_template(template).render({**made, **values})

@@ -1,6 +1,6 @@
 """Instruments from files: the one shipped with the package and `instruments.yaml` beside an archive's bars.
 
-Exchanges that can be asked give their own instruments (`ccxt_source`).
+Exchanges that can be asked give their own instruments (`ccxt.source`).
 """
 
 from collections.abc import Iterable, Sequence
@@ -34,7 +34,7 @@ _DECIMALS = (
     "liquidation_fee_rate",
 )
 _OTHERS = ("significant_digits", "max_leverage", "funding_interval_hours", "state", "listed_at")
-_SPOT_RULES: dict[str, Any] = {"max_leverage": 1, "maintenance_margin_rate": "0", "liquidation_fee_rate": "0"}
+_SPOT_RULES: dict[str, object] = {"max_leverage": 1, "maintenance_margin_rate": "0", "liquidation_fee_rate": "0"}
 
 
 class UnknownVenueError(MarketError):
@@ -154,7 +154,7 @@ def known_quotes() -> frozenset[str]:
 @cache
 def _shipped() -> dict[str, Any]:
     text = files(__package__).joinpath("data", "instruments.yaml").read_text(encoding="utf-8")
-    content: dict[str, Any] = yaml.safe_load(text)
+    content: dict[str, object] = yaml.safe_load(text)
     return content
 
 
@@ -166,7 +166,7 @@ def _user_instruments(path: Path) -> InstrumentsBySymbol:
     return _by_market_type(body, str(path))
 
 
-def _by_market_type(body: Any, file: str) -> InstrumentsBySymbol:
+def _by_market_type(body: object, file: str) -> InstrumentsBySymbol:
     if not isinstance(body, dict) or not set(body) <= {kind.value for kind in MarketType}:
         raise InstrumentsFileError(file, "top level", "expected the keys `spot` or `linear` only")
     found: InstrumentsBySymbol = {}
@@ -205,7 +205,7 @@ def _check_units(money: dict[str, Decimal], file: str, symbol: str) -> None:
         raise InstrumentsFileError(file, symbol, f"tick {money['tick']} is no multiple of {money['price_unit']}")
 
 
-def _decimal(value: Any, file: str, symbol: str, key: str) -> Decimal:
+def _decimal(value: object, file: str, symbol: str, key: str) -> Decimal:
     if isinstance(value, float):
         raise InstrumentsFileError(file, symbol, f"{key} must be quoted, as {str(value)!r}, to stay decimal")
     try:
@@ -214,7 +214,7 @@ def _decimal(value: Any, file: str, symbol: str, key: str) -> Decimal:
         raise InstrumentsFileError(file, symbol, f"{key} {value!r} is no number") from error
 
 
-def _midnight(value: Any, file: str, symbol: str) -> datetime | None:
+def _midnight(value: object, file: str, symbol: str) -> datetime | None:
     if value is None:
         return None
     if not isinstance(value, date):
@@ -222,7 +222,7 @@ def _midnight(value: Any, file: str, symbol: str) -> datetime | None:
     return datetime(value.year, value.month, value.day, tzinfo=UTC)
 
 
-def _row(instrument: Instrument, source: str, as_of: datetime) -> dict[str, Any]:
+def _row(instrument: Instrument, source: str, as_of: datetime) -> dict[str, object]:
     base, quote = base_and_quote(instrument.symbol)
     return {
         **vars(instrument),

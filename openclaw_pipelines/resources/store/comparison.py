@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Literal
 
 import polars as pl
 
@@ -91,7 +91,7 @@ class Difference:
 
 
 def verify_equal(
-    con: Connection, table_name: str, frame: pl.DataFrame, *, within: str = "", params: Sequence[Any] = ()
+    con: Connection, table_name: str, frame: pl.DataFrame, *, within: str = "", params: Sequence[object] = ()
 ) -> list[Difference]:
     """Compare stored rows with `frame` over the hashed columns; empty when they agree.
 
@@ -154,7 +154,7 @@ def trades_hash(
     return digest.hexdigest()
 
 
-def table_hash(store: Store, table_name: str, where: str = "true", params: Sequence[Any] = ()) -> str:
+def table_hash(store: Store, table_name: str, where: str = "true", params: Sequence[object] = ()) -> str:
     """SHA-256 over the business columns of the rows of one table for which the SQL condition `where` holds."""
     table = table_named(table_name)
     frame = store.query(table.database, f"SELECT * FROM {table.name} WHERE {where}", params)
@@ -173,7 +173,7 @@ def time_column(table: Table) -> str | None:
     return next((name for name in _TIME_COLUMNS if name in table.names), None)
 
 
-def canonical(value: Any) -> Any:
+def canonical(value: object) -> object:
     """A cell as JSON can hold it, the same for equal values whatever their scale or zone.
 
     >>> canonical(Decimal("1.500")), canonical(Decimal("-0.00")), canonical(None)
@@ -211,7 +211,7 @@ def _strategy_rows(
     for column in ("account_id", "strategy_config_id"):
         if column not in table.names:
             raise NotPerStrategyError(table.name, column)
-    bounds: list[Any] = []
+    bounds: list[object] = []
     for bound, sign in ((start, ">"), (end, "<=")):
         if bound is not None:
             if at is None:
@@ -228,7 +228,7 @@ def _fold(digest: "hashlib._Hash", table_name: str, columns: Sequence[str], fram
         digest.update(line.encode() + b"\n")
 
 
-def _cells(frame: pl.DataFrame, names: Sequence[str]) -> list[tuple[Any, ...]]:
+def _cells(frame: pl.DataFrame, names: Sequence[str]) -> list[tuple[object, ...]]:
     columns = [[canonical(value) for value in frame[name].to_list()] for name in names]
     return list(zip(*columns, strict=True))
 
@@ -247,10 +247,10 @@ def _differences(table: Table, stored: pl.DataFrame, given: pl.DataFrame) -> lis
     return sorted(found, key=lambda difference: (difference.key, order[difference.column]))
 
 
-def _by_key(table: Table, frame: pl.DataFrame) -> dict[str, tuple[Any, ...]]:
+def _by_key(table: Table, frame: pl.DataFrame) -> dict[str, tuple[object, ...]]:
     keys = [key_text(row) for row in frame.select(table.key).iter_rows(named=True)]
     return dict(zip(keys, _cells(frame, table.hashed), strict=True))
 
 
-def _text(value: Any) -> str | None:
+def _text(value: object) -> str | None:
     return None if value is None else str(value)

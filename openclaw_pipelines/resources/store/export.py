@@ -5,13 +5,11 @@ Readers work on files so that nobody has to keep the store open, which would blo
 
 import difflib
 import inspect
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC as _UTC
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
@@ -19,6 +17,7 @@ from openclaw_pipelines.contracts.errors import ContractError, StoreError
 from openclaw_pipelines.contracts.schema import Table
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.contracts.time import DAY
+from openclaw_pipelines.resources.files import replacing
 from openclaw_pipelines.resources.store.comparison import plain, time_column
 from openclaw_pipelines.resources.store.store import Store, table_named
 
@@ -142,9 +141,9 @@ def _summary(table: Table) -> str:
 
 def _conditions(
     table: Table, first_day: date | None, last_day: date | None, strategy: str | None, equal: Mapping[str, str]
-) -> tuple[list[str], list[Any]]:
+) -> tuple[list[str], list[object]]:
     wanted = dict(equal) if strategy is None else {**equal, "strategy_config_id": strategy}
-    conditions, params = ["true"], list[Any]()
+    conditions, params = ["true"], list[object]()
     for column, value in wanted.items():
         if column not in table.names:
             nearest = difflib.get_close_matches(column, table.names, n=1, cutoff=0.0)[0]
@@ -158,7 +157,7 @@ def _conditions(
     return conditions, params
 
 
-def _days(table: Table, first_day: date | None, last_day: date | None) -> tuple[list[str], list[Any]]:
+def _days(table: Table, first_day: date | None, last_day: date | None) -> tuple[list[str], list[object]]:
     """Bars belong to the day they open in, ticks to the day of the bar they close, metrics name their day."""
     if "day" in table.names:
         bounds = [(">=", first_day and first_day.isoformat()), ("<=", last_day and last_day.isoformat())]
@@ -182,16 +181,11 @@ def _midnight(day: date | None, later: timedelta = timedelta(0)) -> datetime | N
 def _write(frame: pl.DataFrame, target: Path) -> None:
     """Write beside the target and move the whole file there."""
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        draft = target.with_name(f".{target.name}.{os.getpid()}.part")
-        try:
+        with replacing(target) as draft:
             if target.suffix.lower() == ".csv":
                 _as_text(frame).write_csv(draft, datetime_format=_CSV_TIME)
             else:
                 frame.write_parquet(draft)
-            draft.replace(target)
-        finally:
-            draft.unlink(missing_ok=True)
     except (OSError, pl.exceptions.ComputeError) as error:
         raise ExportFailedError(target, str(error)) from error
 

@@ -7,7 +7,6 @@ Fetching is in `market`, cleaning in `domain`; the connection and its lock are i
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import polars as pl
 
@@ -263,12 +262,12 @@ def _append_absent(con: Connection, table: Table, rows: pl.DataFrame, incoming: 
     )
 
 
-def _append_count(con: Connection, sql: str, params: Sequence[Any] = ()) -> int:
+def _append_count(con: Connection, sql: str, params: Sequence[object] = ()) -> int:
     row = con.execute(sql, list(params)).fetchone()
     return int(row[0]) if row else 0
 
 
-def _span(rows: pl.DataFrame) -> list[Any]:
+def _span(rows: pl.DataFrame) -> list[object]:
     return [rows["ts"].min(), rows["ts"].max()]
 
 

@@ -3,7 +3,7 @@
 A plain object that knows nothing of Dagster. It stands on `engine`, not on dagster-duckdb's resource: that one always
 opens for writing, waits up to 102 s without order when the file is busy, and keeps the file after an exception,
 where a lock in front of open - one transaction - close lost no commit with eight writers and two readers.
-Candles are in `market_tables`, comparison and hashes of ledger rows in `ledger_store`, files for notebooks in `export`.
+Candles are in `market_tables`, comparison and hashes of ledger rows in `comparison`, files for notebooks in `export`.
 """
 
 import difflib
@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import duckdb
 import polars as pl
@@ -35,7 +34,7 @@ from openclaw_pipelines.resources.store.migrations import DATABASES, StoreNewerE
 
 _NONE_SHARED: Mapping[Path, Connection] = MappingProxyType({})
 _shared: ContextVar[Mapping[Path, Connection]] = ContextVar("shared connections", default=_NONE_SHARED)
-Params = Sequence[Any] | Mapping[str, Any]
+Params = Sequence[object] | Mapping[str, object]
 
 _DAMAGED = ("not a valid DuckDB", "Corrupt database", "Could not read enough bytes", "checksum", "Serialization Error")
 _FULL = ("No space left", "File too large", "Disk quota", "not enough disk space")
@@ -280,7 +279,7 @@ def checked(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
     return rows
 
 
-def key_text(key: Mapping[str, Any]) -> str:
+def key_text(key: Mapping[str, object]) -> str:
     """A key as messages show it.
 
     >>> key_text({"symbol": "BTC/USDT", "n": 1})

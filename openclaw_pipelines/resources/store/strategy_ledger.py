@@ -1,6 +1,6 @@
 """What the ledger knows of one strategy: its newest tick, the session to go on from, and the rows of recorded ticks.
 
-Walking ticks is in `runner`, comparing rows in `ledger_store`, files and locks in `store`.
+Walking ticks is in `runner`, comparing rows in `comparison`, files and locks in `store`.
 """
 
 import json
@@ -13,6 +13,7 @@ from typing import Any
 
 import polars as pl
 
+from openclaw_pipelines.contracts.enums import ProposalState
 from openclaw_pipelines.contracts.errors import LedgerError
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.domain.governance.approvals import Awaiting
@@ -25,10 +26,16 @@ from openclaw_pipelines.domain.trading.records import Row
 from openclaw_pipelines.domain.trading.session import Session
 from openclaw_pipelines.kernel.base import layout, money
 from openclaw_pipelines.kernel.base.state_bytes import load_state
-from openclaw_pipelines.kernel.strategy.signals import new_indicators, observe
+from openclaw_pipelines.kernel.strategy.indicator_rows import new_indicators, observe
 from openclaw_pipelines.resources.store.engine import Connection
 from openclaw_pipelines.resources.store.store import Store, fetch, insert, insert_new
 
+WAITING = (
+    f"p.state = '{ProposalState.AWAITING_APPROVAL.value}' AND NOT EXISTS (SELECT 1 FROM admin_actions a WHERE "
+    f"a.subject = p.decision_key AND a.from_state = '{ProposalState.AWAITING_APPROVAL.value}' "
+    "AND a.tick_at <= coalesce(?, a.tick_at))"
+)
+"""Condition of a proposal `p` that waits for an operator after the tick that is bound; None for the newest."""
 TICK_TABLES = (
     "autopilot_proposals",
     "autopilot_decisions",
@@ -78,11 +85,19 @@ class StrategyLedger:
             finally:
                 self._open = None
 
-    def query(self, select: str, where: str = "true", params: Iterable[Any] = ()) -> pl.DataFrame:
+    def query(self, select: str, where: str = "true", params: Iterable[object] = ()) -> pl.DataFrame:
         """Rows of this strategy: `select` up to FROM, `where` beyond account and strategy."""
         sql = f"{select} WHERE account_id = ? AND strategy_config_id = ? AND ({where})"
         bound = [self.account_id, self.strategy, *params]
         return self.store.query("ledger", sql, bound) if self._open is None else fetch(self._open, sql, bound)
+
+    def rows(
+        self, table: str, after: datetime | None, until: datetime, *, time: str = "tick_at"
+    ) -> pl.DataFrame:  # fmt: skip
+        """Rows of a table with `after < time <= until`; from the first one on where `after` is None."""
+        since = "" if after is None else f"{time} > ? AND "
+        bound = [until] if after is None else [after, until]
+        return self.query(f"SELECT * FROM {table}", f"{since}{time} <= ?", bound)
 
     def newest_tick(self) -> datetime | None:
         """Time of the newest recorded tick, None before the first."""
@@ -110,8 +125,7 @@ class StrategyLedger:
 
     def recorded_ticks(self, after: datetime, until: datetime) -> list[datetime]:
         """Recorded ticks with `after < tick_at <= until`."""
-        rows = self.query("SELECT tick_at FROM autopilot_ticks", "tick_at > ? AND tick_at <= ?", [after, until])
-        return sorted(rows["tick_at"].to_list())
+        return sorted(self.rows("autopilot_ticks", after, until)["tick_at"].to_list())
 
     def inputs(self, after: datetime, until: datetime) -> list[Row]:
         """Recorded inputs in the order of ticks, each with the `policy` and `inception` of its context."""
@@ -132,8 +146,7 @@ class StrategyLedger:
 
     def versions(self, after: datetime, until: datetime) -> tuple[str, ...]:
         """Versions of the program that took the recorded ticks with `after < tick_at <= until`."""
-        rows = self.query("SELECT program_version FROM autopilot_ticks", "tick_at > ? AND tick_at <= ?", [after, until])
-        return tuple(sorted(rows["program_version"].unique()))
+        return tuple(sorted(self.rows("autopilot_ticks", after, until)["program_version"].unique()))
 
     def previous_tick(self, before: datetime) -> datetime:
         """Newest recorded tick before a time."""
@@ -179,15 +192,18 @@ class StrategyLedger:
         return AuditChain(self.account_id, self.strategy, sequence, row_hash)
 
     def _awaiting(self, session: Session, tick_at: datetime) -> dict[str, Awaiting]:
-        """Proposals still waiting for an operator after a tick."""
+        """Proposals of a deployment that still wait for an operator after a tick."""
         waiting = self.query(
             "SELECT p.* FROM autopilot_proposals p",
-            "p.state = 'awaiting_approval' AND p.deployment_id = ? AND p.tick_at <= ? AND NOT EXISTS (SELECT 1 FROM "
-            "admin_actions a WHERE a.subject = p.decision_key AND a.from_state = 'awaiting_approval' AND "
-            "a.tick_at <= ?)",
-            [session.deployment.deployment_id, tick_at, tick_at],
+            f"{WAITING} AND p.deployment_id = ? AND p.tick_at <= ?",
+            [tick_at, session.deployment.deployment_id, tick_at],
         )
         return {row["decision_key"]: _awaiting_of(session, row) for row in waiting.to_dicts()}
+
+    def waiting_keys(self) -> list[str]:
+        """Decision keys of proposals that wait for an operator now."""
+        waiting = self.query("SELECT p.decision_key FROM autopilot_proposals p", WAITING, [None])
+        return sorted(waiting["decision_key"].to_list())
 
     def operator_requests(self) -> dict[str, str]:
         """What operators said, by decision key."""

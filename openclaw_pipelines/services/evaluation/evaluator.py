@@ -18,7 +18,7 @@ from openclaw_pipelines.contracts.time import DAY, day_start, interval_length
 from openclaw_pipelines.domain.evaluation.metrics.compute import compute_metrics
 from openclaw_pipelines.domain.evaluation.outcomes import due_outcomes, score_outcomes
 from openclaw_pipelines.domain.governance.audit import proposal_moved
-from openclaw_pipelines.domain.market.quality.checks import CheckResult
+from openclaw_pipelines.domain.market.quality.window import CheckResult
 from openclaw_pipelines.report.day.data import ReportData, StrategyReport
 from openclaw_pipelines.resources.clock import Clock
 from openclaw_pipelines.resources.files import replace_file
@@ -63,17 +63,15 @@ class Evaluator:
         settings, ledger = self.settings(), self.ledger(strategy)
         start, end = day_start(day), day_start(day) + DAY
         with strategy_lock(settings, strategy):
-            decisions = ledger.query("SELECT * FROM autopilot_decisions", "tick_at > ? AND tick_at <= ?", [start, end])
-            scored = ledger.query(
-                "SELECT * FROM autopilot_outcomes", "decided_at > ? AND decided_at <= ?", [start, end]
-            )
+            decisions = ledger.rows("autopilot_decisions", start, end)
+            scored = ledger.rows("autopilot_outcomes", start, end, time="decided_at")
             known_until = self._candles_known_until(settings, day)
             horizons = settings.config.outcome_horizons_seconds
             due = due_outcomes(decisions, scored["outcome_key"].to_list(), horizons, known_until)
             candles = self._closes(settings, start, end + timedelta(seconds=max(horizons)) + DAY)
             outcomes = score_outcomes(due, candles, known_until, settings.intervals)
             self._write_outcomes(ledger, outcomes, scored, decisions)
-        return ledger.query("SELECT * FROM autopilot_outcomes", "decided_at > ? AND decided_at <= ?", [start, end])
+        return ledger.rows("autopilot_outcomes", start, end, time="decided_at")
 
     def _candles_known_until(self, settings: Settings, day: str) -> datetime:
         """Until when every symbol's finest candles were asked for, over the day and the one after it."""
@@ -169,12 +167,9 @@ class Evaluator:
             "reconcile_events",
         )
         with ledger.reading():
-            rows = {table: ledger.query(f"SELECT * FROM {table}", "tick_at <= ?", [end]) for table in to_date}
-            within = ("tick_at > ? AND tick_at <= ?", [start, end])
-            rows |= {table: ledger.query(f"SELECT * FROM {table}", *within) for table in of_day}
-            rows["autopilot_outcomes"] = ledger.query(
-                "SELECT * FROM autopilot_outcomes", "decided_at > ? AND decided_at <= ?", [start, end]
-            )
+            rows = {table: ledger.rows(table, None, end) for table in to_date}
+            rows |= {table: ledger.rows(table, start, end) for table in of_day}
+            rows["autopilot_outcomes"] = ledger.rows("autopilot_outcomes", start, end, time="decided_at")
             rows["autopilot_metrics"] = ledger.query("SELECT * FROM autopilot_metrics", "day = ?", [day])
         return rows
 

@@ -1,6 +1,6 @@
 """Everything that can be examined of a day, for its report."""
 
-from openclaw_pipelines.domain.market.quality.checks import CheckResult
+from openclaw_pipelines.domain.market.quality.window import CheckResult
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.market.examination import examine_candles, examine_funding
 from openclaw_pipelines.services.trading.examination import examine_ledger

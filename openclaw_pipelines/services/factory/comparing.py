@@ -1,20 +1,21 @@
 """Parity of a cycle: sweep with replay for candidates and sample, replay with single steps for candidates.
 
 Where there is a GPU, or one swept, CPU with GPU for candidates and sample too (`comparing_gpu`). Classes are those of
-`domain.factory.parity`; whether stored reports still hold is asked again by everyone who relies on them (`reports`).
+`domain.factory.parity`; whether stored reports still hold is asked again by all who rely on them (`parity_rows`).
 """
 
 from collections.abc import Callable
-from typing import Any
 
 from openclaw_pipelines.contracts.errors import DataError
-from openclaw_pipelines.contracts.factory import Comparison, CycleState, ParityClass, Variant
+from openclaw_pipelines.contracts.factory import INCUMBENT_ROW, Comparison, CycleState, ParityClass, Variant
+from openclaw_pipelines.contracts.rows.factory import ReplayRow
 from openclaw_pipelines.domain.factory.parity import Found, Report, compare_row, compare_runs, equal_row, invalid
 from openclaw_pipelines.domain.lifecycle.hand_over import parity_class
 from openclaw_pipelines.kernel.run.stepping import step_through
+from openclaw_pipelines.resources.store.research_tables import of_cycle
 from openclaw_pipelines.services.factory.comparing_gpu import cpu_against_gpu, found_wrong, log_reports
 from openclaw_pipelines.services.factory.cycle import Cycle
-from openclaw_pipelines.services.factory.listing import Candidate, candidate_of, shortlisted
+from openclaw_pipelines.services.factory.listing import Candidate, candidate_of, shortlisted, sweep_rows
 from openclaw_pipelines.services.factory.parity_rows import (
     RANDOM,
     SHORTLIST,
@@ -23,8 +24,7 @@ from openclaw_pipelines.services.factory.parity_rows import (
     store_reports,
     swept_row,
 )
-from openclaw_pipelines.services.factory.replaying import again, contract_of, costs_of, replay_row, run_variant
-from openclaw_pipelines.services.factory.sweeping import train_run
+from openclaw_pipelines.services.factory.replaying import again, contract_of, replay_row, run_variant
 
 PARITY = "parity"
 
@@ -38,7 +38,9 @@ class ReplayMissingError(DataError):
     params_hash: str
 
 
-def compare_cycle(cycle: Cycle, changed: tuple[str, ...], say: Callable[[str], Any] = lambda _: None) -> list[Report]:
+def compare_cycle(
+    cycle: Cycle, changed: tuple[str, ...], say: Callable[[str], object] = lambda _: None
+) -> list[Report]:
     """Make and store every report of a cycle, and note whether it is blocked.
 
     changed: fields of the cycle's contract that are others than when it was begun; they make all of it invalid.
@@ -110,10 +112,8 @@ def replay_against_steps(cycle: Cycle, candidate: Candidate, changed: tuple[str,
         raise ReplayMissingError(cycle.cycle_id, Variant.TRAIN, candidate.params_hash[:12])
     found, right_hash = _changed(changed) or invalid(stored["contract"], contract.json), ""
     if found is None:
-        left, run = again(cycle, candidate, Variant.TRAIN).result, train_run(cycle)
-        right = step_through(
-            run.bars, candidate.record, costs_of(cycle, Variant.TRAIN), start=run.start, **cycle.data.account.kwargs()
-        )  # fmt: skip
+        left, run = again(cycle, candidate, Variant.TRAIN).result, cycle.train
+        right = step_through(run.bars, candidate.record, run.terms)
         found, right_hash = compare_runs(left, right), right.content_hash
     return report_of(
         cycle, Comparison.REPLAY_STEPPING, candidate, SHORTLIST, found, (stored["contract"], contract.json),
@@ -123,11 +123,9 @@ def replay_against_steps(cycle: Cycle, candidate: Candidate, changed: tuple[str,
 
 def sampled(cycle: Cycle) -> list[Candidate]:
     """The rows whose sample replays are stored, in the order of their numbers."""
-    sql = (
-        "SELECT r.* EXCLUDE (day_equity) FROM sweep_results r JOIN replays p USING (cycle_id, params_hash) "
-        "WHERE r.cycle_id = ? AND p.variant = ? AND r.row_index > 0 ORDER BY r.row_index"
-    )
-    rows = cycle.store.query("research", sql, [cycle.cycle_id, Variant.SAMPLE.value]).to_dicts()
+    replays = of_cycle(cycle.store, "replays", cycle.cycle_id).filter(variant=Variant.SAMPLE.value)
+    wanted = set(replays["params_hash"])
+    rows = (row for row in sweep_rows(cycle) if row["row_index"] != INCUMBENT_ROW and row["params_hash"] in wanted)
     return [candidate_of("parity sample", cycle, row) for row in rows]
 
 
@@ -135,7 +133,7 @@ def _changed(changed: tuple[str, ...]) -> Found | None:
     return Found(ParityClass.INVALID_COMPARISON, {}, changed, None) if changed else None
 
 
-def _stored_replay_differs(stored: dict[str, Any], found: str) -> Found | None:
+def _stored_replay_differs(stored: ReplayRow, found: str) -> Found | None:
     """A stored replay that cannot be made again is no side of a comparison."""
     if stored["content_hash"] == found:
         return None

@@ -4,7 +4,6 @@ What a GPU swept needs no comparison of its own: its rows are compared with repl
 """
 
 from collections.abc import Callable
-from typing import Any
 
 from openclaw_pipelines.contracts.factory import Comparison, ParityClass, Variant
 from openclaw_pipelines.domain.factory.parity import Found, Report, RowSide, compare_row, equal_row, invalid, row_side
@@ -13,10 +12,10 @@ from openclaw_pipelines.services.factory.gpu import log_comparison, usable_gpu
 from openclaw_pipelines.services.factory.listing import Candidate
 from openclaw_pipelines.services.factory.parity_rows import SweptRow, report_of, swept_row
 from openclaw_pipelines.services.factory.replaying import run_variant
-from openclaw_pipelines.services.factory.sweeping import sweep_train, train_run
+from openclaw_pipelines.services.factory.sweeping import sweep_train
 
 
-def cpu_against_gpu(cycle: Cycle, listed: list[tuple[Candidate, str]], say: Callable[[str], Any]) -> list[Report]:
+def cpu_against_gpu(cycle: Cycle, listed: list[tuple[Candidate, str]], say: Callable[[str], object]) -> list[Report]:
     """Stored rows of the CPU against the same rows swept on the GPU; none where no GPU can be used, which is said.
 
     listed: rows and why they are compared.
@@ -56,7 +55,7 @@ def log_reports(cycle: Cycle, reports: list[Report]) -> None:
 
 
 def _cpu_gpu(cycle: Cycle, candidate: Candidate, sample: str, row: SweptRow, on_gpu: RowSide, gpu: str) -> Report:
-    contracts = row.contract, train_run(cycle).contract.json
+    contracts = row.contract, cycle.train.contract.json
     found = invalid(*contracts) or _rows_compared(cycle, candidate, row.side, on_gpu)
     hashes = row.side.bits_hash, on_gpu.bits_hash
     return report_of(cycle, Comparison.CPU_GPU, candidate, sample, found, contracts, hashes, gpu)

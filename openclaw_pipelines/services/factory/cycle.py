@@ -4,28 +4,40 @@ What each step does with it is in `sweeping`, `listing`, `replaying`, `comparing
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
-from typing import Any
+
+import numpy as np
 
 from openclaw_pipelines.contracts.config.factory import Gates, Recipe
-from openclaw_pipelines.contracts.errors import ConfigError
+from openclaw_pipelines.contracts.errors import ConfigError, DataError
 from openclaw_pipelines.contracts.factory import CycleState
+from openclaw_pipelines.contracts.rows import first_as
+from openclaw_pipelines.contracts.rows.factory import FactoryCycleRow
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.contracts.time import DAY
 from openclaw_pipelines.domain.factory.contract import CycleContract, CycleContractError, differing
-from openclaw_pipelines.domain.factory.search import Search
+from openclaw_pipelines.domain.factory.search import Proposal, Search, Tried
 from openclaw_pipelines.domain.factory.shortlist import Floors
-from openclaw_pipelines.domain.factory.space import Range, Space, Value, space_of
+from openclaw_pipelines.domain.factory.space import Dimension, Range, Space, space_of
 from openclaw_pipelines.domain.selection.gate_limits import GateLimits
-from openclaw_pipelines.domain.selection.windows import Split, Window, gap_days, train_and_holdout
+from openclaw_pipelines.domain.selection.windows import Split, Window, gap_days, rows_of, train_and_holdout
 from openclaw_pipelines.kernel.run.bars import Bars
+from openclaw_pipelines.kernel.run.replay import Costs
+from openclaw_pipelines.kernel.strategy.family import Value
 from openclaw_pipelines.kernel.strategy.params import ParameterConflictError, params_hash, params_record, warmup_bars
+from openclaw_pipelines.resources.store.research_tables import cycles, of_cycle
 from openclaw_pipelines.resources.store.store import insert_new
 from openclaw_pipelines.resources.world import World
-from openclaw_pipelines.services.factory.market_data import MarketData, MarketDaysMissingError
+from openclaw_pipelines.services.factory.market_data import (
+    MarketData,
+    MarketDaysMissingError,
+    Run,
+    finer_interval,
+    same_span,
+)
 from openclaw_pipelines.services.lifecycle.book import DeploymentBook
 from openclaw_pipelines.settings import Settings, StrategySettings
 from openclaw_pipelines.settings.errors import nearest
@@ -57,6 +69,14 @@ class Incumbent:
     params_hash: str
 
 
+class FinerMissingError(DataError):
+    """Finer candles that do not cover the bars."""
+
+    template = "{cycle_id}: the stored {interval} candles do not cover the bars. Materialize `candles` of these days."
+    cycle_id: str
+    interval: str
+
+
 class Cycle:
     """One recipe under the configuration, code and market data of now.
 
@@ -72,6 +92,8 @@ class Cycle:
         self.interval: str = self.strategy.own.interval
         self.interval_seconds = int(self.strategy.interval.total_seconds())
         self.data = MarketData(world, self.strategy, self.whole, self.recipe.profile)
+        self._runs: dict[tuple[Window, Costs], Run] = {}
+        self._batches: dict[int, list[Proposal]] = {}
 
     @cached_property
     def whole(self) -> Window:
@@ -125,6 +147,42 @@ class Cycle:
             raise MarketDaysMissingError(self.name, days[0], days[-1], missing[0])
         return self.data.bars(self.warmup_bars)
 
+    def run(self, window: Window, costs: Costs) -> Run:
+        """Bars of a window with their warm-up, the same for every row under one cost model."""
+        if (window, costs) not in self._runs:
+            self._runs[window, costs] = self.data.run(self.bars, window, self.warmup_bars, costs)
+        return self._runs[window, costs]
+
+    @property
+    def train(self) -> Run:
+        """The run over the days that are searched."""
+        return self.run(self.split.train, self.data.terms.costs)
+
+    @cached_property
+    def finer(self) -> Bars | None:
+        """The finest stored candles of the holdout's bars, on the same span; None where none are finer.
+
+        Raises:
+            FinerMissingError: they do not cover the bars.
+        """
+        interval = finer_interval(self.settings, self.interval)
+        if interval is None:
+            return None
+        bars = self.data.bars(self.warmup_bars, interval)
+        coarse = self.run(self.split.holdout, self.data.terms.costs).bars
+        ends = coarse.times[0], coarse.times[-1] + coarse.interval_seconds
+        first, stop = np.searchsorted(bars.times, ends).tolist()
+        fine = rows_of(bars, first, stop)
+        if not same_span(coarse, fine):
+            raise FinerMissingError(self.cycle_id, interval)
+        return fine
+
+    def batch(self, number: int, tried: Callable[[], list[Tried]]) -> list[Proposal]:
+        """What a batch of the search proposes after what was tried; every shard of the batch needs the same."""
+        if number not in self._batches:
+            self._batches[number] = self.search.propose_batch(number, tried())
+        return self._batches[number]
+
     @cached_property
     def floors(self) -> Floors:
         """Floors of the shortlist."""
@@ -140,7 +198,7 @@ class Cycle:
         config = self.settings.config
         return CycleContract(
             self.name, config.account, self.strategy.name, self.data.source, self.split, self.search.space_hash,
-            self.incumbent.params_hash, self.data.contract(self.bars, self.whole, 0, self.data.account.costs),
+            self.incumbent.params_hash, self.data.contract(self.bars, self.whole, 0, self.data.terms.costs),
             {**vars(self.floors), "parity_rows": self.recipe.parity_rows}, config.gates.model_dump(),
         )  # fmt: skip
 
@@ -190,14 +248,13 @@ def reopen_cycle(world: World, cycle_id: str) -> tuple[Cycle, tuple[str, ...]]:
     return cycle, differing(row["contract"], cycle.contract.json)
 
 
-def cycle_row(world: World, cycle_id: str) -> dict[str, Any]:
+def cycle_row(world: World, cycle_id: str) -> FactoryCycleRow:
     """The row of `factory_cycles`. Raises UnknownCycleError."""
-    rows = world.store.query("research", "SELECT * FROM factory_cycles ORDER BY recorded_at, cycle_id").to_dicts()
-    found = [row for row in rows if row["cycle_id"] == cycle_id]
-    if not found:
-        known = [row["cycle_id"] for row in rows]
+    row = first_as(FactoryCycleRow, of_cycle(world.store, "factory_cycles", cycle_id))
+    if row is None:
+        known = cycles(world.store)["cycle_id"].to_list()
         raise UnknownCycleError(cycle_id, nearest(cycle_id, known) if known else "none")
-    return found[0]
+    return row
 
 
 def set_state(
@@ -245,12 +302,12 @@ def longest_warmup(space: Space, interval_seconds: int) -> int:
             values[error.lesser] = lowest[error.lesser]
 
 
-def _bound(dim: Any, *, highest: bool) -> Value:
+def _bound(dim: Dimension, *, highest: bool) -> Value:
     if isinstance(dim, Range):
         bound = dim.high if highest else dim.low
         return int(bound) if dim.kind is int else float(bound)
-    return max(dim.values) if highest else min(dim.values)  # type: ignore[no-any-return]
+    return max(dim.values) if highest else min(dim.values)
 
 
-def _midnight(day: Any) -> datetime:
+def _midnight(day: date) -> datetime:
     return datetime.combine(day, time(), UTC)

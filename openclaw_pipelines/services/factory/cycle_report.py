@@ -12,11 +12,15 @@ from pathlib import Path
 import polars as pl
 
 from openclaw_pipelines import __version__
+from openclaw_pipelines.contracts.factory import Variant
+from openclaw_pipelines.contracts.rows import rows_as
+from openclaw_pipelines.contracts.rows.factory import SweepShardRow
 from openclaw_pipelines.contracts.time import DAY, interval_length
 from openclaw_pipelines.domain.factory.search import SHARD_KEYS
 from openclaw_pipelines.report.factory.data import CycleData
 from openclaw_pipelines.resources.files import replace_file
 from openclaw_pipelines.resources.store import market_tables
+from openclaw_pipelines.resources.store.research_tables import cycles, of_cycle, trials_ever
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.factory.cycle import cycle_row
 from openclaw_pipelines.services.factory.gpu import gpu_sentence
@@ -28,32 +32,25 @@ _AT = pl.Datetime("us", "UTC")
 def cycle_data(world: World, cycle_id: str) -> CycleData:
     """Everything that is stored of a cycle. Raises UnknownCycleError."""
 
-    def rows(table: str, columns: str = "*", order: str = "recorded_at") -> pl.DataFrame:
-        sql = f"SELECT {columns} FROM {table} WHERE cycle_id = ? ORDER BY {order}"
-        return world.store.query("research", sql, [cycle_id])
+    def rows(table: str, *without: str) -> pl.DataFrame:
+        return of_cycle(world.store, table, cycle_id, without=without)
 
-    row, shards = cycle_row(world, cycle_id), rows("sweep_shards", order="shard")
-    ever = world.store.query(
-        "research",
-        "SELECT sum(trials) AS n FROM trial_counts WHERE family IN "
-        "(SELECT DISTINCT family FROM trial_counts WHERE cycle_id = ?)",
-        [cycle_id],
-    )["n"][0]
+    row, shards = cycle_row(world, cycle_id), rows("sweep_shards")
     data = CycleData(
         cycle=row,
         shards=shards,
         trials=rows("trial_counts"),
-        sweep=rows("sweep_results", "* EXCLUDE (day_equity, symbols)", "row_index"),
+        sweep=rows("sweep_results", "day_equity", "symbols"),
         shortlist=rows("shortlist"),
-        replays=rows("replays", "* EXCLUDE (trade_log)", "variant, params_hash"),
-        parity=rows("parity_reports", order="sample DESC, comparison, params_hash"),
+        replays=rows("replays", "trade_log"),
+        parity=rows("parity_reports"),
         gpu=gpu_sentence(world, cycle_id),
         gates=rows("gate_results"),
         looks=_looks(world, cycle_id),
-        deployments=rows("deployments", order="sequence"),
+        deployments=rows("deployments"),
         hold=pl.DataFrame(),
-        trials_ever=int(ever or 0),
-        sweep_hash=sweep_hash(cycle_id, shards.to_dicts()) if shards.height else None,
+        trials_ever=trials_ever(world.store, cycle_id),
+        sweep_hash=sweep_hash(cycle_id, rows_as(SweepShardRow, shards)) if shards.height else None,
         shards_expected=len(SHARD_KEYS),
         generated_at=world.clock.now(),
         version=__version__,
@@ -68,10 +65,10 @@ def held(world: World, data: CycleData) -> pl.DataFrame:
     """
     symbols, source = data.contract["symbols"], data.contract["source"]
     parts = []
-    for window in ("train", "holdout"):
-        start, end = data.cycle[f"{window}_start"], data.cycle[f"{window}_end"]
+    for window in (Variant.TRAIN, Variant.HOLDOUT):
+        start, end = data.window(window)
         candles = market_tables.candles(world.store, source, symbols, data.cycle["interval"], start, end)
-        parts.append(_held(candles, window, start, interval_length(data.cycle["interval"])))
+        parts.append(_held(candles, window.value, start, interval_length(data.cycle["interval"])))
     return pl.concat(parts)
 
 
@@ -90,9 +87,8 @@ def cycle_report_path(world: World, cycle_id: str) -> Path:
 
 def newest_cycle(world: World) -> str | None:
     """The cycle that moved last; None where none is stored."""
-    sql = "SELECT cycle_id FROM factory_cycles ORDER BY updated_at DESC, cycle_id LIMIT 1"
-    found: list[str] = world.store.query("research", sql)["cycle_id"].to_list()
-    return found[0] if found else None
+    found = cycles(world.store).sort("updated_at", "cycle_id", descending=[True, False])["cycle_id"]
+    return found[0] if found.len() else None
 
 
 def _looks(world: World, cycle_id: str) -> pl.DataFrame:

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -10,6 +9,7 @@ import polars as pl
 from openclaw_pipelines.contracts.factory import CycleState
 from openclaw_pipelines.contracts.requirements import Requirement
 from openclaw_pipelines.domain.lifecycle.hand_over import Today
+from openclaw_pipelines.domain.lifecycle.log import Position
 from openclaw_pipelines.domain.selection.gate_limits import GateLimits
 from openclaw_pipelines.domain.selection.gates import Evidence, evaluate
 from openclaw_pipelines.resources.world import World
@@ -24,7 +24,7 @@ class Deployed:
 
     state: str
     reason: str | None
-    rows: list[dict[str, Any]]
+    rows: list[dict[str, object]]
 
 
 def deploy(world: World, cycle_id: str) -> Deployed:
@@ -64,7 +64,7 @@ def required(limits: GateLimits) -> dict[str, Requirement]:
     return {gate.name: gate.required for gate in evaluate(nothing, limits)}
 
 
-def _shown(position: Any) -> dict[str, Any]:
+def _shown(position: Position) -> dict[str, object]:
     return {
         "strategy": position.origin.strategy,
         "stage": position.stage.value,

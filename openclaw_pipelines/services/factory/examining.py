@@ -5,9 +5,10 @@ from typing import NamedTuple
 
 import polars as pl
 
-from openclaw_pipelines.contracts.factory import CycleState
+from openclaw_pipelines.contracts.factory import CycleState, ParityClass
 from openclaw_pipelines.domain.factory.contract import ParamsChangedError
-from openclaw_pipelines.domain.market.quality.checks import CheckResult
+from openclaw_pipelines.domain.lifecycle.hand_over import parity_class
+from openclaw_pipelines.domain.market.quality.window import CheckResult
 from openclaw_pipelines.domain.selection.gates import verdict
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.factory.cycle import cycle_row, reopen_cycle
@@ -48,8 +49,8 @@ def parity_equal(world: World, cycle_id: str) -> CheckResult:
     """Whether every stored report is a valid comparison in which nothing differed."""
     cycle, _ = reopen_cycle(world, cycle_id)
     rows = parity_rows(cycle)
-    bad = [row for row in rows if row["verdict"] != "EQUAL" or row["left_contract"] != row["right_contract"]]
-    cases = pl.DataFrame([{name: row[name] for name in _SHOWN} for row in bad], infer_schema_length=None)
+    bad = [row for row in rows if parity_class(row) is not ParityClass.EQUAL]
+    cases = pl.DataFrame(bad, infer_schema_length=None).select(_SHOWN) if bad else pl.DataFrame()
     text = f"{len(bad)} of {len(rows)} comparisons differ or are invalid" if bad else f"{len(rows)} comparisons equal"
     return _result("parity_equal", text, passed=not bad, cases=cases, compared=len(rows))
 

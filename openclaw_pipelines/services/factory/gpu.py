@@ -6,12 +6,12 @@ replayed before the shard is stored (`sweeping`). What a cycle's comparison foun
 `gpu_comparisons` for good; what a GPU swept for a cycle goes when it is found wrong there.
 """
 
-from typing import Any
-
 import numpy as np
 
 from openclaw_pipelines.contracts.config.factory import SearchMethod, SweepDevice
 from openclaw_pipelines.contracts.errors import DataError
+from openclaw_pipelines.contracts.rows import rows_as
+from openclaw_pipelines.contracts.rows.factory import GpuComparisonRow
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.domain.factory.search import SHARD_KEYS
 from openclaw_pipelines.domain.lifecycle.trust import Compared, GpuTrust, passing_in_a_row
@@ -133,7 +133,7 @@ def gpu_sentence(world: World, cycle_id: str) -> str:
     shards = "SELECT device, count(*) AS n FROM sweep_shards WHERE cycle_id = ? AND device IS NOT NULL GROUP BY device"
     swept = {row["device"]: row["n"] for row in query("research", shards, [cycle_id]).to_dicts()}
     sql = "SELECT * FROM gpu_comparisons WHERE cycle_id = ? AND device IS NOT NULL ORDER BY number"
-    compared = query("research", sql, [cycle_id]).to_dicts()
+    compared = rows_as(GpuComparisonRow, query("research", sql, [cycle_id]))
     said = []
     for device in sorted({*swept, *(row["device"] for row in compared)}):
         said += [f"{device} swept {swept[device]} shards"] if device in swept else []
@@ -142,7 +142,7 @@ def gpu_sentence(world: World, cycle_id: str) -> str:
     return "; ".join(said) or "none took part"
 
 
-def _found(row: dict[str, Any]) -> str:
+def _found(row: GpuComparisonRow) -> str:
     where = f" of shard {row['shard']}" if row["shard"] else ""
     if row["differing"]:
         return f"{row['device']} differed from the CPU in {row['differing']} of {row['compared']} rows{where}"

@@ -8,14 +8,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC
 from decimal import Decimal
-from typing import Any
 
 import numpy as np
 
 from openclaw_pipelines.contracts.canonical import sha256_of
 from openclaw_pipelines.contracts.errors import DataError
-from openclaw_pipelines.contracts.factory import CycleState, Variant
+from openclaw_pipelines.contracts.factory import INCUMBENT_ROW, CycleState, ParityClass, Variant
+from openclaw_pipelines.contracts.rows import rows_as
+from openclaw_pipelines.contracts.rows.factory import GateResultRow
 from openclaw_pipelines.contracts.tables import TABLES
+from openclaw_pipelines.domain.lifecycle.hand_over import parity_class
 from openclaw_pipelines.domain.selection.baselines import buy_and_hold, exposure_bps, random_entries
 from openclaw_pipelines.domain.selection.equity import Floats, daily_returns, day_end_equity
 from openclaw_pipelines.domain.selection.gate_limits import Gate, GateLimits
@@ -27,13 +29,13 @@ from openclaw_pipelines.domain.selection.warmup import WarmupError, WarmupReport
 from openclaw_pipelines.domain.selection.windows import Window, rows_of
 from openclaw_pipelines.kernel.base.money import to_atoms
 from openclaw_pipelines.kernel.strategy.params import warmup_bars
+from openclaw_pipelines.resources.store.research_tables import of_cycle, trials_ever
 from openclaw_pipelines.resources.store.store import insert
 from openclaw_pipelines.services.factory.cycle import Cycle, gate_limits
 from openclaw_pipelines.services.factory.listing import Candidate, shortlisted
 from openclaw_pipelines.services.factory.market_data import finer_interval
 from openclaw_pipelines.services.factory.parity_rows import parity_rows, stale_reports
 from openclaw_pipelines.services.factory.replaying import again, costs_of, look, replay_row
-from openclaw_pipelines.services.factory.sweeping import INCUMBENT_ROW, train_run
 
 _FINEST = "1m"
 _ANALYSED_BARS, _WARMUPS = 2_000, 6
@@ -58,7 +60,7 @@ class Judged:
     evidence_hash: str
 
 
-def judge_cycle(cycle: Cycle, say: Callable[[str], Any] = lambda _: None) -> list[Judged]:
+def judge_cycle(cycle: Cycle, say: Callable[[str], object] = lambda _: None) -> list[Judged]:
     """Judge and store every candidate; the first in order that passes all gates makes the cycle validated.
 
     Raises:
@@ -91,7 +93,7 @@ def note_verdict(cycle: Cycle, judged: list[Judged]) -> None:
 def require_parity(cycle: Cycle) -> None:
     """Raise ParityNotProvenError unless every candidate and sampled row has a fresh report that passed."""
     failed = [f"{row['comparison']} of {row['params_hash'][:12]} is {row['verdict']}" for row in parity_rows(cycle)
-              if row["verdict"] != "EQUAL" or row["left_contract"] != row["right_contract"]]  # fmt: skip
+              if parity_class(row) is not ParityClass.EQUAL]  # fmt: skip
     reasons = failed or stale_reports(cycle)
     if reasons:
         raise ParityNotProvenError(cycle.cycle_id, reasons[0])
@@ -108,12 +110,12 @@ def gather(cycle: Cycle, candidate: Candidate, limits: GateLimits) -> tuple[Evid
     """Everything that the gates look at, and its hash."""
     seen = look(cycle, candidate.family)
     holdout, costs = again(cycle, candidate, Variant.HOLDOUT), costs_of(cycle, Variant.HOLDOUT)
-    result, capital = holdout.result, cycle.data.account.capital
+    result, capital = holdout.result, cycle.data.terms.capital
     bars = rows_of(result.bars, len(result.bars.times) - len(result.equity_rows), len(result.bars.times))
     returns, row = train_returns(cycle, candidate)
     equity = day_end_equity(result)
     net = result.final_equity - capital
-    looks, ever = all_looks(cycle), trials_ever(cycle)
+    looks, ever = all_looks(cycle), trials_ever(cycle.store, cycle.cycle_id)
     lookahead, warmup = bias(cycle, candidate)
     evidence = Evidence(
         train_returns=returns, row=row, holdout_returns=daily_returns(equity, to_atoms(capital)), trades=result.trades,
@@ -127,18 +129,11 @@ def gather(cycle: Cycle, candidate: Candidate, limits: GateLimits) -> tuple[Evid
 
 def train_returns(cycle: Cycle, candidate: Candidate) -> tuple[Floats, int]:
     """Daily returns [R, D] of every searched row, and the place of the candidate among them."""
-    sql = "SELECT row_index, day_equity FROM sweep_results WHERE cycle_id = ? AND row_index > ? ORDER BY row_index"
+    sql = "SELECT row_index, day_equity FROM sweep_results WHERE cycle_id = ? AND row_index <> ? ORDER BY row_index"
     rows = cycle.store.query("research", sql, [cycle.cycle_id, INCUMBENT_ROW])
     equity = np.stack([np.frombuffer(blob, "<i8") for blob in rows["day_equity"].to_list()]).astype(np.int64)
     place = rows["row_index"].to_list().index(candidate.row_index)
-    return daily_returns(equity, to_atoms(cycle.data.account.capital)), place
-
-
-def trials_ever(cycle: Cycle) -> int:
-    """Trials of the cycle's families ever run, by any cycle: the choice was made among all of them."""
-    families = [space.family for space in cycle.search.spaces]
-    sql = "SELECT sum(trials) AS n FROM trial_counts WHERE list_contains(?, family)"
-    return int(cycle.store.query("research", sql, [families])["n"][0] or 0)
+    return daily_returns(equity, to_atoms(cycle.data.terms.capital)), place
 
 
 def all_looks(cycle: Cycle) -> tuple[Look, ...]:
@@ -155,7 +150,7 @@ def all_looks(cycle: Cycle) -> tuple[Look, ...]:
 
 def bias(cycle: Cycle, candidate: Candidate) -> tuple[LookaheadReport | None, WarmupReport | None]:
     """Look-ahead and warm-up analysis on the newest train bars; None where they are too few for one."""
-    bars, warm = train_run(cycle).bars, warmup_bars(candidate.record)
+    bars, warm = cycle.train.bars, warmup_bars(candidate.record)
     part = rows_of(bars, max(0, len(bars.times) - max(_ANALYSED_BARS, _WARMUPS * warm)), len(bars.times))
     strategy = family_strategy(candidate.record)
     lookahead, warmup = None, None
@@ -167,10 +162,9 @@ def bias(cycle: Cycle, candidate: Candidate) -> tuple[LookaheadReport | None, Wa
     return lookahead, warmup
 
 
-def gate_rows(cycle: Cycle) -> list[dict[str, Any]]:
+def gate_rows(cycle: Cycle) -> list[GateResultRow]:
     """The stored gates of a cycle in order of candidates and evaluation."""
-    sql = "SELECT * FROM gate_results WHERE cycle_id = ? ORDER BY params_hash, position"
-    rows = cycle.store.query("research", sql, [cycle.cycle_id]).to_dicts()
+    rows = rows_as(GateResultRow, of_cycle(cycle.store, "gate_results", cycle.cycle_id))
     order = {own.params_hash: place for place, own in enumerate(shortlisted(cycle))}
     return sorted(rows, key=lambda row: (order.get(row["params_hash"], len(order)), row["position"]))
 
@@ -188,18 +182,14 @@ def _fine_net(cycle: Cycle, candidate: Candidate, net: Decimal) -> Decimal | Non
 
 
 def _rests_on(cycle: Cycle, candidate: Candidate, ever: int, looks: tuple[Look, ...]) -> str:
-    replays = cycle.store.query(
-        "research",
-        "SELECT variant, content_hash FROM replays WHERE cycle_id = ? AND params_hash = ? ORDER BY variant",
-        [cycle.cycle_id, candidate.params_hash],
-    ).to_dicts()
-    shards = cycle.store.query(
-        "research", "SELECT shard, content_hash FROM sweep_shards WHERE cycle_id = ? ORDER BY shard", [cycle.cycle_id]
-    ).to_dicts()
+    replays = of_cycle(cycle.store, "replays", cycle.cycle_id).filter(params_hash=candidate.params_hash)
+    shards = of_cycle(cycle.store, "sweep_shards", cycle.cycle_id)
     parity = sorted(row["report_hash"] for row in parity_rows(cycle))
     return sha256_of(
         {
-            "params_hash": candidate.params_hash, "replays": replays, "shards": shards, "parity": parity,
+            "params_hash": candidate.params_hash, "parity": parity,
+            "replays": replays.select("variant", "content_hash").to_dicts(),
+            "shards": shards.select("shard", "content_hash").to_dicts(),
             "trials": ever, "looks": sorted(own.key for own in looks),
         }
     )  # fmt: skip

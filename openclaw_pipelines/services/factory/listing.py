@@ -2,20 +2,24 @@
 
 import json
 from dataclasses import dataclass
-from typing import Any
 
+import numpy as np
 import polars as pl
 
 from openclaw_pipelines.contracts.errors import DataError
-from openclaw_pipelines.contracts.factory import CycleState
+from openclaw_pipelines.contracts.factory import INCUMBENT_ROW, CycleState, Listing
+from openclaw_pipelines.contracts.rows import rows_as
+from openclaw_pipelines.contracts.rows.factory import ShortlistRow, SweepResultRow
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.domain.factory.contract import unchanged
 from openclaw_pipelines.domain.factory.search import SHARD_KEYS
-from openclaw_pipelines.domain.factory.shortlist import SCORES, Entry, Row, candidates, shortlist
+from openclaw_pipelines.domain.factory.shortlist import Entry, Row, candidates, shortlist
+from openclaw_pipelines.kernel.strategy.family import Value
+from openclaw_pipelines.resources.store.research_tables import of_cycle
 from openclaw_pipelines.resources.store.store import insert
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.factory.cycle import Cycle
-from openclaw_pipelines.services.factory.sweeping import INCUMBENT_ROW, done_shards
+from openclaw_pipelines.services.factory.sweeping import done_shards
 
 NO_CANDIDATE = "shortlist"
 
@@ -42,11 +46,11 @@ class Listed:
 class Candidate:
     """Parameters on their way from the sweep to the deployment, checked against their hash."""
 
-    row_index: int
+    row_index: int | None
     family: str
-    values: dict[str, Any]
+    values: dict[str, Value]
     params_hash: str
-    record: Any
+    record: np.record
 
 
 def list_rows(cycle: Cycle) -> Listed:
@@ -82,51 +86,49 @@ def shortlisted(cycle: Cycle) -> list[Candidate]:
         ParamsChangedError: parameters differ from what was swept.
     """
     require_sweep(cycle)
-    sql = (
-        "SELECT l.*, r.params_hash AS swept_hash FROM shortlist l LEFT JOIN sweep_results r USING (cycle_id, row_index)"
-        " WHERE l.cycle_id = ? AND l.status = 'candidate' ORDER BY rank"
-    )
-    rows = cycle.store.query("research", sql, [cycle.cycle_id]).to_dicts()
-    order = [channel.value for channel in SCORES]
+    swept: dict[int | None, str] = {row["row_index"]: row["params_hash"] for row in sweep_rows(cycle)}
     found: dict[str, Candidate] = {}
-    for row in sorted(rows, key=lambda own: (order.index(own["channel"]), own["rank"])):
+    for row in rows_as(ShortlistRow, of_cycle(cycle.store, "shortlist", cycle.cycle_id)):
+        if row["status"] != Listing.CANDIDATE:
+            continue
         candidate = candidate_of("shortlist", cycle, row)
-        unchanged("sweep", row["family"], candidate.values, cycle.interval_seconds, row["swept_hash"] or "none")
+        recorded = swept.get(row["row_index"], "none")
+        unchanged("sweep", row["family"], candidate.values, cycle.interval_seconds, recorded)
         found.setdefault(candidate.params_hash, candidate)
     return list(found.values())
 
 
-def candidate_of(where: str, cycle: Cycle, row: dict[str, Any]) -> Candidate:
+def candidate_of(where: str, cycle: Cycle, row: SweepResultRow | ShortlistRow) -> Candidate:
     """A row's parameters as a record, if they still have their hash. Raises ParamsChangedError."""
     values = json.loads(row["params"])
     record = unchanged(where, row["family"], values, cycle.interval_seconds, row["params_hash"])
     return Candidate(row["row_index"], row["family"], values, row["params_hash"], record)
 
 
-def sweep_rows(cycle: Cycle) -> list[dict[str, Any]]:
+def sweep_rows(cycle: Cycle) -> list[SweepResultRow]:
     """The stored rows of a cycle in order, without their equities."""
-    sql = "SELECT * EXCLUDE (day_equity) FROM sweep_results WHERE cycle_id = ? ORDER BY row_index"
-    return cycle.store.query("research", sql, [cycle.cycle_id]).to_dicts()
+    return rows_as(SweepResultRow, of_cycle(cycle.store, "sweep_results", cycle.cycle_id, without=("day_equity",)))
 
 
 def shortlist_frame(world: World, cycle_id: str) -> pl.DataFrame:
     """The shortlist for people."""
-    return world.store.query(
-        "research",
-        "SELECT channel, rank, status, family, round(score, 5) AS score, reason, left(params_hash, 12) AS params, "
-        "measures FROM shortlist WHERE cycle_id = ? ORDER BY channel, rank",
-        [cycle_id],
-    )
+    return of_cycle(world.store, "shortlist", cycle_id).select(
+        "channel", "rank", "status", "family", pl.col("score").round(5), "reason",
+        pl.col("params_hash").str.head(12).alias("params"), "measures",
+    )  # fmt: skip
 
 
-def _row(own: dict[str, Any]) -> Row:
-    return Row(**{name: own[name] for name in Row.__dataclass_fields__})
+def _row(own: SweepResultRow) -> Row:
+    return Row(
+        own["row_index"], own["family"], own["params_hash"], own["net"], own["return_total"], own["max_drawdown"],
+        own["sharpe_day"], own["trades"], own["liquidations"], own["longest_hold_seconds"], own["events_digest"],
+    )  # fmt: skip
 
 
 def _outcome(entries: list[Entry], chosen: list[Entry], rows: int, cycle: Cycle) -> tuple[CycleState, str | None]:
     if chosen:
         return CycleState.SHORTLISTED, None
-    if any(entry.status == "incumbent_holds" for entry in entries):
+    if any(entry.status is Listing.INCUMBENT_HOLDS for entry in entries):
         return CycleState.INCUMBENT_HOLDS, "no candidate beats the incumbent by its channel's floor"
     least = cycle.floors.least_trades
     return CycleState.BLOCKED, f"none of {rows} rows made money with at least {least} closed trades"
@@ -144,8 +146,10 @@ def _store(cycle: Cycle, entries: list[Entry]) -> None:
         rows.append(
             {
                 "cycle_id": cycle.cycle_id, "recorded_at": now, "channel": entry.channel.value, "rank": entry.rank,
-                **{name: swept[name] for name in ("row_index", "family", "params", "params_hash")},
-                "score": entry.score, "measures": _measures(entry.row), "status": entry.status, "reason": entry.reason,
+                "row_index": swept["row_index"], "family": swept["family"], "params": swept["params"],
+                "params_hash": swept["params_hash"],
+                "score": entry.score, "measures": _measures(entry.row), "status": entry.status.value,
+                "reason": entry.reason,
             }
         )  # fmt: skip
     with cycle.store.write("research") as con:

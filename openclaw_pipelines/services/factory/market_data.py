@@ -2,9 +2,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from decimal import Decimal
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -18,9 +16,8 @@ from openclaw_pipelines.domain.selection.windows import Window, bars_between
 from openclaw_pipelines.domain.trading.deployment import Deployment, kernel_instrument
 from openclaw_pipelines.kernel.base import layout
 from openclaw_pipelines.kernel.base.compile_cache import sources_hash
-from openclaw_pipelines.kernel.base.layout import Records
 from openclaw_pipelines.kernel.run.bars import Bars
-from openclaw_pipelines.kernel.run.replay import Costs
+from openclaw_pipelines.kernel.run.replay import Costs, Terms
 from openclaw_pipelines.resources.store import market_tables
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.governance.policy import policy_of
@@ -45,32 +42,16 @@ class MarketDaysMissingError(DataError):
 
 
 @dataclass(frozen=True)
-class Account:
-    """The account that every run of a cycle starts with."""
-
-    capital: Decimal
-    costs: Costs
-    profile: str
-    limits: Records
-    account_limits: Records
-
-    def kwargs(self) -> dict[str, Any]:
-        """As `sweep`, `replay` and `step_through` take them, without the costs."""
-        names = ("profile", "capital", "limits", "account_limits")
-        return {name: getattr(self, name) for name in names}
-
-
-@dataclass(frozen=True)
 class Run:
-    """Bars of a window with their warm-up; trading begins at row `start`."""
+    """Bars of a window with their warm-up, and the terms of a run over them."""
 
     bars: Bars
-    start: int
+    terms: Terms
     contract: RunContract
 
 
 class MarketData:
-    """Bars and account of one recipe, as the store and the configuration have them now.
+    """Bars and terms of one recipe, as the store and the configuration have them now.
 
     whole: train to holdout; `warmup_bars` before it are read too, as far as they are stored.
     """
@@ -96,18 +77,18 @@ class MarketData:
         )  # fmt: skip
 
     @cached_property
-    def account(self) -> Account:
-        """Capital, costs and limits; what an operator switched for today (mode, canary, pause) is left out."""
+    def terms(self) -> Terms:
+        """Capital, costs and limits of a run; what an operator switched for today (mode, canary, pause) is left out."""
         policy: Policy = replace(
             policy_of(self.strategy), mode=Mode.AUTO, shadow=False, paused=False, canary_bps=10_000
         )
         own = self.strategy.costs
-        return Account(
-            self.strategy.own.capital,
-            Costs(fee_bps=own.taker_fee_bps, slippage_bps=own.slippage_bps, funding=own.funding),
-            self.profile,
-            self.deployment.limits(policy),
-            self.deployment.account_limits(policy, layout.Halt.OFF),
+        return Terms(
+            costs=Costs(fee_bps=own.taker_fee_bps, slippage_bps=own.slippage_bps, funding=own.funding),
+            profile=self.profile,
+            capital=self.strategy.own.capital,
+            limits=self.deployment.limits(policy),
+            account_limits=self.deployment.account_limits(policy, layout.Halt.OFF),
         )
 
     def bars(self, warmup_bars: int, interval: str | None = None) -> Bars:
@@ -124,15 +105,15 @@ class MarketData:
     def run(self, bars: Bars, window: Window, warmup_bars: int, costs: Costs) -> Run:
         """A window of the bars with its contract under a cost model."""
         part, start = bars_between(bars, window, warmup_bars=warmup_bars)
-        return Run(part, start, self.contract(part, window, start, costs))
+        return Run(part, replace(self.terms, costs=costs, start=start), self.contract(part, window, start, costs))
 
     def contract(self, bars: Bars, window: Window, start: int, costs: Costs) -> RunContract:
         """The contract of a run over `bars`."""
         return RunContract(
             code_version=sources_hash(), bars_hash=bars.bars_hash, window=str(window), start=start,
             interval=bars.interval, symbols=bars.symbols, universe=UNIVERSE, profile=self.profile,
-            capital=str(self.account.capital), costs=costs_payload(costs),
-            limits_hash=limits_hash(self.account.limits, self.account.account_limits, bars.instrument_records),
+            capital=str(self.terms.capital), costs=costs_payload(costs),
+            limits_hash=limits_hash(self.terms.limits, self.terms.account_limits, bars.instrument_records),
         )  # fmt: skip
 
     def days(self, warmup_bars: int) -> list[str]:

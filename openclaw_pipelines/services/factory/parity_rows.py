@@ -3,14 +3,16 @@
 import json
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
 
 import numpy as np
 
 from openclaw_pipelines.contracts.canonical import canonical_json
 from openclaw_pipelines.contracts.factory import Comparison
+from openclaw_pipelines.contracts.rows import rows_as
+from openclaw_pipelines.contracts.rows.factory import ParityReportRow, SweepResultRow, SweepShardRow
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.domain.factory.parity import Found, Report, RowSide, stale
+from openclaw_pipelines.resources.store.research_tables import of_cycle
 from openclaw_pipelines.resources.store.store import insert
 from openclaw_pipelines.services.factory.cycle import Cycle
 from openclaw_pipelines.services.factory.listing import Candidate, candidate_of, shortlisted
@@ -35,11 +37,12 @@ def swept_row(cycle: Cycle, candidate: Candidate) -> SweptRow:
         "SELECT r.*, s.contract, s.device FROM sweep_results r JOIN sweep_shards s USING (cycle_id, shard) "
         "WHERE r.cycle_id = ? AND r.row_index = ?"
     )
-    row = cycle.store.query("research", sql, [cycle.cycle_id, candidate.row_index]).to_dicts()[0]
+    found = cycle.store.query("research", sql, [cycle.cycle_id, candidate.row_index])
+    row, shard = rows_as(SweepResultRow, found)[0], rows_as(SweepShardRow, found)[0]
     candidate_of("sweep", cycle, {**row, "params_hash": candidate.params_hash})
     equity = np.frombuffer(row["day_equity"], "<i8")
     side = RowSide(row["bits_hash"], row["events_digest"], json.loads(row["symbols"]), equity)
-    return SweptRow(side, row["contract"], row["device"])
+    return SweptRow(side, shard["contract"], shard["device"])
 
 
 def report_of(
@@ -81,10 +84,9 @@ def store_reports(cycle: Cycle, reports: list[Report]) -> None:
             insert(con, "parity_reports", TABLES["parity_reports"].unchecked(rows))
 
 
-def parity_rows(cycle: Cycle) -> list[dict[str, Any]]:
+def parity_rows(cycle: Cycle) -> list[ParityReportRow]:
     """The stored reports of a cycle."""
-    sql = "SELECT * FROM parity_reports WHERE cycle_id = ? ORDER BY sample DESC, comparison, params_hash"
-    return cycle.store.query("research", sql, [cycle.cycle_id]).to_dicts()
+    return rows_as(ParityReportRow, of_cycle(cycle.store, "parity_reports", cycle.cycle_id))
 
 
 def stale_reports(cycle: Cycle) -> list[str]:

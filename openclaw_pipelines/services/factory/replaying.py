@@ -7,31 +7,30 @@ Whoever replays a holdout has looked at it: the look is recorded before.
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
 
 import numpy as np
 import polars as pl
 
 from openclaw_pipelines.contracts.errors import DataError
-from openclaw_pipelines.contracts.factory import CycleState, Variant
+from openclaw_pipelines.contracts.factory import INCUMBENT_ROW, CycleState, Variant
+from openclaw_pipelines.contracts.rows import first_as
+from openclaw_pipelines.contracts.rows.factory import ReplayRow
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.domain.factory.contract import RunContract, stressed, values_json
 from openclaw_pipelines.domain.factory.parity import RowSide, row_side
 from openclaw_pipelines.domain.selection.looks import Look, Purpose
 from openclaw_pipelines.domain.selection.windows import Window
 from openclaw_pipelines.kernel.base.money import to_atoms
-from openclaw_pipelines.kernel.run.bars import Bars
-from openclaw_pipelines.kernel.run.finer import replay_on_finer
-from openclaw_pipelines.kernel.run.replay import Costs, replay
+from openclaw_pipelines.kernel.run.finer import replay_finer_under
+from openclaw_pipelines.kernel.run.replay import Costs, replay_under
 from openclaw_pipelines.kernel.run.result import Result
 from openclaw_pipelines.kernel.strategy.params import params_values
 from openclaw_pipelines.kernel.sweep.result import Sweep
+from openclaw_pipelines.resources.store.research_tables import of_cycle
 from openclaw_pipelines.resources.store.store import insert, insert_new
 from openclaw_pipelines.services.factory.cycle import Cycle
 from openclaw_pipelines.services.factory.listing import Candidate, candidate_of, shortlisted, sweep_rows
-from openclaw_pipelines.services.factory.market_data import Run, finer_interval, same_span
-from openclaw_pipelines.services.factory.sweeping import INCUMBENT_ROW
+from openclaw_pipelines.services.factory.market_data import Run
 
 
 class ReplayDiffersError(DataError):
@@ -59,7 +58,7 @@ class Replayed:
     max_drawdown: float
 
 
-def replay_candidates(cycle: Cycle, say: Callable[[str], Any] = lambda _: None) -> list[dict[str, Any]]:
+def replay_candidates(cycle: Cycle, say: Callable[[str], object] = lambda _: None) -> list[ReplayRow]:
     """Replay and store every candidate on every variant, and the parity sample on the train days.
 
     Raises:
@@ -81,7 +80,7 @@ def replay_candidates(cycle: Cycle, say: Callable[[str], Any] = lambda _: None) 
     return rows
 
 
-def stored_or_made(cycle: Cycle, candidate: Candidate, variant: Variant) -> dict[str, Any] | None:
+def stored_or_made(cycle: Cycle, candidate: Candidate, variant: Variant) -> ReplayRow | None:
     """The stored row of a replay while its contract holds, else a new one; None where there are no finer candles."""
     stored = replay_row(cycle, candidate.params_hash, variant)
     contract = contract_of(cycle, variant)
@@ -100,14 +99,13 @@ def stored_or_made(cycle: Cycle, candidate: Candidate, variant: Variant) -> dict
 
 def run_variant(cycle: Cycle, candidate: Candidate, variant: Variant) -> Replayed:
     """Replay a candidate now, storing nothing."""
-    run, costs = _run(cycle, variant), costs_of(cycle, variant)
-    account = cycle.data.account
-    if variant is Variant.FINER:
-        fine = finer_bars(cycle, run)
-        result = replay_on_finer(run.bars, fine, candidate.record, costs, start=run.start, **account.kwargs())
+    run = run_of(cycle, variant)
+    if variant is Variant.FINER and cycle.finer is not None:
+        fine = cycle.finer
+        result = replay_finer_under(run.bars, fine, candidate.record, run.terms)
     else:
-        result = replay(run.bars, candidate.record, costs, start=run.start, **account.kwargs())
-    found = Sweep.of_result(result, candidate.record, to_atoms(account.capital), run.contract.hash)
+        result = replay_under(run.bars, candidate.record, run.terms)
+    found = Sweep.of_result(result, candidate.record, to_atoms(run.terms.capital), run.contract.hash)
     contract = contract_of(cycle, variant) or run.contract
     return Replayed(variant, result, row_side(found, 0), contract, float(found.tallies[0]["max_drawdown"]))
 
@@ -125,50 +123,29 @@ def again(cycle: Cycle, candidate: Candidate, variant: Variant) -> Replayed:
 def contract_of(cycle: Cycle, variant: Variant) -> RunContract | None:
     """The contract that a variant runs under now; None where there are no finer candles."""
     if variant is not Variant.FINER:
-        return _run(cycle, variant).contract
-    run = _run(cycle, Variant.HOLDOUT)
-    fine = finer_bars(cycle, run) if finer_interval(cycle.settings, cycle.interval) else None
-    if fine is None:
+        return run_of(cycle, variant).contract
+    if cycle.finer is None:
         return None
-    return cycle.data.contract(fine, cycle.split.holdout, run.start, costs_of(cycle, Variant.FINER))
+    start = run_of(cycle, Variant.HOLDOUT).terms.start
+    return cycle.data.contract(cycle.finer, cycle.split.holdout, start, costs_of(cycle, Variant.FINER))
 
 
 def costs_of(cycle: Cycle, variant: Variant) -> Costs:
     """Cost model of a variant."""
-    costs = cycle.data.account.costs
+    costs = cycle.data.terms.costs
     if variant is Variant.STRESSED:
         return stressed(costs, cycle.settings.config.gates.stressed_slippage_bps)
     return costs
 
 
+def run_of(cycle: Cycle, variant: Variant) -> Run:
+    """Bars and contract of a variant; those of the holdout for finer candles."""
+    return cycle.run(window_of(cycle, variant), costs_of(cycle, variant))
+
+
 def window_of(cycle: Cycle, variant: Variant) -> Window:
     """Days of a variant."""
     return cycle.split.train if variant in (Variant.TRAIN, Variant.SAMPLE) else cycle.split.holdout
-
-
-def finer_bars(cycle: Cycle, run: Run) -> Bars:
-    """The finest stored candles of a run's bars, on the same span."""
-    kept: dict[str, Bars] = cycle.__dict__.setdefault("finer", {})
-    key = run.contract.window
-    if key not in kept:
-        interval = finer_interval(cycle.settings, cycle.interval) or cycle.interval
-        bars = cycle.data.bars(cycle.warmup_bars, interval)
-        ends = run.bars.times[0], run.bars.times[-1] + run.bars.interval_seconds
-        first, stop = np.searchsorted(bars.times, ends).tolist()
-        from openclaw_pipelines.domain.selection.windows import rows_of
-
-        kept[key] = rows_of(bars, first, stop)
-    if not same_span(run.bars, kept[key]):
-        raise FinerMissingError(cycle.cycle_id, kept[key].interval)
-    return kept[key]
-
-
-class FinerMissingError(DataError):
-    """Finer candles that do not cover the bars."""
-
-    template = "{cycle_id}: the stored {interval} candles do not cover the bars. Materialize `candles` of these days."
-    cycle_id: str
-    interval: str
 
 
 def look(cycle: Cycle, family: str) -> Look:
@@ -191,34 +168,24 @@ def parity_sample(cycle: Cycle, listed: set[str]) -> list[Candidate]:
     return [candidate_of("parity sample", cycle, rows[i]) for i in sorted(drawn.tolist())]
 
 
-def replay_row(cycle: Cycle, params_hash: str, variant: Variant) -> dict[str, Any] | None:
+def replay_row(cycle: Cycle, params_hash: str, variant: Variant) -> ReplayRow | None:
     """The stored row of a replay."""
-    sql = "SELECT * FROM replays WHERE cycle_id = ? AND params_hash = ? AND variant = ?"
-    rows = cycle.store.query("research", sql, [cycle.cycle_id, params_hash, variant.value]).to_dicts()
-    return rows[0] if rows else None
+    rows = of_cycle(cycle.store, "replays", cycle.cycle_id).filter(params_hash=params_hash, variant=variant.value)
+    return first_as(ReplayRow, rows)
 
 
-def _run(cycle: Cycle, variant: Variant) -> Run:
-    kept: dict[tuple[str, str], Run] = cycle.__dict__.setdefault("runs", {})
-    window, costs = window_of(cycle, variant), costs_of(cycle, variant)
-    key = (str(window), str(costs))
-    if key not in kept:
-        kept[key] = cycle.data.run(cycle.bars, window, cycle.warmup_bars, costs)
-    return kept[key]
-
-
-def _row(cycle: Cycle, candidate: Candidate, made: Replayed) -> dict[str, Any]:
+def _row(cycle: Cycle, candidate: Candidate, made: Replayed) -> ReplayRow:
     result, window = made.result, window_of(cycle, made.variant)
-    capital = cycle.data.account.capital
+    capital = cycle.data.terms.capital
     trades: pl.DataFrame = result.trades
-    times: dict[str, datetime] = {"window_start": window.start, "window_end": window.end}
     fees, funding = (result.state.account[name][0] for name in ("fees", "funding"))
     from openclaw_pipelines.kernel.base.money import from_atoms
 
     return {
         "cycle_id": cycle.cycle_id, "recorded_at": cycle.clock.now(), "family": candidate.family,
         "params": values_json(params_values(candidate.record)), "params_hash": candidate.params_hash,
-        "variant": made.variant.value, "interval": result.bars.interval, **times,
+        "variant": made.variant.value, "interval": result.bars.interval,
+        "window_start": window.start, "window_end": window.end,
         "slippage_bps": costs_of(cycle, made.variant).slippage_bps, "contract": made.contract.json,
         "contract_hash": made.contract.hash, "content_hash": result.content_hash, "bits_hash": made.side.bits_hash,
         "net": result.final_equity - capital, "fees": from_atoms(int(fees)), "funding": from_atoms(int(funding)),

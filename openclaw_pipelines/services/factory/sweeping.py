@@ -10,14 +10,16 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
 
 import numpy as np
 import polars as pl
 
 from openclaw_pipelines.contracts.config.factory import SearchMethod
 from openclaw_pipelines.contracts.errors import DataError
-from openclaw_pipelines.contracts.factory import CycleState
+from openclaw_pipelines.contracts.factory import INCUMBENT_ROW, CycleState
+from openclaw_pipelines.contracts.rows import first_as, rows_as
+from openclaw_pipelines.contracts.rows.factory import SweepResultRow, SweepShardRow, TrialCountRow
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.domain.factory.contract import unchanged, values_json
 from openclaw_pipelines.domain.factory.parity import row_side
@@ -26,16 +28,16 @@ from openclaw_pipelines.domain.selection.equity import daily_returns
 from openclaw_pipelines.domain.selection.trials import sharpe_rows
 from openclaw_pipelines.kernel import cuda
 from openclaw_pipelines.kernel.base.money import to_atoms
-from openclaw_pipelines.kernel.run.replay import replay
+from openclaw_pipelines.kernel.run.replay import replay_under
 from openclaw_pipelines.kernel.strategy.params import params_hash, params_record, params_values, stack_params
 from openclaw_pipelines.kernel.sweep.result import Sweep
-from openclaw_pipelines.kernel.sweep.sweep import Progress, sweep
+from openclaw_pipelines.kernel.sweep.sweep import Progress, sweep_under
+from openclaw_pipelines.resources.store.research_tables import of_cycle, trials
 from openclaw_pipelines.resources.store.store import insert
 from openclaw_pipelines.services.factory.cycle import Cycle, cycle_row
 from openclaw_pipelines.services.factory.gpu import log_comparison, require_same, spot_rows, sweeping_gpu
 from openclaw_pipelines.services.factory.market_data import Run
 
-INCUMBENT_ROW = 0
 _FRAME = (
     "net", "gross_profit", "gross_loss", "turnover", "fees", "funding", "entries", "trades", "wins", "liquidations",
     "refused", "expired", "held_seconds", "longest_hold_seconds", "max_drawdown", "return_total", "profit_factor",
@@ -81,7 +83,7 @@ class ShardReport:
     resumed: bool
 
 
-def run_shard(cycle: Cycle, shard: str, say: Callable[[str], Any] = lambda _: None) -> ShardReport:
+def run_shard(cycle: Cycle, shard: str, say: Callable[[str], object] = lambda _: None) -> ShardReport:
     """Sweep one shard over the train days and store it, unless it is stored.
 
     Raises:
@@ -97,29 +99,26 @@ def run_shard(cycle: Cycle, shard: str, say: Callable[[str], Any] = lambda _: No
     if why:
         say(f"shard {shard}: {why}")
     began = time.perf_counter()
-    train = train_run(cycle)
+    train = cycle.train
     numbered, rows = _numbered(cycle, shard, proposals)
-    found = sweep_train(cycle, rows, device, lambda done: say(_progress(shard, done))) if rows else None
+    found = sweep_train(cycle, rows, device, _told(shard, say)) if rows else None
     seconds = time.perf_counter() - began
     if found is not None and device is not None:
         replayed = {place: _replayed(cycle, rows[place]) for place in spot_rows(cycle, shard, len(rows))}
         require_same(cycle, shard, device, found, replayed)
         say(f"shard {shard}: replays of {len(replayed)} of its {len(rows)} rows found the same")
     work = len(rows) * len(train.bars.times) * len(train.bars.symbols)
-    own = _shard_row(cycle, shard, train, found, len(rows), work / seconds if rows else None) | {"device": device}
+    own = _shard_row(cycle, shard, train, found, len(rows), work / seconds if rows else None, device)
     _store(cycle, shard, own, proposals, [] if found is None else _result_rows(cycle, shard, found, numbered))
     stored = shard_row(cycle, shard) or own
     return _report(cycle, stored, seconds, resumed=False)
 
 
 def propose(cycle: Cycle, shard: str) -> list[Proposal]:
-    """What a shard runs. Batches are kept on the cycle, since every shard of one needs the same."""
-    kept: dict[int, list[Proposal]] = cycle.__dict__.setdefault("proposed", {})
-    number = cycle.search.batch_of(shard)
-    if number not in kept:
-        kept[number] = cycle.search.propose_batch(number, tried(cycle, shard))
+    """What a shard runs."""
+    batch = cycle.batch(cycle.search.batch_of(shard), lambda: tried(cycle, shard))
     wanted = cycle.search.shard_positions(shard)
-    return [made for made in kept[number] if made.position in wanted]
+    return [made for made in batch if made.position in wanted]
 
 
 def tried(cycle: Cycle, shard: str) -> list[Tried]:
@@ -138,65 +137,52 @@ def tried(cycle: Cycle, shard: str) -> list[Tried]:
         "SELECT row_index, family, params, params_hash, sharpe_day FROM sweep_results "
         "WHERE cycle_id = ? AND row_index > ? AND list_contains(?, shard) ORDER BY row_index"
     )
-    rows = cycle.store.query("research", sql, [cycle.cycle_id, INCUMBENT_ROW, list(before)]).to_dicts()
-    return [_tried(cycle, row) for row in rows]
+    rows = cycle.store.query("research", sql, [cycle.cycle_id, INCUMBENT_ROW, list(before)])
+    return [_tried(cycle, row) for row in rows_as(SweepResultRow, rows)]
 
 
-def _tried(cycle: Cycle, row: dict[str, Any]) -> Tried:
+def _tried(cycle: Cycle, row: SweepResultRow) -> Tried:
     values = json.loads(row["params"])
     unchanged("adaptive search", row["family"], values, cycle.interval_seconds, row["params_hash"])
     return Tried(row["row_index"] - 1, row["family"], values, row["sharpe_day"] or 0.0)
 
 
-def train_run(cycle: Cycle) -> Run:
-    """Bars of the train days with their warm-up, the same for every row."""
-    made: Run | None = cycle.__dict__.get("train_run")
-    if made is None:
-        made = cycle.data.run(cycle.bars, cycle.split.train, cycle.warmup_bars, cycle.data.account.costs)
-        cycle.__dict__["train_run"] = made
-    return made
-
-
 def sweep_train(
-    cycle: Cycle, records: list[Any], device: str | None, say: Callable[[Progress], Any] = lambda _: None
+    cycle: Cycle, records: list[np.record], device: str | None, say: Callable[[Progress], None] | None = None
 ) -> Sweep:
     """Parameter records over the train days, on the GPU where one is named, else on the CPU; the same bits."""
-    train, account = train_run(cycle), cycle.data.account
-    run = cuda.sweep if device is not None else sweep
-    return run(
-        train.bars, stack_params(records), account.costs, start=train.start, progress=say, **account.kwargs()
-    )  # fmt: skip
+    train, rows = cycle.train, stack_params(records)
+    if device is not None:
+        return cuda.sweep_under(train.bars, rows, train.terms, say)
+    return sweep_under(train.bars, rows, train.terms, progress=say)
 
 
-def _replayed(cycle: Cycle, record: Any) -> bytes:
+def _replayed(cycle: Cycle, record: np.record) -> bytes:
     """What a replay over the train days, on the CPU, finds for one row; as `Sweep.bits`."""
-    train, account = train_run(cycle), cycle.data.account
-    result = replay(train.bars, record, account.costs, start=train.start, **account.kwargs())
-    return Sweep.of_result(result, record, to_atoms(account.capital), train.contract.hash).bits(0)
+    train = cycle.train
+    result = replay_under(train.bars, record, train.terms)
+    return Sweep.of_result(result, record, to_atoms(train.terms.capital), train.contract.hash).bits(0)
 
 
 def done_shards(cycle: Cycle) -> list[str]:
     """Keys of the stored shards."""
-    sql = "SELECT shard FROM sweep_shards WHERE cycle_id = ? ORDER BY shard"
-    return cycle.store.query("research", sql, [cycle.cycle_id])["shard"].to_list()
+    return of_cycle(cycle.store, "sweep_shards", cycle.cycle_id)["shard"].to_list()
 
 
-def shard_row(cycle: Cycle, shard: str) -> dict[str, Any] | None:
+def shard_row(cycle: Cycle, shard: str) -> SweepShardRow | None:
     """The stored row of a shard."""
-    sql = "SELECT * FROM sweep_shards WHERE cycle_id = ? AND shard = ?"
-    rows = cycle.store.query("research", sql, [cycle.cycle_id, shard]).to_dicts()
-    return rows[0] if rows else None
+    return first_as(SweepShardRow, of_cycle(cycle.store, "sweep_shards", cycle.cycle_id).filter(shard=shard))
 
 
-def sweep_hash(cycle_id: str, shards: Sequence[dict[str, Any]]) -> str:
+def sweep_hash(cycle_id: str, shards: Sequence[SweepShardRow]) -> str:
     """SHA-256 over the contents of all shards of a cycle in order."""
     digest = hashlib.sha256(cycle_id.encode())
-    for row in sorted(shards, key=lambda own: str(own["shard"])):
-        digest.update(str(row["content_hash"]).encode())
+    for row in sorted(shards, key=lambda own: own["shard"]):
+        digest.update(row["content_hash"].encode())
     return digest.hexdigest()
 
 
-def _numbered(cycle: Cycle, shard: str, proposals: list[Proposal]) -> tuple[list[tuple[int, str]], list[Any]]:
+def _numbered(cycle: Cycle, shard: str, proposals: list[Proposal]) -> tuple[list[tuple[int, str]], list[np.record]]:
     """Row numbers with families, and records, of what is run; the first shard runs the incumbent too."""
     runs = [(made.position + 1, made.family, made.record) for made in proposals if made.record is not None]
     if shard == SHARD_KEYS[0]:
@@ -205,22 +191,26 @@ def _numbered(cycle: Cycle, shard: str, proposals: list[Proposal]) -> tuple[list
     return [(number, family) for number, family, _ in runs], [record for _, _, record in runs]
 
 
-def _progress(shard: str, done: Progress) -> str:
-    return f"shard {shard}: {done.rows:,} rows, {done.bars_done:,} of {done.bars:,} bars"
+def _told(shard: str, say: Callable[[str], object]) -> Callable[[Progress], None]:
+    def tell(done: Progress) -> None:
+        say(f"shard {shard}: {done.rows:,} rows, {done.bars_done:,} of {done.bars:,} bars")
+
+    return tell
 
 
 def _shard_row(
-    cycle: Cycle, shard: str, train: Run, found: Sweep | None, rows: int, rate: float | None
-) -> dict[str, Any]:
+    cycle: Cycle, shard: str, train: Run, found: Sweep | None, rows: int, rate: float | None, device: str | None
+) -> SweepShardRow:
     content = found.content_hash if found is not None else hashlib.sha256(b"no rows").hexdigest()
     return {
         "cycle_id": cycle.cycle_id, "recorded_at": cycle.clock.now(), "shard": shard,
         "first_row": cycle.search.shard_positions(shard).start + 1, "row_count": rows,
         "contract": train.contract.json, "contract_hash": train.contract.hash, "content_hash": content, "rate": rate,
+        "device": device,
     }  # fmt: skip
 
 
-def _result_rows(cycle: Cycle, shard: str, found: Sweep, numbered: list[tuple[int, str]]) -> list[dict[str, Any]]:
+def _result_rows(cycle: Cycle, shard: str, found: Sweep, numbered: list[tuple[int, str]]) -> list[dict[str, object]]:
     frame, now = found.frame, cycle.clock.now()
     sharpes = sharpe_rows(daily_returns(found.day_equity, found.capital))
     rows = []
@@ -241,7 +231,7 @@ def _result_rows(cycle: Cycle, shard: str, found: Sweep, numbered: list[tuple[in
 
 
 def _store(
-    cycle: Cycle, shard: str, own: dict[str, Any], proposals: list[Proposal], rows: list[dict[str, Any]]
+    cycle: Cycle, shard: str, own: SweepShardRow, proposals: list[Proposal], rows: list[dict[str, object]]
 ) -> None:
     """One transaction; a shard that another process stored meanwhile must be the same."""
     counts = _trials(cycle, shard, proposals, own["recorded_at"])
@@ -260,11 +250,12 @@ def _store(
         both = (before, (own["content_hash"], own["device"]))
         stored, found = (f"{content[:12]} by {device or 'the CPU'}" for content, device in both)
         raise ShardDiffersError(cycle.cycle_id, shard, stored, found)
-    if len(done_shards(cycle)) == len(SHARD_KEYS) and cycle_row(cycle.world, cycle.cycle_id)["state"] == "planned":
+    state = cycle_row(cycle.world, cycle.cycle_id)["state"]
+    if state == CycleState.PLANNED and len(done_shards(cycle)) == len(SHARD_KEYS):
         cycle.note(CycleState.SWEPT)
 
 
-def _trials(cycle: Cycle, shard: str, proposals: list[Proposal], now: Any) -> list[dict[str, Any]]:
+def _trials(cycle: Cycle, shard: str, proposals: list[Proposal], now: datetime) -> list[TrialCountRow]:
     return [
         {
             "cycle_id": cycle.cycle_id, "recorded_at": now, "shard": shard, "family": space.family,
@@ -275,11 +266,10 @@ def _trials(cycle: Cycle, shard: str, proposals: list[Proposal], now: Any) -> li
     ]  # fmt: skip
 
 
-def _report(cycle: Cycle, row: dict[str, Any], seconds: float, *, resumed: bool) -> ShardReport:
-    sql = "SELECT sum(skipped) AS n FROM trial_counts WHERE cycle_id = ? AND shard = ?"
-    skipped = cycle.store.query("research", sql, [cycle.cycle_id, row["shard"]])["n"][0] or 0
+def _report(cycle: Cycle, row: SweepShardRow, seconds: float, *, resumed: bool) -> ShardReport:
+    skipped = trials(cycle.store, cycle.cycle_id, row["shard"]).skipped
     return ShardReport(
-        row["shard"], row["row_count"], int(skipped), row["content_hash"], row["rate"], row["device"], seconds, resumed
+        row["shard"], row["row_count"], skipped, row["content_hash"], row["rate"], row["device"], seconds, resumed
     )  # fmt: skip
 
 

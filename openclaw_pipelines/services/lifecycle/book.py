@@ -4,17 +4,18 @@ The table is what counts; the file is its shadow. Whoever changes the table hold
 letting go; a file that a killed process left behind is written again by the next one.
 """
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from openclaw_pipelines.contracts.lifecycle import Stage, Trigger
+from openclaw_pipelines.contracts.rows import rows_as
+from openclaw_pipelines.contracts.rows.lifecycle import DeploymentRow
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.domain.lifecycle.document import document
 from openclaw_pipelines.domain.lifecycle.log import Position, Step, append, position_of, positions, verify_log
+from openclaw_pipelines.resources.files import replace_file
 from openclaw_pipelines.resources.store.locks import file_lock
 from openclaw_pipelines.resources.store.store import insert
 from openclaw_pipelines.resources.world import World
@@ -47,14 +48,14 @@ class DeploymentBook:
             yield
             self.write_layer()
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[DeploymentRow]:
         """All rows in order, the chain verified.
 
         Raises:
             BrokenDeploymentLogError: a row was changed or removed.
         """
         sql = "SELECT * FROM deployments WHERE account_id = ? ORDER BY sequence"
-        rows = self.store.query("research", sql, [self.account]).to_dicts()
+        rows = rows_as(DeploymentRow, self.store.query("research", sql, [self.account]))
         verify_log(rows)
         return rows
 
@@ -73,7 +74,7 @@ class DeploymentBook:
 
     def commit(
         self, steps: Sequence[Step], *, trigger: Trigger, actor: str, at: datetime, undoes: int | None = None
-    ) -> list[dict[str, Any]]:
+    ) -> list[dict[str, object]]:
         """Append one transition; call inside `changing`. Returns its rows."""
         if not steps:
             return []
@@ -95,9 +96,7 @@ class DeploymentBook:
         if not text:
             self.layer.unlink()
             return True
-        draft = self.layer.with_name(f".{self.layer.name}.{os.getpid()}.part")
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(self.layer)
+        replace_file(self.layer, text)
         return True
 
     def layer_is_current(self) -> bool:

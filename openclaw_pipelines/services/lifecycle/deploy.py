@@ -1,14 +1,22 @@
 """From a validated candidate of a cycle to a strategy on paper, with every hand-over checked again."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import TypeVar
 
-from openclaw_pipelines.contracts.factory import CycleState, ParityClass
+from openclaw_pipelines.contracts.factory import CycleState, Listing, ParityClass
 from openclaw_pipelines.contracts.lifecycle import Stage, Trigger
+from openclaw_pipelines.contracts.rows import RowT, rows_as
+from openclaw_pipelines.contracts.rows.factory import (
+    FactoryCycleRow,
+    GateResultRow,
+    ParityReportRow,
+    ReplayRow,
+    ShortlistRow,
+)
 from openclaw_pipelines.contracts.time import DAY, floor_to, interval_length
 from openclaw_pipelines.domain.lifecycle.document import section_of
 from openclaw_pipelines.domain.lifecycle.hand_over import (
@@ -25,12 +33,13 @@ from openclaw_pipelines.domain.lifecycle.hand_over import (
 )
 from openclaw_pipelines.domain.lifecycle.log import Origin, Position, Step, strategy_name
 from openclaw_pipelines.domain.lifecycle.states import TRADING
+from openclaw_pipelines.kernel.strategy.family import Value
 from openclaw_pipelines.kernel.strategy.params import params_hash, params_record, params_values
+from openclaw_pipelines.resources.store.research_tables import of_cycle
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.lifecycle.book import DeploymentBook
 from openclaw_pipelines.settings import StrategySettings
 
-Row = dict[str, Any]
 REFUSED = (CycleState.BLOCKED, CycleState.INCUMBENT_HOLDS)
 """States of a cycle that are no selection, whatever its rows say."""
 
@@ -39,20 +48,24 @@ REFUSED = (CycleState.BLOCKED, CycleState.INCUMBENT_HOLDS)
 class CycleEvidence:
     """Rows that a cycle left, without any verdict on them."""
 
-    cycle: Row
-    candidates: Sequence[Row]
-    parity: Sequence[Row]
-    gates: Sequence[Row]
-    replays: Sequence[Row]
+    cycle: FactoryCycleRow
+    candidates: Sequence[ShortlistRow]
+    parity: Sequence[ParityReportRow]
+    gates: Sequence[GateResultRow]
+    replays: Sequence[ReplayRow]
 
     @property
     def cycle_id(self) -> str:
         """The cycle's identifier."""
-        return str(self.cycle["cycle_id"])
+        return self.cycle["cycle_id"]
 
-    def of(self, rows: Sequence[Row], params: str) -> list[Row]:
-        """Rows about one candidate."""
-        return [row for row in rows if row["params_hash"] == params]
+
+AboutT = TypeVar("AboutT", ParityReportRow, GateResultRow, ReplayRow)
+
+
+def of(rows: Sequence[AboutT], params: str) -> list[AboutT]:
+    """Rows about one candidate."""
+    return [row for row in rows if row["params_hash"] == params]
 
 
 def deploy_cycle(world: World, cycle_id: str, today: Today, *, as_of: datetime) -> list[Position]:
@@ -67,7 +80,7 @@ def deploy_cycle(world: World, cycle_id: str, today: Today, *, as_of: datetime) 
     book, evidence = DeploymentBook(world), read_evidence(world, cycle_id)
     with book.changing():
         settings = world.settings()
-        slot = settings.strategy(str(evidence.cycle["strategy_config_id"]))
+        slot = settings.strategy(evidence.cycle["strategy_config_id"])
         origins = list(_chosen(evidence, today, slot))
         known = book.positions()
         running = {(own.origin.slot, own.origin.params_hash) for own in known.values() if own.stage in TRADING}
@@ -87,26 +100,26 @@ def read_evidence(world: World, cycle_id: str) -> CycleEvidence:
         EvidenceFailedError: it is no selection, or a row of its random sample was not equal.
     """
 
-    def rows(table: str, order: str = "params_hash") -> list[Row]:
-        sql = f"SELECT * FROM {table} WHERE cycle_id = ? ORDER BY {order}"
-        return world.store.query("research", sql, [cycle_id]).to_dicts()
+    def rows(kind: type[RowT], table: str) -> list[RowT]:
+        return rows_as(kind, of_cycle(world.store, table, cycle_id))
 
-    cycles = rows("factory_cycles", "cycle_id")
+    cycles = rows(FactoryCycleRow, "factory_cycles")
     if not cycles:
         raise EvidenceAbsentError(cycle_id, "every candidate", Evidence(EvidenceKind.CYCLE))
     if cycles[0]["state"] in REFUSED:
         why = f"{cycles[0]['blocked_by'] or cycles[0]['state']}: {cycles[0]['reason'] or 'no selection'}"
         raise EvidenceFailedError(cycle_id, "every candidate", Evidence(EvidenceKind.CYCLE), why)
-    listed = [row for row in rows("shortlist", "channel, rank") if row["status"] == "candidate"]
+    listed = [row for row in rows(ShortlistRow, "shortlist") if row["status"] == Listing.CANDIDATE]
     if not listed:
         raise EvidenceAbsentError(cycle_id, "every candidate", Evidence(EvidenceKind.CANDIDATE))
-    parity, candidates = rows("parity_reports"), {row["params_hash"] for row in listed}
+    parity, candidates = rows(ParityReportRow, "parity_reports"), {row["params_hash"] for row in listed}
     for row in parity:  # those of the candidates are looked at before any is chosen
         if row["params_hash"] not in candidates and parity_class(row) is not ParityClass.EQUAL:
             which = f"{row['comparison']} of the random row {row['params_hash'][:12]}"
             what = Evidence(EvidenceKind.PARITY, which)
             raise EvidenceFailedError(cycle_id, "every candidate", what, parity_class(row).value)
-    return CycleEvidence(cycles[0], listed, parity, rows("gate_results", "position"), rows("replays"))
+    gates, replays = rows(GateResultRow, "gate_results"), rows(ReplayRow, "replays")
+    return CycleEvidence(cycles[0], listed, parity, gates, replays)
 
 
 def _chosen(evidence: CycleEvidence, today: Today, slot: StrategySettings) -> Iterator[Origin]:
@@ -114,8 +127,8 @@ def _chosen(evidence: CycleEvidence, today: Today, slot: StrategySettings) -> It
     found: dict[str, Origin] = {}
     refused: EvidenceFailedError | None = None
     for own in evidence.candidates:
-        params = str(own["params_hash"])
-        check_parity(evidence.cycle_id, f"{own['family']} {params[:12]}", evidence.of(evidence.parity, params), today)
+        params = own["params_hash"]
+        check_parity(evidence.cycle_id, f"{own['family']} {params[:12]}", of(evidence.parity, params), today)
     for channel in dict.fromkeys(row["channel"] for row in evidence.candidates):
         for candidate in (row for row in evidence.candidates if row["channel"] == channel):
             try:
@@ -132,14 +145,13 @@ def _chosen(evidence: CycleEvidence, today: Today, slot: StrategySettings) -> It
     yield from found.values()
 
 
-def _origin(evidence: CycleEvidence, candidate: Row, today: Today, slot: StrategySettings) -> Origin:
+def _origin(evidence: CycleEvidence, candidate: ShortlistRow, today: Today, slot: StrategySettings) -> Origin:
     """A candidate that was checked in full."""
-    cycle, own = evidence.cycle_id, str(candidate["params_hash"])
+    cycle, own = evidence.cycle_id, candidate["params_hash"]
     short = f"{candidate['family']} {own[:12]}"
     values = json.loads(candidate["params"])
-    interval = str(evidence.cycle["interval"])
-    parity, gates = evidence.of(evidence.parity, own), evidence.of(evidence.gates, own)
-    replays = evidence.of(evidence.replays, own)
+    interval = evidence.cycle["interval"]
+    parity, gates, replays = of(evidence.parity, own), of(evidence.gates, own), of(evidence.replays, own)
     if not replays:
         raise EvidenceAbsentError(cycle, short, Evidence(EvidenceKind.REPLAY))
     same_parameters(cycle, short, hash_of(candidate["family"], values, interval), [own])
@@ -152,8 +164,8 @@ def _origin(evidence: CycleEvidence, candidate: Row, today: Today, slot: Strateg
         strategy=strategy_name(slot.name, own, start.date()),
         slot=slot.name,
         cycle_id=cycle,
-        family=str(candidate["family"]),
-        params=str(candidate["params"]),
+        family=candidate["family"],
+        params=candidate["params"],
         params_hash=own,
         interval=interval,
         symbols=slot.symbols,
@@ -165,7 +177,7 @@ def _origin(evidence: CycleEvidence, candidate: Row, today: Today, slot: Strateg
     )
 
 
-def hash_of(family: str, values: dict[str, Any], interval: str) -> str:
+def hash_of(family: str, values: Mapping[str, Value], interval: str) -> str:
     """Hash of parameters as the kernel would take them."""
     return params_hash(params_record(family, values, int(interval_length(interval).total_seconds())))
 
@@ -179,7 +191,7 @@ def _known_at(
     evidence: CycleEvidence, origins: Sequence[Origin], known: dict[str, Position], as_of: datetime
 ) -> datetime:
     """The end of the holdout, since the choice rests on nothing later; a second deployment of the same is of now."""
-    holdout_end: datetime = evidence.cycle["holdout_end"]
+    holdout_end = evidence.cycle["holdout_end"]
     again = any(own.strategy in known for own in origins)
     return as_of if again else min(as_of, holdout_end)
 

@@ -4,7 +4,7 @@ import polars as pl
 
 from openclaw_pipelines.contracts.factory import ParityClass
 from openclaw_pipelines.domain.lifecycle.log import BrokenDeploymentLogError
-from openclaw_pipelines.domain.market.quality.checks import CheckResult
+from openclaw_pipelines.domain.market.quality.window import CheckResult
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.lifecycle.book import DeploymentBook
 from openclaw_pipelines.services.lifecycle.paper_parity import record_paper_parity

@@ -6,7 +6,6 @@ Each decides under the lock on evidence as of the given time, writes its transit
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from openclaw_pipelines.contracts.errors import LedgerError
 from openclaw_pipelines.contracts.lifecycle import Stage, Trigger
@@ -57,7 +56,7 @@ class Reviewed:
     """What a review did. rows: transitions written. judged: every rule of every strategy."""
 
     as_of: datetime
-    rows: Sequence[dict[str, Any]]
+    rows: Sequence[dict[str, object]]
     judged: Sequence[Judged]
 
 
@@ -71,7 +70,7 @@ def review_day(world: World, day: str) -> Reviewed:
     with book.changing():
         found = [own for own in standings(world, as_of) if own.position.since <= as_of]
         moves, judged = review(found, world.settings().config.lifecycle)
-        rows: list[dict[str, Any]] = []
+        rows: list[dict[str, object]] = []
         for move in moves:
             rows += book.commit(move.steps, trigger=move.trigger, actor="lifecycle", at=as_of)
     return Reviewed(as_of, rows, judged)

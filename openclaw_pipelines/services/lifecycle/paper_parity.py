@@ -4,10 +4,11 @@ The replay is that of `services.trading.verification`; here its result gets a cl
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 from openclaw_pipelines.contracts.canonical import canonical_json, sha256_of
 from openclaw_pipelines.contracts.factory import Comparison, ParityClass
+from openclaw_pipelines.contracts.rows import rows_as
+from openclaw_pipelines.contracts.rows.factory import ParityReportRow
 from openclaw_pipelines.contracts.symbols import normalize
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.contracts.time import DAY, day_start
@@ -43,7 +44,7 @@ def classify(verification: Verification) -> ParityClass:
     return ParityClass.REDUCTION_ORDER if tables else ParityClass.EQUAL
 
 
-def record_paper_parity(world: World, strategy: str, day: str) -> dict[str, Any] | None:
+def record_paper_parity(world: World, strategy: str, day: str) -> ParityReportRow | None:
     """Replay a recorded day and store its report in place of an earlier one; None where nothing is recorded.
 
     Raises:
@@ -54,7 +55,7 @@ def record_paper_parity(world: World, strategy: str, day: str) -> dict[str, Any]
     if verification.ticks == 0:
         return None
     row = _report(world, strategy, day, verification)
-    frame = TABLES["parity_reports"].frame([{**row, "recorded_at": world.clock.now()}])
+    frame = TABLES["parity_reports"].frame([row])
     with world.store.write("research") as con:
         con.execute(
             "DELETE FROM parity_reports WHERE cycle_id = ? AND comparison = ?", [row["cycle_id"], row["comparison"]]
@@ -67,7 +68,7 @@ def paper_parity(world: World, strategy: str, days: Sequence[str]) -> list[Parit
     """The stored report of each day, and whether it is about today's program and the rows as they stand."""
     account = world.settings().config.account
     sql = "SELECT * FROM parity_reports WHERE comparison = ?"
-    stored = world.store.query("research", sql, [Comparison.PAPER_REPLAY.value]).to_dicts()
+    stored = rows_as(ParityReportRow, world.store.query("research", sql, [Comparison.PAPER_REPLAY.value]))
     by_key = {row["cycle_id"]: row for row in stored}
     return [_state(world, account, strategy, day, by_key.get(report_key(account, strategy, day))) for day in days]
 
@@ -81,7 +82,7 @@ def report_key(account: str, strategy: str, day: str) -> str:
     return f"paper:{account}:{strategy}:{day}"
 
 
-def _state(world: World, account: str, strategy: str, day: str, row: dict[str, Any] | None) -> ParityState:
+def _state(world: World, account: str, strategy: str, day: str, row: ParityReportRow | None) -> ParityState:
     if row is None:
         return ParityState(day, None, fresh=False, reason="no report is stored; materialize the day's checks")
     kind = ParityClass(row["verdict"])
@@ -98,7 +99,7 @@ def day_hash(world: World, account: str, strategy: str, day: str) -> str:
     return ledger_hash(world.store, account, strategy, day_start(day), day_start(day) + DAY)
 
 
-def _report(world: World, strategy: str, day: str, verification: Verification) -> dict[str, Any]:
+def _report(world: World, strategy: str, day: str, verification: Verification) -> ParityReportRow:
     account, ledger = world.settings().config.account, world.ledger(strategy)
     last = ledger.recorded_ticks(day_start(day), day_start(day) + DAY)[-1]
     inputs = ledger.query("SELECT bars_hash, context_hash FROM tick_inputs", "tick_at = ?", [last]).row(0, named=True)
@@ -107,7 +108,7 @@ def _report(world: World, strategy: str, day: str, verification: Verification) -
     shared = {"day": day, "ticks": verification.ticks, "context": inputs["context_hash"]}
     invalid = [one for one in verification.differences if one.table in CONTRACT_TABLES]
     right_contract = {**shared, "versions": [verification.program_version], "inputs": [vars(one) for one in invalid]}
-    row = {
+    row: dict[str, str | None] = {
         "cycle_id": report_key(account, strategy, day),
         "comparison": Comparison.PAPER_REPLAY.value,
         "params_hash": _params_hash(deployment),
@@ -123,7 +124,10 @@ def _report(world: World, strategy: str, day: str, verification: Verification) -
         "first_difference": _first(verification.differences),
         "symbols": canonical_json(_by_symbol(verification, deployment.symbols)),
     }
-    return {**row, "report_hash": sha256_of(row), "device": None}
+    stored = TABLES["parity_reports"].frame(
+        [{**row, "recorded_at": world.clock.now(), "report_hash": sha256_of(row), "device": None}]
+    )
+    return rows_as(ParityReportRow, stored)[0]
 
 
 def _params_hash(deployment: Deployment) -> str:

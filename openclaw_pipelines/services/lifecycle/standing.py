@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
 
 from openclaw_pipelines.contracts.factory import ParityClass
 from openclaw_pipelines.contracts.lifecycle import Stage
+from openclaw_pipelines.contracts.rows import rows_as
+from openclaw_pipelines.contracts.rows.trading import EquityRow
 from openclaw_pipelines.contracts.time import DAY, day_start, floor_to
-from openclaw_pipelines.domain.evaluation.trades import closed_trades
+from openclaw_pipelines.domain.evaluation.trades import Trade, closed_trades
 from openclaw_pipelines.domain.governance.policy import Policy
 from openclaw_pipelines.domain.lifecycle.evidence import PaperEvidence, ParityState
 from openclaw_pipelines.domain.lifecycle.log import Position
@@ -36,19 +37,19 @@ def evidence_of(world: World, position: Position, as_of: datetime) -> PaperEvide
     """Evidence on one strategy; nothing after `as_of` is looked at."""
     ledger = world.ledger(position.origin.strategy)
     inception = day_start(position.origin.start_day.isoformat())
-    rows = _rows(ledger, inception, as_of)
-    curve = [(inception, position.origin.capital), *((row["tick_at"], row["equity"]) for row in rows["equity"])]
+    trades, equity = _rows(ledger, inception, as_of)
+    curve = [(inception, position.origin.capital), *((row["tick_at"], row["equity"]) for row in equity)]
     since = max(inception, position.since)
-    parity = paper_parity(world, ledger.strategy, ended_days(rows["equity"], since, as_of))
+    parity = paper_parity(world, ledger.strategy, ended_days(equity, since, as_of))
     since = comparable_since(since, parity)
     switch, reason = effective_kill_switch(world.settings())
-    last = rows["equity"][-1] if rows["equity"] else None
+    last = equity[-1] if equity else None
     return PaperEvidence(
         strategy=ledger.strategy,
         inception=inception,
         since=since,
         as_of=as_of,
-        trades=_trades(rows),
+        trades=[(trade["exit_tick_at"], trade["net_pnl"]) for trade in trades],
         equity=curve,
         stressed_net=stressed_net(world, ledger, inception, since, as_of),
         flat=last is None or (last["open_positions"] == 0 and last["reserved"] == 0),
@@ -58,7 +59,7 @@ def evidence_of(world: World, position: Position, as_of: datetime) -> PaperEvide
     )
 
 
-def ended_days(equity: Sequence[dict[str, Any]], since: datetime, as_of: datetime) -> list[str]:
+def ended_days(equity: Sequence[EquityRow], since: datetime, as_of: datetime) -> list[str]:
     """Days with recorded ticks that ended in `since < end <= as_of`."""
     days = {floor_to(row["tick_at"] - timedelta(microseconds=1), DAY) for row in equity}
     return [f"{day:%Y-%m-%d}" for day in sorted(days) if since < day + DAY <= as_of]
@@ -102,14 +103,11 @@ def _stressed(policy: Policy, slippage_bps: Decimal) -> Policy:
     return replace(policy, costs=costs)
 
 
-def _rows(ledger: StrategyLedger, inception: datetime, as_of: datetime) -> dict[str, list[dict[str, Any]]]:
-    within = ("tick_at > ? AND tick_at <= ?", [inception, as_of])
+def _rows(ledger: StrategyLedger, inception: datetime, as_of: datetime) -> tuple[list[Trade], list[EquityRow]]:
     with ledger.reading():
-        names = {"fills": "autopilot_fills", "funding": "autopilot_funding_payments", "equity": "autopilot_equity"}
-        frames = {name: ledger.query(f"SELECT * FROM {table}", *within) for name, table in names.items()}
-    trades = closed_trades(frames["fills"], frames["funding"].rename({"bar_at": "funded_at"})).to_dicts()
-    return {"trades": trades, "equity": frames["equity"].sort("tick_at").to_dicts()}
-
-
-def _trades(rows: dict[str, list[dict[str, Any]]]) -> list[tuple[datetime, Decimal]]:
-    return [(row["exit_tick_at"], row["net_pnl"]) for row in rows["trades"]]
+        fills, funding, equity = (
+            ledger.rows(table, inception, as_of)
+            for table in ("autopilot_fills", "autopilot_funding_payments", "autopilot_equity")
+        )
+    trades = closed_trades(fills, funding.rename({"bar_at": "funded_at"}))
+    return rows_as(Trade, trades), rows_as(EquityRow, equity.sort("tick_at"))

@@ -8,8 +8,9 @@ from typing import Any
 import polars as pl
 
 from openclaw_pipelines.contracts.time import DAY, day_start
-from openclaw_pipelines.domain.market.quality.checks import CheckResult, Window, run_all
+from openclaw_pipelines.domain.market.quality.checks import run_all
 from openclaw_pipelines.domain.market.quality.funding import funding_coverage
+from openclaw_pipelines.domain.market.quality.window import CheckResult, Window
 from openclaw_pipelines.resources.store import market_tables
 from openclaw_pipelines.resources.world import World
 

@@ -9,8 +9,7 @@ from datetime import datetime
 import polars as pl
 
 from openclaw_pipelines.contracts.time import DAY, day_start
-from openclaw_pipelines.domain.market.quality.checks import CheckResult
-from openclaw_pipelines.domain.market.quality.window import Fact, Severity
+from openclaw_pipelines.domain.market.quality.window import CheckResult, Fact, Severity
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.trading.verification import Verification, verify_day
 from openclaw_pipelines.services.trading.walk import ticks_between
@@ -36,9 +35,7 @@ def examine_ledger(world: World, strategy: str, day: str) -> list[CheckResult]:
     with ledger.reading():
         recorded = ledger.recorded_ticks(start, end)
         universe = ledger.universe(day)
-        mismatches = ledger.query(
-            "SELECT * FROM reconcile_events", "tick_at > ? AND tick_at <= ? AND NOT passed", [start, end]
-        )
+        mismatches = ledger.rows("reconcile_events", start, end).filter(passed=False)
     own = world.settings().strategy(strategy)
     first = max(start, day_start(own.own.start_day.isoformat()))
     expected = ticks_between(first, min(end, world.clock.now()), own.interval)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from openclaw_pipelines.contracts.config.market import Quality
 from openclaw_pipelines.contracts.config.trading import Costs
@@ -39,7 +39,7 @@ class Feed:
     funded: the same for funding. perpetuals: symbols that are charged it, none where the costs leave it out.
     """
 
-    bars: dict[datetime, dict[str, tuple[Any, ...]]] = field(default_factory=dict)
+    bars: dict[datetime, dict[str, tuple[object, ...]]] = field(default_factory=dict)
     masks: dict[datetime, dict[str, RejectCode]] = field(default_factory=dict)
     covered: dict[tuple[str, str], datetime] = field(default_factory=dict)
     funded: dict[tuple[str, str], datetime] = field(default_factory=dict)

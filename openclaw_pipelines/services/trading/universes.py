@@ -48,7 +48,7 @@ def build_universe(
         deny=strategy.own.deny,
         outcomes=outcomes.select("symbol", "matured_at", "return_signed"),
         previous=walk.previous_universe(day),
-        instruments=store.query("market", "SELECT * FROM instruments WHERE source = ?", [source]),
+        instruments=market_tables.instruments(store, source),
     )
     seen = dict(regimes(store, source, strategy, as_of).select("symbol", "regime").iter_rows())
     return _with_regimes(result.columns(), seen)

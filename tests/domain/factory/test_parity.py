@@ -23,7 +23,7 @@ from openclaw_pipelines.domain.factory.parity import (
 from openclaw_pipelines.kernel.base.layout import new_limits
 from openclaw_pipelines.kernel.base.money import to_atoms
 from openclaw_pipelines.kernel.run.bars import Bars
-from openclaw_pipelines.kernel.run.replay import Costs, replay
+from openclaw_pipelines.kernel.run.replay import Costs, Terms, replay
 from openclaw_pipelines.kernel.run.stepping import step_through
 from openclaw_pipelines.kernel.strategy.params import params_record, stack_params
 from openclaw_pipelines.kernel.sweep.result import Sweep
@@ -63,7 +63,7 @@ def limits():
 def test_single_steps_are_the_replay_to_the_last_bit(profile: str, funding: bool) -> None:
     costs = replace(COSTS, funding=funding)
     one = run(costs=costs, profile=profile)
-    other = step_through(rough(), params(), costs, profile=profile, start=START, limits=limits())
+    other = step_through(rough(), params(), Terms(costs=costs, profile=profile, start=START, limits=limits()))
     assert one.trades.height > 10
     assert compare_runs(one, other) == Found(
         ParityClass.EQUAL, dict.fromkeys(rough().symbols, ParityClass.EQUAL), (), None

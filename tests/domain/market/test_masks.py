@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from openclaw_pipelines.contracts.config.market import Quality
 from openclaw_pipelines.contracts.enums import RejectCode
 from openclaw_pipelines.contracts.tables.market import Candles
-from openclaw_pipelines.domain.market.masks import OffGridTickError, entry_mask, entry_masks, window_bars
+from openclaw_pipelines.domain.market.masks import OffGridTickError, entry_masks, window_bars
 
 CANDLES = {name: column.dtype.type for name, column in Candles.to_schema().columns.items()}
 START = datetime(2025, 5, 10, tzinfo=UTC)
@@ -46,6 +46,14 @@ def candles(series: dict[str, str], interval: str = "15m") -> pl.DataFrame:
                 }
             )
     return pl.DataFrame(rows, schema=CANDLES, orient="row")
+
+
+def entry_mask(
+    frame: pl.DataFrame, symbols: list[str], at: datetime, interval: str, quality: Quality
+) -> dict[str, RejectCode]:  # fmt: skip
+    """Code per symbol at one tick."""
+    codes = entry_masks(frame, symbols, at, at, interval, quality)
+    return {symbol: RejectCode(int(code)) for symbol, code in zip(symbols, codes[0], strict=True)}
 
 
 def tick(i: int) -> datetime:

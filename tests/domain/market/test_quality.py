@@ -8,8 +8,9 @@ import pytest
 
 from openclaw_pipelines.contracts.config.market import Quality
 from openclaw_pipelines.contracts.tables import TABLES
-from openclaw_pipelines.domain.market.quality.checks import CHECKS, MAX_CASES, Window, run_all
+from openclaw_pipelines.domain.market.quality.checks import CHECKS, run_all
 from openclaw_pipelines.domain.market.quality.series import gap_runs, stale_runs
+from openclaw_pipelines.domain.market.quality.window import MAX_CASES, Window
 
 DAY = datetime(2025, 5, 10, tzinfo=UTC)
 NEXT = DAY + timedelta(days=1)

@@ -8,8 +8,8 @@ import pytest
 
 from openclaw_pipelines.contracts.config.market import Quality
 from openclaw_pipelines.contracts.tables import TABLES
-from openclaw_pipelines.domain.market.quality.checks import Window
 from openclaw_pipelines.domain.market.quality.rows import off_unit
+from openclaw_pipelines.domain.market.quality.window import Window
 
 DAY = datetime(2025, 5, 10, tzinfo=UTC)
 

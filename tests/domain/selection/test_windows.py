@@ -4,7 +4,6 @@ import itertools
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
-import polars as pl
 import pytest
 from domain.selection.controls import FIRST, walk_bars
 from hypothesis import given
@@ -17,10 +16,8 @@ from openclaw_pipelines.domain.selection.windows import (
     WindowError,
     bars_between,
     gap_days,
-    trades_within,
     train_and_holdout,
     walk_forward,
-    whole_days,
 )
 from openclaw_pipelines.kernel.run.replay import replay
 from openclaw_pipelines.kernel.strategy.params import params_record
@@ -103,7 +100,6 @@ def test_windows_that_are_none(start, end, error) -> None:
 
 def test_bars_of_a_window_with_their_warm_up() -> None:
     bars = walk_bars(100)
-    assert whole_days(bars) == window(0, 4)
     part, start = bars_between(bars, window(2, 1), warmup_bars=30)
     assert (len(part.times), start) == (54, 30)
     assert part.times[start] == window(2, 1).start.timestamp()
@@ -123,10 +119,3 @@ def test_a_window_is_replayed_as_the_whole_is_once_both_are_warm() -> None:
     assert windowed.equity["tick_at"][0] == window(5, 10).start + timedelta(hours=1)
     whole = replay(bars_between(bars, Window(FIRST, window(5, 10).end))[0], params, start=5 * 24)
     assert windowed.trades.select("entry_at", "side").rows() == whole.trades.select("entry_at", "side").rows()
-
-
-def test_trades_that_leave_the_window_are_purged() -> None:
-    at = [window(1, 1).start + timedelta(hours=h) for h in (-1, 0, 23)]
-    out = [window(1, 1).start + timedelta(hours=h) for h in (5, 23, 24)]
-    trades = pl.DataFrame({"entry_at": at, "exit_at": out})
-    assert trades_within(trades, window(1, 1)).rows() == [(at[1], out[1])]

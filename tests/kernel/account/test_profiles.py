@@ -31,8 +31,8 @@ from openclaw_pipelines.kernel.run.bars import Bars
 from openclaw_pipelines.kernel.run.replay import PROFILES, Costs, instruments_with, replay
 from openclaw_pipelines.kernel.run.simulate import simulate_signals
 from openclaw_pipelines.kernel.run.ticks import TickInput, replay_ticks
+from openclaw_pipelines.kernel.strategy.indicator_rows import new_indicators
 from openclaw_pipelines.kernel.strategy.params import params_record, stack_params
-from openclaw_pipelines.kernel.strategy.signals import new_indicators
 from openclaw_pipelines.kernel.sweep.result import Sweep
 from openclaw_pipelines.kernel.sweep.sweep import sweep
 

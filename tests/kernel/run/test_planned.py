@@ -27,12 +27,14 @@ from openclaw_pipelines.kernel.run.planned import PlanError, PlanShapeError, pla
 from openclaw_pipelines.kernel.run.replay import (
     PROFILES,
     Costs,
+    Terms,
     prepare,
     replay,
 )
 from openclaw_pipelines.kernel.run.ticks import TickInput, replay_ticks
+from openclaw_pipelines.kernel.strategy.indicator_rows import new_indicators, observe
 from openclaw_pipelines.kernel.strategy.params import params_record, planned_params, stack_params
-from openclaw_pipelines.kernel.strategy.signals import new_indicators, observe, signal
+from openclaw_pipelines.kernel.strategy.signals import signal
 from openclaw_pipelines.kernel.sweep.given_signals import score_planned
 
 SYMBOLS = ("BTC/USDT:USDT", "ETH/USDT:USDT", "SOL/USDT")
@@ -156,7 +158,7 @@ def test_single_ticks_with_the_recorded_signals(bars, family) -> None:
     signals = answers(bars, params)
     lived = replay(bars, params, COSTS, **own)
     binding = planned_params(60, **_binding(family))
-    ready = prepare(bars, stack_params([binding]), COSTS, "strict", Decimal(10_000), **own, start=0)
+    ready = prepare(bars, stack_params([binding]), Terms(costs=COSTS, **own))
     state = new_state(new_indicators(3, binding), ready.cash, int(bars.times[0]))
     inputs = [
         TickInput(bars.tick(t), ready.setup.limits, ready.setup.account_limits, records(PROPOSAL, 0), signals[t])

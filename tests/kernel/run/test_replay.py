@@ -22,8 +22,8 @@ from openclaw_pipelines.kernel.run.replay import (
     replay,
 )
 from openclaw_pipelines.kernel.run.ticks import TickInput, replay_ticks
+from openclaw_pipelines.kernel.strategy.indicator_rows import new_indicators
 from openclaw_pipelines.kernel.strategy.params import params_record, stack_params
-from openclaw_pipelines.kernel.strategy.signals import new_indicators
 
 PARAMS = params_record("breakout", {"channel_entry": 12, "channel_exit": 6, "allow_short": True}, 3_600)
 COSTS = Costs(fee_bps=Decimal("4.5"), slippage_bps=Decimal(2))

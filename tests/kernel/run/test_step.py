@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from openclaw_pipelines.contracts.enums import Action, ExitReason, RejectCode
+from openclaw_pipelines.kernel.account import govern
 from openclaw_pipelines.kernel.base.layout import PROPOSAL, records
 from openclaw_pipelines.kernel.run import step as steps
 from openclaw_pipelines.kernel.run.bars import Bars
@@ -24,7 +25,7 @@ def test_rank(asked, ranks) -> None:
     proposals = records(PROPOSAL, len(asked))
     for row, (symbol, action, confidence) in zip(proposals, asked, strict=True):
         row.symbol, row.action, row.confidence = symbol, action, confidence
-    steps.rank(proposals, len(asked))
+    govern.rank(proposals, len(asked))
     assert proposals["rank"].tolist() == ranks
 
 

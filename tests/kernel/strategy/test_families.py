@@ -18,9 +18,10 @@ from openclaw_pipelines.kernel.base import slots
 from openclaw_pipelines.kernel.strategy.branches import DispatchError, require_every_family
 from openclaw_pipelines.kernel.strategy.families import FAMILIES, FamilyError, table_of
 from openclaw_pipelines.kernel.strategy.family import ParamSpec, Relation
+from openclaw_pipelines.kernel.strategy.indicator_rows import new_indicators, observe
 from openclaw_pipelines.kernel.strategy.params import params_record
 from openclaw_pipelines.kernel.strategy.readings import ASKED, READINGS
-from openclaw_pipelines.kernel.strategy.signals import new_indicators, observe, signal
+from openclaw_pipelines.kernel.strategy.signals import signal
 from openclaw_pipelines.kernel.sweep import columns
 
 PACKAGE = Path(openclaw_pipelines.__file__).parent

@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openclaw_pipelines.kernel.strategy import batches
+from openclaw_pipelines.kernel.strategy.indicator_rows import indicator_values, new_indicators, observe, width
 from openclaw_pipelines.kernel.strategy.indicators import RSI_FLAT, rsi_value
 from openclaw_pipelines.kernel.strategy.params import params_record
-from openclaw_pipelines.kernel.strategy.signals import indicator_values, new_indicators, observe, width
 
 OHLCV = ("open", "high", "low", "close", "volume")
 

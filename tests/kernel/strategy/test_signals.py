@@ -15,8 +15,9 @@ from numba import njit
 
 from openclaw_pipelines.contracts.enums import ExitReason
 from openclaw_pipelines.kernel.strategy.families import FAMILIES
+from openclaw_pipelines.kernel.strategy.indicator_rows import indicator_values, new_indicators, observe
 from openclaw_pipelines.kernel.strategy.params import params_record, warmup_bars
-from openclaw_pipelines.kernel.strategy.signals import indicator_values, new_indicators, observe, signal
+from openclaw_pipelines.kernel.strategy.signals import signal
 
 SIGNAL, TIME_STOP = int(ExitReason.SIGNAL), int(ExitReason.TIME_STOP)
 HOUR = 3_600

@@ -31,8 +31,9 @@ from openclaw_pipelines.kernel.run.replay import PROFILES, Costs, instruments_wi
 from openclaw_pipelines.kernel.run.result import closed_trades
 from openclaw_pipelines.kernel.run.ticks import TickInput, replay_ticks
 from openclaw_pipelines.kernel.strategy.families import FAMILIES
+from openclaw_pipelines.kernel.strategy.indicator_rows import new_indicators, observe
 from openclaw_pipelines.kernel.strategy.params import params_record, stack_params
-from openclaw_pipelines.kernel.strategy.signals import new_indicators, observe, signal
+from openclaw_pipelines.kernel.strategy.signals import signal
 from openclaw_pipelines.kernel.sweep import sweep as sweeps
 from openclaw_pipelines.kernel.sweep.columns import fill_columns, new_carried, new_series, observe_tile, plan_columns
 from openclaw_pipelines.kernel.sweep.flags import Setups, gather, gather_setup, mark_flags

@@ -9,7 +9,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from openclaw_pipelines.report.day.page import ReportData, StrategyReport, render_daily_report
+from openclaw_pipelines.report.day.data import ReportData, StrategyReport
+from openclaw_pipelines.report.day.page import render_daily_report
 
 HOSTILE = '<script>alert("x")</script><img src=http://evil.example/a onerror=alert(1)>'
 VOID = {"meta", "img", "br", "link", "hr", "input"}

@@ -37,7 +37,7 @@ def test_outcome_cells_are_means_in_bps_without_empty_wins() -> None:
     assert cells == {("B", 300): (pytest.approx(-50.0), 2), ("E", 900): (pytest.approx(30.0), 1)}
 
 
-@pytest.mark.parametrize("kind", ["equity", "price", "rejects", "outcomes"])
+@pytest.mark.parametrize("kind", ["equity", "price", "outcomes"])
 def test_png_is_small_and_the_same_each_time(day: Day, kind: str) -> None:
     def draw() -> bytes:
         closes = day.data.candles.filter(pl.col("symbol") == "BTC/USDT:USDT")
@@ -45,7 +45,6 @@ def test_png_is_small_and_the_same_each_time(day: Day, kind: str) -> None:
         return {
             "equity": lambda: plots.equity_png(day.equity),
             "price": lambda: plots.price_png(closes, fills),
-            "rejects": lambda: plots.rejects_png(day.decisions),
             "outcomes": lambda: plots.outcomes_png(day.outcomes),
         }[kind]()
 

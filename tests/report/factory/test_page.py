@@ -26,17 +26,12 @@ from factory_cycle import (
     values,
 )
 
+from openclaw_pipelines.contracts.factory import Variant
 from openclaw_pipelines.report.factory import plots as drawn
+from openclaw_pipelines.report.factory import proofs, tables
 from openclaw_pipelines.report.factory import sweep_plots as swept
 from openclaw_pipelines.report.factory.data import CycleData
-from openclaw_pipelines.report.factory.page import (
-    cycle_findings,
-    cycle_plots,
-    heat_caption,
-    proofs,
-    render_cycle_report,
-    tables,
-)
+from openclaw_pipelines.report.factory.page import cycle_findings, cycle_plots, heat_caption, render_cycle_report
 from openclaw_pipelines.report.page.plots import svg
 from openclaw_pipelines.report.page.tables import Table
 
@@ -223,18 +218,18 @@ def test_parity_names_contract_fields_and_is_one_exception_for_many_rows() -> No
     assert [(own.what, own.detail) for own in findings] == [
         ("Sweep replay is INVALID_COMPARISON for 3 rows", "costs, bars_hash differ")
     ]
-    assert drawn.parity_counts(own.parity) == [("Sweep replay, random", 0, 3)]
+    assert drawn.parity_counts(own) == [("Sweep replay, random", 0, 3)]
 
 
 # ---- plots
 
 
 def test_curves_start_at_zero_and_end_at_the_net_result(data: CycleData) -> None:
-    first, *_, hold = drawn.curves(data, "holdout")
+    first, *_, hold = drawn.curves(data, Variant.HOLDOUT)
     assert (first.label, first.percent[0], first.percent[-1]) == ("1", 0.0, pytest.approx(-0.5))
     assert (first.at[0], first.at[-1]) == (HOLDOUT, HOLDOUT + timedelta(days=10))
     assert (hold.label, hold.at[0], hold.percent[-1]) == ("hold", HOLDOUT, pytest.approx(-10.0))
-    assert drawn.curves(data, "train")[0].at[0] == TRAIN
+    assert drawn.curves(data, Variant.TRAIN)[0].at[0] == TRAIN
 
 
 def test_returns_a_day_are_bps_of_the_capital(data: CycleData) -> None:

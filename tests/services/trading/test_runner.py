@@ -16,6 +16,7 @@ from openclaw_pipelines.contracts.time import day_start
 from openclaw_pipelines.domain.governance.audit import verify_chain
 from openclaw_pipelines.domain.trading.inputs import TickInput
 from openclaw_pipelines.domain.trading.records import Scale, event_rows
+from openclaw_pipelines.kernel.account import govern, valuation
 from openclaw_pipelines.kernel.base.state_bytes import state_hash
 from openclaw_pipelines.kernel.run import step
 from openclaw_pipelines.kernel.run.replay import tick_buffers
@@ -123,7 +124,7 @@ def test_the_bare_kernel_over_recorded_inputs_gives_the_recorded_rows(desk: Any,
         account = deployment.account_limits(policy, tick_input.halt)
         _, n_events = step.step(state, tick, limits, account, context, events, proposals, 0)
         fills += [fill["fill_key"] for fill in event_rows(scale, events[:n_events])["autopilot_fills"]]
-        equity.append(int(step.mark(state, context).equity))
+        equity.append(int(valuation.mark(state, context).equity))
         hashes.append(state_hash(state))
     ticks = trading.rows("autopilot_ticks", strategy).sort("tick_at")
     assert hashes == ticks["state_hash"].to_list()[1:]
@@ -484,7 +485,7 @@ def test_the_environment_is_a_kill_switch(desk: Any, monkeypatch: pytest.MonkeyP
 def test_a_switch_pulled_between_decision_and_order_counts(
     desk: Any, how: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trading, sent_at, order = desk("asked"), [], step.order
+    trading, sent_at, order = desk("asked"), [], govern.order
 
     def pulled(state: Any, tick: Any, limits: Any, account_limits: Any, proposals: Any, n: int) -> None:
         """Pulls a kill switch while the first order is about to be made."""
@@ -493,7 +494,7 @@ def test_a_switch_pulled_between_decision_and_order_counts(
             how(trading, {})
         order(state, tick, limits, account_limits, proposals, n)
 
-    monkeypatch.setattr(step, "order", pulled)
+    monkeypatch.setattr(govern, "order", pulled)
     trading.run(MOMENTUM, DAY_ONE, NOON)
     at = datetime.fromtimestamp(sent_at[0], tz=day_start(DAY_ONE).tzinfo)
     tick = trading.rows("autopilot_ticks", MOMENTUM).filter(tick_at=at).row(0, named=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from openclaw_pipelines.contracts.schema import PolarsSchema
 from openclaw_pipelines.contracts.tables.evaluation import Metrics
 from openclaw_pipelines.domain.evaluation.metrics.decision_quality import (
     decision_quality,
@@ -18,7 +19,7 @@ from openclaw_pipelines.domain.evaluation.metrics.definitions import METRICS
 from openclaw_pipelines.domain.evaluation.metrics.inputs import Measure, inputs_of, own_rows
 from openclaw_pipelines.domain.evaluation.metrics.returns import day_return, risk, to_date
 
-METRIC_SCHEMA: dict[str, Any] = {
+METRIC_SCHEMA: PolarsSchema = {
     name: column.dtype.type
     for name, column in Metrics.to_schema().columns.items()
     if name not in ("recorded_at", "run_fingerprint")

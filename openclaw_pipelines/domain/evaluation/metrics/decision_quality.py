@@ -7,13 +7,14 @@ from typing import Any
 import polars as pl
 
 from openclaw_pipelines.contracts.enums import RejectCode
+from openclaw_pipelines.contracts.trading import DecisionStatus
 from openclaw_pipelines.domain.evaluation import statistics as stats
 from openclaw_pipelines.domain.evaluation.metrics.definitions import DATA_CODES, POLICY_CODES
 from openclaw_pipelines.domain.evaluation.metrics.inputs import Inputs, Measure
 from openclaw_pipelines.domain.evaluation.statistics import Statistic
 
-ACCEPTED = ("approved", "shadowed", "awaiting_approval")
-JUDGED = (*ACCEPTED, "rejected", "abstain")
+ACCEPTED = (DecisionStatus.APPROVED, DecisionStatus.SHADOWED, DecisionStatus.AWAITING_APPROVAL)
+JUDGED = (*ACCEPTED, DecisionStatus.REJECTED, DecisionStatus.ABSTAIN)
 BPS = 10_000
 
 
@@ -21,11 +22,13 @@ def decision_quality(inputs: Inputs) -> Iterator[Measure]:
     """What the governor decided and why."""
     statuses, codes = _verdicts(inputs.decisions)
     judged = len(statuses)
-    rejected = [RejectCode[code] for status, code in zip(statuses, codes, strict=True) if status == "rejected"]
+    rejected = [
+        RejectCode[code] for status, code in zip(statuses, codes, strict=True) if status == DecisionStatus.REJECTED
+    ]
     yield Measure("day", "decisions", _count(judged))
     yield Measure("day", "acceptance_rate", _share(sum(status in ACCEPTED for status in statuses), judged))
     yield Measure("day", "policy_reject_ratio", _share(sum(code in POLICY_CODES for code in rejected), judged))
-    skipped = sum(code in DATA_CODES for code in rejected) + statuses.count("abstain")
+    skipped = sum(code in DATA_CODES for code in rejected) + statuses.count(DecisionStatus.ABSTAIN)
     yield Measure("day", "data_skip_ratio", _share(skipped, judged))
     yield Measure("day", "rejects", Statistic(float(len(rejected)), judged))
     for code in sorted(set(rejected)):
@@ -63,7 +66,11 @@ def _scored(scope: str, outcomes: pl.DataFrame) -> Iterator[Measure]:
     yield Measure(
         scope, "accepted_average_return", _mean_return(scored.filter(pl.col("decision_status").is_in(ACCEPTED)))
     )
-    yield Measure(scope, "refused_average_return", _mean_return(scored.filter(pl.col("decision_status") == "rejected")))
+    yield Measure(
+        scope,
+        "refused_average_return",
+        _mean_return(scored.filter(pl.col("decision_status") == DecisionStatus.REJECTED)),
+    )
     missing = outcomes.filter(pl.col("return_signed").is_null()).height
     yield Measure(scope, "outcome_missing", Statistic(float(missing), outcomes.height))
 

@@ -15,9 +15,7 @@ from openclaw_pipelines.domain.market.quality.rows import (
     unclosed,
 )
 from openclaw_pipelines.domain.market.quality.series import gaps, outliers, stale, zero_volume
-from openclaw_pipelines.domain.market.quality.window import MAX_CASES, Check, CheckResult, Fact, Severity, Window
-
-__all__ = ["CHECKS", "MAX_CASES", "Check", "CheckResult", "Fact", "Severity", "Window", "run_all"]
+from openclaw_pipelines.domain.market.quality.window import Check, CheckResult, Window
 
 CHECKS: tuple[Check, ...] = (
     Check("schema", "Columns, types and ranges of the table.", schema, "error", structural=True),

@@ -1,10 +1,10 @@
 """Data-quality rules that look for what ought to be there: every configured symbol, up to now."""
 
 from datetime import datetime
-from typing import Any
 
 import polars as pl
 
+from openclaw_pipelines.contracts.schema import PolarsSchema
 from openclaw_pipelines.contracts.time import DAY, interval_length
 from openclaw_pipelines.domain.market.quality.window import Fact, Finding, Severity, Window, said
 
@@ -30,7 +30,7 @@ def freshness(window: Window) -> Finding:
     )
 
 
-_AGE: dict[str, Any] = {
+_AGE: PolarsSchema = {
     "symbol": pl.String,
     "interval": pl.String,
     "newest_close": pl.Datetime("us", "UTC"),

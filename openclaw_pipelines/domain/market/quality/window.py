@@ -1,6 +1,6 @@
 """What data-quality rules look at and what they return.
 
-The rules are in `quality_rows`, `quality_series` and `quality_coverage`; their names are in `quality`.
+The rules are in `rows`, `series` and `coverage`; their names are in `checks`.
 """
 
 from collections.abc import Callable, Mapping, Sequence

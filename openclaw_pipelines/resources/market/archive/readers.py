@@ -1,4 +1,4 @@
-"""From a file to rows of UTC stamps and numbers. Whether the rows make sense is in `archive_rules`.
+"""From a file to rows of UTC stamps and numbers. Whether the rows make sense is in `rules`.
 
 Every reader returns the columns `row` (from 1, in file order), `ts` and the values, as floats, unsorted.
 """
@@ -51,7 +51,7 @@ _UNIT_NAMES = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns":
 def read_rows(path: Path, name: FileName) -> pl.DataFrame:
     """All rows of a candle or funding file.
 
-    Candles have `open high low close volume`, funding `funding_rate`. Raises the errors of `archive_errors`.
+    Candles have `open high low close volume`, funding `funding_rate`. Raises the errors of `errors`.
     """
     refuse_empty_and_pointers(path)
     try:

@@ -1,4 +1,4 @@
-"""A folder of bar files as a market source. Formats are in `readers`, names in `naming`, rules in `archive_rules`."""
+"""A folder of bar files as a market source. Formats are in `readers`, names in `naming`, rules in `rules`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -117,7 +117,7 @@ class ArchiveMarket:
         """Bars with `start <= ts < end` that are closed at `as_of`. See `MarketSource.candles`.
 
         Where the interval is stored its own bars are taken; the others are built from the lowest stored interval that
-        has them. Raises NoBarsError and the errors of `archive_errors` about the files that are read.
+        has them. Raises NoBarsError and the errors of `errors` about the files that are read.
         """
         start, end, as_of = utc(start, "start"), utc(end, "end"), utc(as_of, "as_of")
         files = self._files(symbol, Kind.CANDLES)

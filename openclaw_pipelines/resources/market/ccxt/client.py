@@ -1,6 +1,6 @@
 """The real ccxt client, with retries and errors that have names.
 
-What is asked for and how pages are put together is in `ccxt_source` and `ccxt_pages`. Public data only: no credentials
+What is asked for and how pages are put together is in `source` and `pages`. Public data only: no credentials
 are read or accepted. Proxies of the environment are not used; set `exchange_options.httpsProxy` where one is needed.
 """
 
@@ -72,8 +72,8 @@ class CcxtClient:
         self,
         exchange: str,
         *,
-        defaults: Mapping[str, Any],
-        options: Mapping[str, Any],
+        defaults: Mapping[str, object],
+        options: Mapping[str, object],
         timeout_seconds: float,
         max_retries: int,
         backoff: Backoff,
@@ -84,7 +84,7 @@ class CcxtClient:
         self._max_retries = max_retries
         self._backoff = backoff
 
-    def call(self, what: str, method: str, *args: Any) -> Answer:
+    def call(self, what: str, method: str, *args: object) -> Answer:
         """Call a method of the ccxt client, retrying what may pass.
 
         Retried: 429, 418, 5xx, time-outs, broken connections, bodies that are no JSON. Not retried: other 4xx.
@@ -165,8 +165,8 @@ def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
 
 def _create(
     exchange: str,
-    defaults: Mapping[str, Any],
-    options: Mapping[str, Any],
+    defaults: Mapping[str, object],
+    options: Mapping[str, object],
     timeout_seconds: float,
     envelope: str | None,
 ) -> Any:
@@ -189,7 +189,7 @@ def _guarded(base: Any, envelope: str | None) -> Any:
     """
     import ccxt
 
-    def fetch(self: Any, url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
+    def fetch(self: Any, url: str, method: str = "GET", headers: object = None, body: object = None) -> object:
         self.last_response_headers = {}
         self.http_status = None
         answer = base.fetch(self, url, method, headers, body)
@@ -200,7 +200,7 @@ def _guarded(base: Any, envelope: str | None) -> Any:
         self.held_list = _holds_list(answer[envelope] if envelope and isinstance(answer, dict) else answer)
         return answer
 
-    def on_rest_response(self: Any, code: int, *rest: Any) -> Any:
+    def on_rest_response(self: Any, code: int, *rest: object) -> object:
         self.http_status = code
         return base.on_rest_response(self, code, *rest)
 
@@ -208,7 +208,7 @@ def _guarded(base: Any, envelope: str | None) -> Any:
     return type(base.__name__, (base,), {**members, "fetch": fetch, "on_rest_response": on_rest_response})
 
 
-def _holds_list(data: Any) -> bool:
+def _holds_list(data: object) -> bool:
     """Whether a list stands in it, at any depth, or null, as which some exchanges give no rows.
 
     >>> _holds_list({"result": {"category": "spot", "list": []}}), _holds_list({"XXBTZUSD": "soon", "last": 1})

@@ -1,4 +1,4 @@
-"""What can go wrong between an exchange and the `ccxt` source, as named errors. Retrying is in `ccxt_client`."""
+"""What can go wrong between an exchange and the `ccxt` source, as named errors. Retrying is in `client`."""
 
 from datetime import datetime
 

@@ -6,7 +6,6 @@ An exchange that is not listed here gets `Traits()`: paged by windows, no known 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class Traits:
     liquidation_fee_rate: share of the notional; empty for the project's default.
     """
 
-    defaults: Mapping[str, Any] = field(default_factory=dict)
+    defaults: Mapping[str, object] = field(default_factory=dict)
     envelope: str | None = None
     candle_page: int | None = None
     honours_end: bool = True
@@ -42,7 +41,7 @@ class Traits:
     liquidation_fee_rate: Decimal | None = None
 
 
-BASE_DEFAULTS: Mapping[str, Any] = {"enableRateLimit": True, "has": {"fetchCurrencies": False}}
+BASE_DEFAULTS: Mapping[str, object] = {"enableRateLimit": True, "has": {"fetchCurrencies": False}}
 """Currencies are never needed, and several exchanges want a key for them."""
 
 EXCHANGES: Mapping[str, Traits] = {

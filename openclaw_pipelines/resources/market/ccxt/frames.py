@@ -1,4 +1,4 @@
-"""From stamped numbers to the frames of `base`. Reading them is in `ccxt_source`."""
+"""From stamped numbers to the frames of `base`. Reading them is in `source`."""
 
 from collections.abc import Sequence
 

@@ -28,7 +28,7 @@ def instrument_row(
     traits: Traits,
     as_of: datetime,
     funding_hours: int | None = None,
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Row of one spot market or linear perpetual.
 
     market: ccxt market structure, its numbers `Decimal`. precision_mode: ccxt's 2 decimal places, 3 significant
@@ -102,7 +102,7 @@ def _limit(market: dict[str, Any], name: str) -> Decimal:
     return Decimal(market["limits"][name]["min"] or 0)
 
 
-def _margin(market: dict[str, Any], traits: Traits, kind: MarketType, funding_hours: int | None) -> dict[str, Any]:
+def _margin(market: dict[str, Any], traits: Traits, kind: MarketType, funding_hours: int | None) -> dict[str, object]:
     if kind is MarketType.SPOT:
         rates = {"maintenance_margin_rate": Decimal(0), "liquidation_fee_rate": Decimal(0)}
         return {"max_leverage": 1, "funding_interval_hours": None, **rates}

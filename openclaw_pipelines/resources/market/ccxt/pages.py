@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 Fetch = Callable[[int, int], "Page"]
 
@@ -12,7 +11,7 @@ Fetch = Callable[[int, int], "Page"]
 class Page:
     """One answer: `(stamp in ms, value)` pairs, ascending; `served_at` is the exchange's clock where it told it."""
 
-    rows: list[tuple[int, Any]]
+    rows: list[tuple[int, object]]
     served_at: datetime | None
 
 
@@ -23,7 +22,7 @@ class Walk:
     served_at: the earliest clock among the answers. largest_page: rows of the longest answer, as it came.
     """
 
-    rows: list[tuple[int, Any]]
+    rows: list[tuple[int, object]]
     served_at: datetime | None
     largest_page: int
 
@@ -41,7 +40,7 @@ def walk(fetch: Fetch, start: int, end: int, *, step: int, grain: int, page: int
     >>> sorted(stamp for stamp, _ in walk(newest_three, 0, 100, step=10, grain=10, page=10).rows) == list(stamps)
     True
     """
-    rows: list[tuple[int, Any]] = []
+    rows: list[tuple[int, object]] = []
     clocks: list[datetime] = []
     largest_page = 0
     pending = [(low, min(low + page * step, end)) for low in range(start, end, page * step)]
@@ -63,7 +62,7 @@ def read_once(fetch: Fetch, start: int, end: int) -> Walk:
 
 
 def _unanswered(
-    found: list[tuple[int, Any]], low: int, high: int, step: int, grain: int, *, full: bool
+    found: list[tuple[int, object]], low: int, high: int, step: int, grain: int, *, full: bool
 ) -> Iterable[tuple[int, int]]:
     if not found:
         return

@@ -1,7 +1,7 @@
 """The `ccxt` market source: any exchange that ccxt knows, over REST, closed candles only.
 
-Retries are in `ccxt_client`, paging in `ccxt_pages`, facts of exchanges in `ccxt_exchanges`, units in
-`ccxt_instruments`. Whether the bars make sense as a market (OHLC rules, gaps, outliers) is judged by the data-quality
+Retries are in `client`, paging in `pages`, facts of exchanges in `exchanges`, units in
+`instruments`. Whether the bars make sense as a market (OHLC rules, gaps, outliers) is judged by the data-quality
 checks: a bar with its high below its low is passed on as the exchange published it.
 """
 
@@ -47,14 +47,14 @@ class CcxtMarket:
     options: configuration of the ccxt client (`hostname`, `rateLimit`, `httpsProxy`, `options` ...), no credentials.
     timeout_seconds: time-out of one request. max_retries: further attempts after the first.
 
-    Every method raises the errors of `ccxt_client.CcxtClient.call`, besides its own.
+    Every method raises the errors of `client.CcxtClient.call`, besides its own.
     """
 
     def __init__(
         self,
         exchange: str,
         *,
-        options: Mapping[str, Any] | None = None,
+        options: Mapping[str, object] | None = None,
         timeout_seconds: float = 10,
         max_retries: int = 5,
         backoff: Backoff | None = None,
@@ -149,14 +149,14 @@ class CcxtMarket:
         return {symbol: int(number) for symbol, number in hours.items() if number.isdigit()}
 
     def _load_markets(self, *, reload: bool) -> dict[str, Any]:
-        markets: dict[str, Any] = self._client.call("its markets", "load_markets", reload).value
+        markets: dict[str, object] = self._client.call("its markets", "load_markets", reload).value
         if not markets:
             raise MalformedResponseError(self.exchange, "its markets", 1, "it lists none")
         return markets
 
     def _market(self, symbol: str) -> dict[str, Any]:
         markets = self._load_markets(reload=False)
-        market: dict[str, Any] | None = markets.get(symbol)
+        market: dict[str, object] | None = markets.get(symbol)
         if market is None:
             market_type(symbol)  # a form that is no symbol at all has its own error
             raise SymbolNotListedError(self.exchange, symbol, nearest(symbol, list(markets)))
@@ -165,10 +165,10 @@ class CcxtMarket:
             raise MarketKindNotSupportedError(self.exchange, symbol, kind)
         return market
 
-    def _check_volume_unit(self, market: Mapping[str, Any]) -> None:
+    def _check_volume_unit(self, market: Mapping[str, object]) -> None:
         size = market["contractSize"]
         if market["contract"] and size not in (None, 1) and not self._traits.volume_in_base:
-            raise VolumeUnitUnknownError(self.exchange, market["symbol"], size)
+            raise VolumeUnitUnknownError(self.exchange, str(market["symbol"]), size)
 
     def _part_of(self, interval: str) -> str:
         """The interval itself where the exchange has it, else the longest that divides it."""
@@ -210,36 +210,42 @@ class CcxtMarket:
         stamp, *values = row[:6]
         return self._stamp(stamp, row, what), tuple(float(self._number(value, row, what)) for value in values)
 
-    def _funding(self, row: Mapping[str, Any], what: str) -> tuple[int, Decimal]:
+    def _funding(self, row: Mapping[str, object], what: str) -> tuple[int, Decimal]:
         shown = row.get("info", row)
         return self._stamp(row.get("timestamp"), shown, what), self._number(row.get("fundingRate"), shown, what)
 
-    def _stamp(self, value: Any, row: Any, what: str) -> int:
+    def _stamp(self, value: object, row: object, what: str) -> int:
         if not isinstance(value, int):
             raise MalformedResponseError(self.exchange, what, 1, f"no time in {row!s:.120}")
         return value
 
-    def _number(self, value: Any, row: Any, what: str) -> Decimal:
+    def _number(self, value: object, row: object, what: str) -> Decimal:
         if not isinstance(value, Decimal) or not value.is_finite():
             raise MalformedResponseError(self.exchange, what, 1, f"no number where one belongs in {row!s:.120}")
         return value
 
-    def _distinct(self, rows: Iterable[tuple[int, Any]], what: str) -> list[tuple[int, Any]]:
+    def _distinct(self, rows: Iterable[tuple[int, object]], what: str) -> list[tuple[int, Any]]:
         """Rows ascending, each stamp once; two values for one stamp are an error."""
-        kept: dict[int, Any] = {}
+        kept: dict[int, object] = {}
         for stamp, value in rows:
             if kept.setdefault(stamp, value) != value:
                 raise ConflictingRowsError(self.exchange, what, _time(stamp), kept[stamp], value)
         return sorted(kept.items())
 
-    def _check_grid(self, rows: Sequence[tuple[int, Any]], interval: str, what: str) -> None:
+    def _check_grid(self, rows: Sequence[tuple[int, object]], interval: str, what: str) -> None:
         step = _ms(INTERVALS[interval])
         off = next((stamp for stamp, _ in rows if stamp % step), None)
         if off is not None:
             raise OffGridStampError(self.exchange, what, _time(off), interval)
 
     def _check_reach(
-        self, rows: Sequence[tuple[int, Any]], found: Walk, first: datetime, interval: str, as_of: datetime, what: str
+        self,
+        rows: Sequence[tuple[int, object]],
+        found: Walk,
+        first: datetime,
+        interval: str,
+        as_of: datetime,
+        what: str,
     ) -> None:
         """Bars absent at the beginning are a hole or an unlisted symbol, unless the exchange no longer serves them."""
         bars = self._traits.candle_horizon_bars
@@ -255,7 +261,7 @@ class CcxtMarket:
             raise HistoryTooShortError(self.exchange, what, first, horizon, _reached(rows, reachable_from))
 
     def _check_funding_reach(
-        self, rates: Sequence[tuple[int, Any]], found: Walk, first: datetime, as_of: datetime, what: str
+        self, rates: Sequence[tuple[int, object]], found: Walk, first: datetime, as_of: datetime, what: str
     ) -> None:
         days = self._traits.funding_horizon_days
         usual = self._traits.funding_interval_hours * _ms(HOUR)
@@ -279,7 +285,7 @@ def build_ccxt_source(market: Market) -> CcxtMarket:
     )
 
 
-def _unsupported_kind(market: Mapping[str, Any]) -> str | None:
+def _unsupported_kind(market: Mapping[str, object]) -> str | None:
     kinds = (
         ("an option", market["option"]),
         ("a dated future", market["future"]),
@@ -290,7 +296,7 @@ def _unsupported_kind(market: Mapping[str, Any]) -> str | None:
     return next((name for name, applies in kinds if applies), None)
 
 
-def _reached(rows: Sequence[tuple[int, Any]], estimate: datetime) -> datetime:
+def _reached(rows: Sequence[tuple[int, object]], estimate: datetime) -> datetime:
     return _time(rows[0][0]) if rows else estimate
 
 

@@ -1,4 +1,4 @@
-"""What each simulated market is like. How a path is drawn from it is in `simulated_path`."""
+"""What each simulated market is like. How a path is drawn from it is in `path`."""
 
 from dataclasses import dataclass
 

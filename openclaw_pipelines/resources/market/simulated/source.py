@@ -1,6 +1,6 @@
 """The embedded market: deterministic from a seed, with no network and no files.
 
-Bars are cut from the price path of `simulated_path`; how each pair behaves is in `simulated_profiles`. Prices and
+Bars are cut from the price path of `path`; how each pair behaves is in `profiles`. Prices and
 volumes are whole numbers of the instrument's units, so equal seeds give equal bytes on every machine.
 """
 
