@@ -11,7 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
-from openclaw_pipelines import __version__
+from openclaw_pipelines.contracts.program import program_version
 from openclaw_pipelines.contracts.time import DAY, interval_length
 from openclaw_pipelines.domain.factory.search import SHARD_KEYS
 from openclaw_pipelines.report.factory.data import CycleData
@@ -56,7 +56,7 @@ def cycle_data(world: World, cycle_id: str) -> CycleData:
         sweep_hash=sweep_hash(cycle_id, shards.to_dicts()) if shards.height else None,
         shards_expected=len(SHARD_KEYS),
         generated_at=world.clock.now(),
-        version=__version__,
+        version=program_version(),
     )
     return replace(data, hold=held(world, data))
 
