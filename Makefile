@@ -15,7 +15,7 @@ export DAGSTER_HOME ?= $(DATA_DIR)/dagster
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo factory up test lint format bench lock clean
+.PHONY: help setup demo factory up test lint format bench lock wheel clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -68,6 +68,11 @@ bench: $(INSTALLED) .peers/.installed ## Benchmarks; peers for comparison live i
 # `pip install uv` first. The lock names no host; hashes bind every file.
 lock: ## Resolve requirements.lock anew
 	uv pip compile pyproject.toml --extra dev --universal --generate-hashes --no-emit-index-url --no-header --no-strip-extras -o requirements.lock
+
+# What an earlier build left would go into the wheel as well.
+wheel: $(INSTALLED) ## Build a wheel into dist, which runs without the checkout
+	rm -rf build
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
 
 clean: ## Remove caches and build products; the store, Dagster's instance and .venv stay
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

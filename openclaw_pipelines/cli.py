@@ -5,8 +5,7 @@ Exit code 0 is fine, 1 a named failure (one message on stderr), 2 wrong usage.
 
 import click
 
-from openclaw_pipelines import __version__
-from openclaw_pipelines.commands.shared import LazyGroup
+from openclaw_pipelines.commands.shared import LazyGroup, version_option
 
 _HOME = "openclaw_pipelines.commands"
 COMMANDS = {
@@ -33,7 +32,7 @@ COMMANDS = {
 
 
 @click.group(cls=LazyGroup, commands_at=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="openclaw")
+@version_option
 def main() -> None:
     """A trading autopilot that can be audited.
 

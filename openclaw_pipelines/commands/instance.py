@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from openclaw_pipelines.commands.shared import CommandError
 from openclaw_pipelines.resources.files import replace_file
 from openclaw_pipelines.settings import Settings
-from openclaw_pipelines.settings.load import project_home
+from openclaw_pipelines.settings.load import project_home, shipped
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -76,7 +76,7 @@ def prepare_home(settings: Settings) -> Prepared:
     home = dagster_home(settings)
     template = settings.config_path.parent / TEMPLATE
     if not template.is_file():
-        template = Path(__file__).resolve().parents[2] / "config" / TEMPLATE
+        template = shipped(Path("config") / TEMPLATE)
     if not template.is_file():
         raise TemplateMissingError(template)
     os.environ[HOME_VARIABLE] = str(home)

@@ -102,6 +102,21 @@ def json_option(command: Command) -> Command:
     return click.option("as_json", "--json", is_flag=True, help="Print one JSON document.")(command)
 
 
+def version_option(command: Command) -> Command:
+    """`--version`; the commit is asked for only then."""
+
+    def show(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:  # noqa: FBT001 - click calls it so
+        if wanted and not ctx.resilient_parsing:
+            from openclaw_pipelines.contracts.program import program_version
+
+            click.echo(f"openclaw, version {program_version()}")
+            ctx.exit()
+
+    return click.option(
+        "--version", is_flag=True, expose_value=False, is_eager=True, callback=show, help="Show the version and exit."
+    )(command)
+
+
 def strategy_option(command: Command) -> Command:
     """`--strategy`, repeatable."""
     return click.option("strategies", "--strategy", multiple=True, help="Only this strategy; may be repeated.")(command)

@@ -112,7 +112,7 @@ def _add(result: Verified, verification: "Verification") -> None:
 @json_option
 def verify(strategies: tuple[str, ...], first_day: date | None, last_day: date | None, *, as_json: bool) -> None:
     """Replay recorded days and compare every row; check the audit trail; print each ledger's hashes."""
-    from openclaw_pipelines import __version__
+    from openclaw_pipelines.contracts.program import program_version
     from openclaw_pipelines.resources.world import open_world
 
     refuse_reversed(first_day, last_day)
@@ -122,12 +122,12 @@ def verify(strategies: tuple[str, ...], first_day: date | None, last_day: date |
     with _progress(sum(map(len, days.values())), quiet=as_json) as done:
         results = [verify_strategy(world, name, days[name], done) for name in names]
     if as_json:
-        print_json({"program_version": __version__, "strategies": [asdict(result) for result in results]})
+        print_json({"program_version": program_version(), "strategies": [asdict(result) for result in results]})
     else:
         _show(results)
     found = sum(len(result.differences) for result in results)
     if found:
-        raise LedgerDiffersError(found, __version__)
+        raise LedgerDiffersError(found, program_version())
 
 
 @contextlib.contextmanager

@@ -40,7 +40,9 @@ from openclaw_pipelines.settings.resolution import StrategySettings, resolve_str
 from openclaw_pipelines.settings.validation import Place, checked_document, typed
 
 DEFAULT_CONFIG = Path("config") / "autopilot.yaml"
-_PACKAGE_HOME = Path(__file__).resolve().parents[2]
+_PACKAGE = Path(__file__).resolve().parents[1]
+SHIPPED = _PACKAGE / "shipped"
+"""Where a build puts copies of the checkout's configuration; see setup.py."""
 _CODE_DEFAULTS = Document(DEFAULT, {"universe": {"weights": Universe().weights}})
 
 
@@ -87,7 +89,8 @@ def load_settings(environ: Mapping[str, str] | None = None, *, path: Path | None
     """Read and check the configuration.
 
     environ: the process environment unless given. path: the configuration file; otherwise OPENCLAW_CONFIG, otherwise
-    config/autopilot.yaml of OPENCLAW_HOME, of the working folder or of the checkout. Raises ConfigError.
+    config/autopilot.yaml of OPENCLAW_HOME, of the working folder or of the checkout; where the program is installed
+    without one, the copy that came with it. Raises ConfigError.
     """
     environ = os.environ if environ is None else environ
     refuse_unknown_variables(environ)
@@ -105,10 +108,14 @@ def load_settings(environ: Mapping[str, str] | None = None, *, path: Path | None
 def project_home(config_path: Path) -> Path:
     """Folder that relative paths in the configuration start from: the project around `config/`.
 
+    Of the configuration that came with an installed program it is the working folder.
+
     >>> project_home(Path("/srv/bot/config/autopilot.yaml")).as_posix()
     '/srv/bot'
     """
     folder = config_path.parent
+    if folder == SHIPPED:
+        return Path.cwd()
     return folder.parent if folder.name == "config" else folder
 
 
@@ -159,7 +166,13 @@ def _config_path(environ: Mapping[str, str], path: Path | None) -> Path:
     if environ.get("OPENCLAW_HOME"):
         return Path(environ["OPENCLAW_HOME"]).expanduser().absolute() / DEFAULT_CONFIG
     beside = Path.cwd() / DEFAULT_CONFIG
-    return beside if beside.is_file() else _PACKAGE_HOME / DEFAULT_CONFIG
+    return beside if beside.is_file() else shipped(DEFAULT_CONFIG)
+
+
+def shipped(file: Path) -> Path:
+    """A file of the checkout, or its copy where the program is installed without one."""
+    copy = SHIPPED / file.name
+    return copy if copy.is_file() else _PACKAGE.parent / file
 
 
 def _read(path: Path) -> str:

@@ -9,8 +9,8 @@ import duckdb
 import pytest
 import yaml
 
-from openclaw_pipelines import __version__
 from openclaw_pipelines.cli import COMMANDS
+from openclaw_pipelines.contracts.program import program_version
 
 Query = Callable[..., list[dict[str, Any]]]
 
@@ -207,7 +207,7 @@ def test_verify_names_the_changed_cell(home, ledger: Query):
     assert (found["table"], found["kind"], found["column"]) == ("autopilot_fills", "changed", "price")
     assert fill["fill_key"] in found["key"]
     assert Decimal(found["stored"]) - Decimal(found["given"]) == 1
-    assert found["recorded_by"] == found["program_version"] == __version__
+    assert found["recorded_by"] == found["program_version"] == program_version()
     table = home.openclaw("verify", "--strategy", "fast").out
     assert fill["fill_key"] in table
 
@@ -217,7 +217,7 @@ def test_verify_says_when_another_version_recorded_the_row(home, ledger: Query):
     tamper(home, f"UPDATE autopilot_fills SET price = price + 1 WHERE fill_key = '{fill['fill_key']}'")
     tamper(home, "UPDATE autopilot_ticks SET program_version = '0.0.9' WHERE strategy_config_id = 'fast'")
     (found,) = home.openclaw("verify", "--strategy", "fast", "--json").json["strategies"][0]["differences"]
-    assert (found["recorded_by"], found["program_version"]) == ("0.0.9", __version__)
+    assert (found["recorded_by"], found["program_version"]) == ("0.0.9", program_version())
 
 
 def test_verify_follows_the_audit_trail(home):

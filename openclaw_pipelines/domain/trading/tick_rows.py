@@ -6,6 +6,7 @@ from typing import Any
 from openclaw_pipelines import __version__
 from openclaw_pipelines.contracts.canonical import canonical_json, sha256_of
 from openclaw_pipelines.contracts.enums import TickStatus
+from openclaw_pipelines.contracts.program import program_version
 from openclaw_pipelines.domain.execution.port import Report, reports_json
 from openclaw_pipelines.domain.trading.inputs import TickInput
 from openclaw_pipelines.domain.trading.records import Row
@@ -27,7 +28,7 @@ def tick_row(session: Session, tick_input: TickInput, phases: dict[str, Any], st
         "kill_switch": KILL_SWITCH_NAMES[int(tick_input.halt)],
         "phases": canonical_json(phases),
         "state_hash": state_hash,
-        "program_version": __version__,
+        "program_version": program_version(),
     }
 
 

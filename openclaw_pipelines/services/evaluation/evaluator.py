@@ -13,6 +13,7 @@ import polars as pl
 from openclaw_pipelines import __version__
 from openclaw_pipelines.contracts.canonical import sha256_of
 from openclaw_pipelines.contracts.enums import ProposalState
+from openclaw_pipelines.contracts.program import program_version
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.contracts.time import DAY, day_start, interval_length
 from openclaw_pipelines.domain.evaluation.metrics.compute import compute_metrics
@@ -203,7 +204,7 @@ class Evaluator:
             market=self.source,
             as_of=min(end, self.clock.now()),
             generated_at=self.clock.now(),
-            version=__version__,
+            version=program_version(),
             strategies=tuple(self._strategy_report(settings, name, day) for name in settings.strategies),
             candles=candles,
             checks=_checks_frame(checks),

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import polars as pl
 
-from openclaw_pipelines import __version__
 from openclaw_pipelines.contracts.factory import Variant
+from openclaw_pipelines.contracts.program import program_version
 from openclaw_pipelines.contracts.rows import rows_as
 from openclaw_pipelines.contracts.rows.factory import SweepShardRow
 from openclaw_pipelines.contracts.time import DAY, interval_length
@@ -53,7 +53,7 @@ def cycle_data(world: World, cycle_id: str) -> CycleData:
         sweep_hash=sweep_hash(cycle_id, rows_as(SweepShardRow, shards)) if shards.height else None,
         shards_expected=len(SHARD_KEYS),
         generated_at=world.clock.now(),
-        version=__version__,
+        version=program_version(),
     )
     return replace(data, hold=held(world, data))
 

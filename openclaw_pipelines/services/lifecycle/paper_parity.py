@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from openclaw_pipelines.contracts.canonical import canonical_json, sha256_of
 from openclaw_pipelines.contracts.factory import Comparison, ParityClass
+from openclaw_pipelines.contracts.program import release_of
 from openclaw_pipelines.contracts.rows import rows_as
 from openclaw_pipelines.contracts.rows.factory import ParityReportRow
 from openclaw_pipelines.contracts.symbols import normalize
@@ -33,15 +34,21 @@ TRADE_TABLES = frozenset(
 def classify(verification: Verification) -> ParityClass:
     """Class of a replayed day.
 
-    Ticks recorded by another version of the program are not comparable, whether or not they agree.
+    Ticks recorded by another release of the program are not comparable, whether or not they agree; between commits of
+    one release nothing may change what is traded, so they are compared.
     """
     given = {one.table for one in verification.differences if one.column not in REPORTED}
-    if verification.recorded_versions != (verification.program_version,) or given & CONTRACT_TABLES:
+    if recorded_releases(verification) != [release_of(verification.program_version)] or given & CONTRACT_TABLES:
         return ParityClass.INVALID_COMPARISON
     tables = {one.table for one in verification.differences}
     if tables & (TRADE_TABLES | CONTRACT_TABLES):
         return ParityClass.STATE_MACHINE
     return ParityClass.REDUCTION_ORDER if tables else ParityClass.EQUAL
+
+
+def recorded_releases(verification: Verification) -> list[str]:
+    """Releases of the program that took the recorded ticks."""
+    return sorted({release_of(version) for version in verification.recorded_versions})
 
 
 def record_paper_parity(world: World, strategy: str, day: str) -> ParityReportRow | None:
@@ -107,7 +114,8 @@ def _report(world: World, strategy: str, day: str, verification: Verification) -
     found, left = classify(verification), day_hash(world, account, strategy, day)
     shared = {"day": day, "ticks": verification.ticks, "context": inputs["context_hash"]}
     invalid = [one for one in verification.differences if one.table in CONTRACT_TABLES]
-    right_contract = {**shared, "versions": [verification.program_version], "inputs": [vars(one) for one in invalid]}
+    release = release_of(verification.program_version)
+    right_contract = {**shared, "versions": [release], "inputs": [vars(one) for one in invalid]}
     row: dict[str, str | None] = {
         "cycle_id": report_key(account, strategy, day),
         "comparison": Comparison.PAPER_REPLAY.value,
@@ -116,7 +124,7 @@ def _report(world: World, strategy: str, day: str, verification: Verification) -
         "verdict": found.value,
         "code_version": sources_hash(),
         "bars_hash": inputs["bars_hash"],
-        "left_contract": sha256_of({**shared, "versions": list(verification.recorded_versions), "inputs": []}),
+        "left_contract": sha256_of({**shared, "versions": recorded_releases(verification), "inputs": []}),
         "right_contract": sha256_of(right_contract),
         "left_hash": left,
         "right_hash": left if verification.passed else sha256_of([left, [vars(o) for o in verification.differences]]),

@@ -6,10 +6,10 @@ rewrite.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from openclaw_pipelines import __version__
+from openclaw_pipelines.contracts.program import program_version
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.contracts.time import DAY, day_start
 from openclaw_pipelines.domain.governance.audit import AuditChain
@@ -35,7 +35,7 @@ class Verification:
     compared: dict[str, int]
     differences: tuple[Difference, ...]
     recorded_versions: tuple[str, ...]
-    program_version: str = __version__
+    program_version: str = field(default_factory=program_version)
 
     @property
     def passed(self) -> bool:

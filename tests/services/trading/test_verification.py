@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from openclaw_pipelines import __version__
+from openclaw_pipelines.contracts.program import program_version
 from openclaw_pipelines.contracts.time import day_start
 from openclaw_pipelines.domain.governance.policy import Form
 from openclaw_pipelines.resources.store.migrations import migrations_of
@@ -95,7 +95,7 @@ def test_verifying_writes_nothing(desk: Any) -> None:
     trading = desk("recorded")
     before = trading.counts()
     result = verify_day(trading.ledger(MOMENTUM), DAY_ONE)
-    assert (result.ticks, result.program_version) == (24, __version__)
+    assert (result.ticks, result.program_version) == (24, program_version())
     assert trading.counts() == before
 
 
