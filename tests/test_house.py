@@ -131,3 +131,28 @@ def test_where_a_change_goes_names_files_that_are_there() -> None:
     paths = {name for name in re.findall(r"`([\w/]+(?:\.py)?)`", table) if "/" in name.strip("/")}
     assert len(paths) > 30
     assert {path for path in paths if not (PACKAGE / path).exists()} == set()
+
+
+LAYER_NAMES = "assets|checks|commands|contracts|domain|kernel|processes|report|resources|services|settings"
+REFERENCE = re.compile(rf"`((?:{LAYER_NAMES})\.[\w.]+)`")
+
+
+def dead(reference: str) -> bool:
+    """Whether a dotted name, as comments and docstrings give it, is no module and nothing in one."""
+    parts = reference.split(".")
+    for n in range(len(parts), 0, -1):
+        at = PACKAGE.joinpath(*parts[:n])
+        file = at.with_suffix(".py") if at.with_suffix(".py").exists() else at / "__init__.py"
+        if at.is_dir() or file.exists():
+            text = file.read_text(encoding="utf-8") if file.exists() else ""
+            return n < len(parts) and re.search(rf"\b{parts[n]}\b", text) is None
+    return True
+
+
+def test_comments_name_what_exists() -> None:
+    files = {path: path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py")}
+    found = {(path.name, name) for path, text in files.items() for name in REFERENCE.findall(text)}
+    assert len(found) > 50
+    assert {one for one in found if dead(one[1])} == set()
+    assert dead("services.lifecycle.nothing")
+    assert dead("kernel.account.booking.charge_funding")

@@ -4,7 +4,7 @@ A deployment starts flat at its inception. Parameters, family, interval and symb
 controls may change within it and are recorded per tick. Reading configuration is in `settings`.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -120,10 +120,6 @@ class Deployment:
         limits.halt = int(halt)
         limits.executes = policy.executes
         return limits
-
-    def with_inception(self, inception: datetime) -> "Deployment":
-        """The same deployment started at another day."""
-        return replace(self, inception=inception)
 
 
 def kernel_instrument(item: Instrument, costs: Costs) -> KernelInstrument:

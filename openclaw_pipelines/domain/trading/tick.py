@@ -8,7 +8,7 @@ from the kernel's phases; this module says what each of them means as rows. Read
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 
 import numpy as np
 
@@ -236,8 +236,3 @@ def _finish(session: Session, tick: _Tick) -> TickResult:
     tick.add("tick_inputs", [input_row(session, tick.input, tick.reports)])
     tick.add("autopilot_ticks", [tick_row(session, tick.input, tick.phases, after)])
     return TickResult(tick.input.at, stamped(session, tick.input.at, tick.rows), after)
-
-
-def utc_of(seconds: int) -> datetime:
-    """Seconds since the epoch as UTC."""
-    return datetime.fromtimestamp(int(seconds), UTC)

@@ -1,7 +1,6 @@
 """Rows that every tick writes whatever it decided: its marker, its input and the sub-account after it."""
 
 from datetime import datetime
-from typing import Any
 
 from openclaw_pipelines import __version__
 from openclaw_pipelines.contracts.canonical import canonical_json, sha256_of
@@ -17,7 +16,7 @@ from openclaw_pipelines.kernel.base import money
 KILL_SWITCH_NAMES = {0: "off", 1: "close_only", 2: "halt_all"}
 
 
-def tick_row(session: Session, tick_input: TickInput, phases: dict[str, Any], state_hash: str) -> Row:
+def tick_row(session: Session, tick_input: TickInput, phases: dict[str, dict[str, object]], state_hash: str) -> Row:
     """The marker that makes a tick recorded."""
     status = TickStatus.SETTLED_ONLY if tick_input.settle_only else TickStatus.DONE
     return {

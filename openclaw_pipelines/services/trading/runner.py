@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, Self
+from typing import Self
 
 from openclaw_pipelines.contracts.canonical import decimal_text
 from openclaw_pipelines.contracts.enums import KillSwitch
@@ -28,6 +28,7 @@ from openclaw_pipelines.domain.trading.session import Session, new_session
 from openclaw_pipelines.domain.trading.settlement import Closing
 from openclaw_pipelines.domain.trading.tick import run_tick
 from openclaw_pipelines.resources.clock import Clock
+from openclaw_pipelines.resources.store import market_tables
 from openclaw_pipelines.resources.store.store import Store
 from openclaw_pipelines.resources.store.strategy_ledger import Head, StrategyLedger, opening_state
 from openclaw_pipelines.resources.world import World
@@ -298,7 +299,7 @@ class Runner:
         return walk
 
     def _new_deployment(self, settings: Settings, strategy: StrategySettings, inception: datetime) -> Deployment:
-        rows = self.store.query("market", "SELECT * FROM instruments WHERE source = ?", [self.source]).to_dicts()
+        rows = market_tables.instruments(self.store, self.source).to_dicts()
         return Deployment(
             account_id=settings.config.account,
             strategy_config_id=strategy.name,
@@ -313,7 +314,7 @@ class Runner:
 
     def _warm_up_bars(
         self, settings: Settings, deployment: Deployment, strategy: StrategySettings
-    ) -> dict[datetime, dict[str, Any]]:
+    ) -> dict[datetime, dict[str, tuple[object, ...]]]:
         """Bars of the fixed number before inception, by close time.
 
         Every day that was not asked for is an error: a warm-up on what happens to be stored would depend on the order

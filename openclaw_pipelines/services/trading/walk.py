@@ -2,8 +2,7 @@
 
 import json
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
 
 import polars as pl
 
@@ -39,7 +38,7 @@ class Walk:
     _requests: dict[str, str] | None = None
     _contexts: set[str] = field(default_factory=set)
 
-    def begin(self, warm_up: dict[datetime, Any]) -> None:
+    def begin(self, warm_up: dict[datetime, dict[str, tuple[object, ...]]]) -> None:
         """Record the inception: the capital, and the bars on which the indicators were warmed."""
         session = self.session
         bars = canonical_json({at.isoformat(): own for at, own in warm_up.items()})
@@ -70,7 +69,7 @@ class Walk:
             self.universes[day] = recorded
         return self.universes[day]
 
-    def add_universe(self, day: str, columns: dict[str, Any]) -> Row:
+    def add_universe(self, day: str, columns: dict[str, str | None]) -> Row:
         """Record the universe built for a day."""
         deployment = self.session.deployment
         key = f"universe:{deployment.account_id}:{deployment.strategy_config_id}:{day}"
@@ -90,8 +89,7 @@ class Walk:
 
     def decisions(self, since: datetime, until: datetime) -> pl.DataFrame:
         """Decisions with `since < tick_at <= until`, recorded or taken in this walk."""
-        sql = "SELECT * FROM autopilot_decisions"
-        recorded = self.ledger.query(sql, "tick_at > ? AND tick_at <= ?", [since, until])
+        recorded = self.ledger.rows("autopilot_decisions", since, until)
         taken = [row for row in self.rows.get("autopilot_decisions", []) if since < row["tick_at"] <= until]
         if not taken:
             return recorded
@@ -135,7 +133,7 @@ def _day_end(at: datetime) -> bool:
     return at == at.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-def ticks_between(after: datetime, until: datetime, length: Any) -> list[datetime]:
+def ticks_between(after: datetime, until: datetime, length: timedelta) -> list[datetime]:
     """Ticks with `after < tick <= until` on the grid of `length`.
 
     >>> from datetime import timedelta
