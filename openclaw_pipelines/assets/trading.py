@@ -16,7 +16,8 @@ from openclaw_pipelines.assets.partitions import day_and_strategy, day_by_strate
 from openclaw_pipelines.assets.run_tags import is_live, unfinished_of_backfill
 from openclaw_pipelines.assets.trading_metadata import day_metadata
 from openclaw_pipelines.resources.world import World
-from openclaw_pipelines.services.trading.runner import DayReport, HoleError, Runner
+from openclaw_pipelines.services.trading.errors import HoleError
+from openclaw_pipelines.services.trading.runner import DayReport, Runner
 
 GROUP = "trading"
 WAIT_SECONDS, MOST_WAITS = 10, 360

@@ -12,7 +12,6 @@ from typing import Self
 
 from openclaw_pipelines.contracts.canonical import decimal_text
 from openclaw_pipelines.contracts.enums import KillSwitch
-from openclaw_pipelines.contracts.errors import LedgerError, MarketError
 from openclaw_pipelines.contracts.time import DAY, day_start
 from openclaw_pipelines.domain.execution.port import INSIDE, Executor
 from openclaw_pipelines.domain.governance.approvals import verdicts
@@ -34,100 +33,20 @@ from openclaw_pipelines.resources.store.strategy_ledger import Head, StrategyLed
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.governance.policy import policy_of
 from openclaw_pipelines.services.market.history import history_days, uncovered_days
+from openclaw_pipelines.services.trading.errors import (
+    CapitalChangedError,
+    DeploymentChangedError,
+    FeaturesNotReadyError,
+    HoleError,
+    LiveExecutorError,
+    MarketNotReadyError,
+    WarmUpError,
+)
 from openclaw_pipelines.services.trading.feed import Feed, Unknown
 from openclaw_pipelines.services.trading.strategy_lock import strategy_lock
 from openclaw_pipelines.services.trading.universes import build_universe, regimes
 from openclaw_pipelines.services.trading.walk import Walk, ticks_between
 from openclaw_pipelines.settings import Settings, StrategySettings, effective_kill_switch
-
-
-class HoleError(LedgerError):
-    """Ticks are missing between what is recorded and what was asked for."""
-
-    template = "{strategy}: {missing} is not recorded, so {day} cannot follow. Materialize the days from {first} on."
-    strategy: str
-    missing: str
-    day: str
-    first: str
-
-
-class DeploymentChangedError(LedgerError):
-    """The configuration describes another deployment than the recorded ticks."""
-
-    template = (
-        "{strategy} recorded ticks until {recorded} under {old}; the configuration now describes {new}. "
-        "Set its start_day after that, or give it a new name."
-    )
-    strategy: str
-    recorded: datetime
-    old: str
-    new: str
-
-
-class CapitalChangedError(LedgerError):
-    """The configuration gives a running deployment another capital than it started with."""
-
-    template = (
-        "{strategy} runs since {inception} with a capital of {recorded}; the configuration now says {configured}. "
-        "Set capital back to {recorded}, or start a new deployment with a start_day after {newest}."
-    )
-    strategy: str
-    inception: str
-    recorded: str
-    configured: str
-    newest: datetime
-
-
-class MarketNotReadyError(MarketError):
-    """Candles or funding that a tick needs were never asked for."""
-
-    template = (
-        "{strategy}: {asset} of {symbol} are known until {until}, the tick {tick} of {interval} bars needs more. "
-        "Materialize `{asset}` for {day}."
-    )
-    strategy: str
-    asset: str
-    symbol: str
-    until: datetime | str
-    tick: datetime
-    interval: str
-    day: str
-
-
-class FeaturesNotReadyError(MarketError):
-    """Features that the universe of a day reads were never computed."""
-
-    template = (
-        "{strategy}: the universe of {day} reads the {interval} features of the bar before it, which are not stored. "
-        "Materialize `features` for {before}."
-    )
-    strategy: str
-    day: str
-    interval: str
-    before: str
-
-
-class WarmUpError(MarketError):
-    """Candles before the inception of a strategy were never asked for."""
-
-    template = (
-        "{strategy} starts on {inception} and reads {bars} bars of {interval} and days before it; "
-        "candles of {first} were not asked for. Materialize `candles` and `features` from {first} on."
-    )
-    strategy: str
-    bars: int
-    interval: str
-    inception: str
-    first: str
-
-
-class LiveExecutorError(LedgerError):
-    """A past day was asked of an executor that fills orders in the present."""
-
-    template = "{strategy}: {executor} fills orders at present prices, so {day} can be taken live only, not backfilled."
-    strategy: str
-    executor: str
-    day: str
 
 
 @dataclass

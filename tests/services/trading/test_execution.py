@@ -10,7 +10,8 @@ import pytest
 
 from openclaw_pipelines.contracts.time import day_start
 from openclaw_pipelines.domain.execution.port import Acknowledgement, Intent, Report, ReportKind
-from openclaw_pipelines.services.trading.runner import LiveExecutorError, Runner
+from openclaw_pipelines.services.trading.errors import LiveExecutorError
+from openclaw_pipelines.services.trading.runner import Runner
 from openclaw_pipelines.services.trading.verification import verify_day
 
 MOMENTUM = "momentum_1h"

@@ -23,15 +23,15 @@ from openclaw_pipelines.kernel.run.replay import tick_buffers
 from openclaw_pipelines.resources.store.comparison import HASHED_TABLES, ledger_hash
 from openclaw_pipelines.resources.store.store import insert
 from openclaw_pipelines.services.market.ingest import Ingest
-from openclaw_pipelines.services.trading.runner import (
+from openclaw_pipelines.services.trading.errors import (
     CapitalChangedError,
     DeploymentChangedError,
     FeaturesNotReadyError,
     HoleError,
     MarketNotReadyError,
-    Runner,
     WarmUpError,
 )
+from openclaw_pipelines.services.trading.runner import Runner
 from openclaw_pipelines.services.trading.verification import verify_day
 
 BREAKOUT, MOMENTUM = "breakout_15m", "momentum_1h"
