@@ -153,7 +153,7 @@ def check_command(line: str) -> None:
         there = importlib.util.find_spec(rest[1]) if rest[0] == "-m" else (PROJECT / rest[0]).is_file()
         assert there
     else:
-        assert program in {"export", "source", "git", ""}
+        assert program in {"export", "source", "git", "pip", ""}
 
 
 COMMANDS = sorted(set(command_lines()))

@@ -25,7 +25,7 @@ def dry_run(target: str, *arguments: str) -> str:
     return subprocess.run(command, cwd=PROJECT, env=environ, capture_output=True, text=True, check=True).stdout
 
 
-@pytest.mark.parametrize("target", ["demo", "test", "up", "lint", "bench", "clean", "setup", "lock"])
+@pytest.mark.parametrize("target", ["demo", "test", "up", "lint", "bench", "clean", "setup", "lock", "wheel"])
 def test_target_is_there_and_explained(target):
     assert dry_run(target)
     assert re.search(
@@ -38,18 +38,46 @@ def test_every_command_that_make_starts_installs_first():
         assert "--require-hashes -r requirements.lock" in dry_run(target)
 
 
-def test_an_old_python_is_refused_with_a_message(tmp_path):
-    old = tmp_path / "python3.9"
-    old.write_text('#!/bin/sh\n[ "$1" = --version ] && echo "Python 3.9.1" && exit 0\nexit 1\n')
-    old.chmod(0o755)
+OTHERS = [(3, 9, 1), (3, 10, 13), (3, 14, 0)]
+
+
+def as_text(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))
+
+
+@pytest.mark.parametrize("version", OTHERS, ids=as_text)
+def test_another_python_is_refused_with_a_message(tmp_path, version):
+    """By a Python that says it is another one."""
+    other = tmp_path / f"python{version[0]}.{version[1]}"
+    told = f'[ "$1" = --version ] && echo "Python {as_text(version)}" && exit 0'
+    other.write_text(f'#!/bin/sh\n{told}\nexec {sys.executable} -c "import sys; sys.version_info = {version}; $2"\n')
+    other.chmod(0o755)
     copy = tmp_path / "project"
     copy.mkdir()
     for name in ("Makefile", "requirements.lock", "pyproject.toml"):
         (copy / name).write_text(read(name))
-    result = subprocess.run(["make", "setup", f"PYTHON={old}"], cwd=copy, capture_output=True, text=True, check=False)
+    result = subprocess.run(["make", "setup", f"PYTHON={other}"], cwd=copy, capture_output=True, text=True, check=False)
     assert result.returncode != 0
-    assert "needs Python 3.11 or newer" in result.stderr
-    assert "Python 3.9.1" in result.stderr
+    assert "needs Python 3.11 to 3.13" in result.stderr
+    assert f"Python {as_text(version)}" in result.stderr
+
+
+@pytest.mark.parametrize("version", OTHERS, ids=as_text)
+def test_the_package_refuses_another_python(version):
+    code = f"import sys; sys.version_info = {version}; import openclaw_pipelines"
+    result = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert result.returncode != 0
+    said = f"ImportError: openclaw_pipelines needs Python 3.11 to 3.13, this is {as_text(version)}."
+    assert result.stderr.splitlines()[-1] == said
+
+
+def test_pip_is_told_the_same():
+    import openclaw_pipelines as own
+
+    (first, last), newest = (own._OLDEST, own._NEWEST), (own._NEWEST[0], own._NEWEST[1] + 1)
+    assert (as_text(first), as_text(last)) == ("3.11", "3.13")
+    asked = tomllib.loads(read("pyproject.toml"))["project"]["requires-python"]
+    assert asked == f">={as_text(first)},<{as_text(newest)}"
 
 
 def test_dagster_home_is_one_absolute_folder():
