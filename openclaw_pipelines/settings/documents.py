@@ -77,6 +77,7 @@ def dotted(path: Path) -> str:
 def parse(layer: Layer, text: str) -> Document:
     r"""Read YAML text. Raises ConfigSyntaxError and DuplicateSettingError.
 
+    >>> from openclaw_pipelines.contracts.layers import LayerKind
     >>> parse(Layer(LayerKind.FILE, "a.yaml"), "kill_switch: off\nfee: 0.10").tree
     {'kill_switch': 'off', 'fee': Decimal('0.10')}
     """

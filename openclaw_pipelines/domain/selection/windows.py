@@ -41,6 +41,7 @@ class WindowError(ConfigError):
 class Window:
     """Bars that open in [start, end), both midnights UTC.
 
+    >>> from datetime import UTC
     >>> window = Window(datetime(2025, 5, 5, tzinfo=UTC), datetime(2025, 5, 7, tzinfo=UTC))
     >>> window.days, str(window)
     (2, '2025-05-05..2025-05-06')
@@ -102,6 +103,7 @@ def train_and_holdout(whole: Window, *, holdout_days: int, gap: int, least_train
     Raises:
         RangeTooShortError: fewer than `least_train_days` would be left.
 
+    >>> from datetime import UTC
     >>> whole = Window(datetime(2025, 5, 5, tzinfo=UTC), datetime(2025, 6, 3, tzinfo=UTC))
     >>> split = train_and_holdout(whole, holdout_days=8, gap=2)
     >>> str(split.train), str(split.holdout)

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from openclaw_pipelines.contracts.factory import Variant
 from openclaw_pipelines.contracts.time import DAY
 from openclaw_pipelines.kernel.base.money import to_atoms
 from openclaw_pipelines.report.factory.plots import curves
@@ -36,7 +37,7 @@ def test_rows_are_those_that_are_stored(edge_proven, data) -> None:
     assert data.shards.height == data.shards_expected
 
 
-@pytest.mark.parametrize("window", ["train", "holdout"])
+@pytest.mark.parametrize("window", [Variant.TRAIN, Variant.HOLDOUT])
 def test_curves_end_at_the_last_stored_equity_of_the_window(edge_proven, data, window) -> None:
     replays = {row["params_hash"]: row for row in edge_proven.rows("replays").to_dicts() if row["variant"] == window}
     drawn = [curve for curve in curves(data, window) if curve.label != "hold"]

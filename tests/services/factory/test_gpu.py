@@ -47,15 +47,16 @@ from openclaw_pipelines.services.factory.cycle import Cycle, reopen_cycle
 from openclaw_pipelines.services.factory.gpu import GpuDiffersError, sweeping_gpu
 from openclaw_pipelines.services.factory.sweeping import run_shard
 
-real, said = cuda.sweep, []
-def dearer(bars, rows, costs, **given):
-    return real(bars, rows, replace(costs, slippage_bps=costs.slippage_bps + 1), **given)
+real, said = cuda.sweep_under, []
+def dearer(bars, rows, terms, *given):
+    costs = replace(terms.costs, slippage_bps=terms.costs.slippage_bps + 1)
+    return real(bars, rows, replace(terms, costs=costs), *given)
 def one_atom_more(*given, **named):
     found = real(*given, **named)
     found.day_equity[0, -1] += 1
     return found
 scene, (task, sweep) = open_scene(Path(sys.argv[2])), sys.argv[3:5]
-cuda.sweep = {"real": real, "dearer": dearer, "one_atom_more": one_atom_more}[sweep]
+cuda.sweep_under = {"real": real, "dearer": dearer, "one_atom_more": one_atom_more}[sweep]
 if task == "compare":
     cycle_id, = scene.rows("factory_cycles").filter(recipe=RECIPE).sort("recorded_at")["cycle_id"].to_list()[-1:]
     compare_cycle(*reopen_cycle(scene.world, cycle_id), said.append)
