@@ -15,7 +15,7 @@ class LayerFailedError(OpenclawError):
 
     template = "{job} failed in {step}: {reason}. See run {run_id} in the web UI (`make up`)."
     job: str
-    step: str | None
+    step: str
     reason: str
     run_id: str
 
@@ -46,7 +46,8 @@ def run_layer(
         instance=instance, tags=tags, raise_on_error=False, run_config=run_config or QUIET
     )
     if not result.success:
-        raise LayerFailedError(layer.job, *failure_of(result), result.run_id)
+        step, reason = failure_of(result)
+        raise LayerFailedError(layer.job, step, reason, result.run_id)
 
 
 def failure_of(result: "dg.ExecuteInProcessResult") -> tuple[str, str]:
