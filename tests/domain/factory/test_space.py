@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openclaw_pipelines.contracts.errors import OpenclawError
-from openclaw_pipelines.domain.factory.space import Choices, Range, SpaceError, rounded, space_of
+from openclaw_pipelines.domain.factory.space import Choices, Range, SpaceError, plain, rounded, space_of
 from openclaw_pipelines.kernel.strategy.params import UnknownFamilyError, UnknownParameterError
 
 HALF = Decimal("0.5")
@@ -100,3 +100,12 @@ def test_a_grid_of_a_range_without_step_is_refused() -> None:
 def test_rounding_twice_is_rounding_once(value: float) -> None:
     assert rounded(rounded(value)) == rounded(value)
     assert abs(rounded(value) - value) <= 1e-5 * value
+
+
+def test_what_is_hashed_tells_every_bit_of_a_float_and_nothing_of_the_rest() -> None:
+    """0.1 + 0.2 prints as 0.3 to many digits; as hashed text they are two numbers."""
+    given = {"floats": [0.1, 0.1 + 0.2], "below": {"whole": 3, "flag": True, "word": "x"}}
+    assert plain(given) == {
+        "floats": ["0x1.999999999999ap-4", "0x1.3333333333334p-2"],
+        "below": {"whole": 3, "flag": True, "word": "x"},
+    }

@@ -98,6 +98,14 @@ def test_size_does_not_matter(seed, factor) -> None:
     assert overfitting(returns * factor, splits=4).probability == overfitting(returns, splits=4).probability
 
 
+def test_a_row_that_never_traded_is_neither_the_best_nor_no_number() -> None:
+    """Its ratio is 0: below a row that gains in every half, above one that loses in every half."""
+    gains, loses, flat = [0.02, 0.03] * 8, [-0.03, -0.02] * 8, [0.0] * 16
+    assert overfitting(np.array([gains, flat]), splits=4).probability == 0.0
+    both = overfitting(np.array([flat, loses]), splits=4)
+    assert (both.probability, both.loss_probability) == (0.0, 0.0)  # to gain nothing is not to lose
+
+
 @pytest.mark.parametrize(("returns", "reason"), [
     pytest.param(noise(1, 40, 1), "one row leaves nothing to choose", id="one row"),
     pytest.param(noise(5, 19, 1), "19 days are fewer than 20, two for each of 10 blocks", id="few days"),
