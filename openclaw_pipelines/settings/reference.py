@@ -3,6 +3,7 @@
 `python -m openclaw_pipelines.settings.reference` prints docs/configuration.md; a test compares the two.
 """
 
+import inspect
 import types
 import typing
 from collections.abc import Iterator
@@ -172,7 +173,7 @@ def _settings_tables() -> Iterator[str]:
         if section is None:
             continue
         prefix = f"{name}.{FREE_NAMES[name]}" if name in FREE_NAMES else name
-        yield f"### {prefix}\n\n{(section.__doc__ or '').strip()}\n"
+        yield f"### {prefix}\n\n{inspect.cleandoc(section.__doc__ or '')}\n"
         if name == "risk":
             yield f"Per symbol can be set: {', '.join(f'`{key}`' for key in PER_SYMBOL_LIMITS)}.\n"
         yield from _table(f"{prefix}.", section)

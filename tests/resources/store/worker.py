@@ -210,7 +210,9 @@ def full(folder: str, kilobytes: str) -> None:
 
 
 def forbidden(folder: str) -> None:
-    """Read and write as a user who may not write the folder."""
+    """Read and write as a user who may not write the folder, nor perhaps read the interpreter's own."""
+    import pyarrow  # noqa: F401 - what the store imports late
+
     store = Store(Path(folder))
 
     def attempt(act: Callable[[], None]) -> None:
