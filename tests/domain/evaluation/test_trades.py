@@ -91,6 +91,17 @@ def test_open_positions_and_unfilled_orders_are_no_trades() -> None:
     assert trades(fill("entry", "buy", 0, "1", "100", "0.1"), unfilled) == []
 
 
+def test_an_order_that_filled_nothing_begins_no_round_trip() -> None:
+    """The entry that expired at minute 0 is not the entry of the position bought at minute 30."""
+    (trade,) = trades(
+        fill("entry", "buy", 0, "0", "0", "0", status="expired"),
+        fill("entry", "buy", 30, "2", "100", "0"),
+        fill("exit", "sell", 60, "2", "101", "0", pnl="2"),
+    )
+    assert (trade["entry_at"], trade["entry_decision_key"]) == (START + timedelta(minutes=30), "d30")
+    assert trade["holding_seconds"] == 1_800
+
+
 def test_a_deployment_starts_flat_whatever_the_one_before_left_open() -> None:
     found = trades(
         fill("entry", "buy", 0, "1", "100", "0", deployment_id="old"),

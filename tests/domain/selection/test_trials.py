@@ -37,6 +37,15 @@ def test_copies_are_one_trial() -> None:
     assert raw_trials(returns).count == 120
 
 
+def test_the_spread_of_two_rows_by_hand_and_that_of_one_row_is_none() -> None:
+    """Sharpe ratios sqrt(2) and sqrt(2) / 6, so a variance of (5 / 6)**2."""
+    two = np.array([[0.01, 0.03], [0.02, -0.01]])
+    assert sharpe_rows(two).tolist() == pytest.approx([2**0.5, 2**0.5 / 6])
+    assert raw_trials(two).own_variance == pytest.approx(25 / 36)
+    alone = raw_trials(two[:1])
+    assert (alone.count, alone.own_variance, alone.sharpe_variance) == (1, 0.0, 0.0)
+
+
 def test_independent_rows_are_a_trial_each() -> None:
     assert clustered_trials(noise(50, 250, 2)).count == 50
 
