@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
-from openclaw_pipelines.contracts.enums import Mode
+from openclaw_pipelines.contracts.enums import Action, ExitReason, Mode
 from openclaw_pipelines.contracts.tables.trading import Decisions
+from openclaw_pipelines.domain.trading.decisions import rationale
+from openclaw_pipelines.kernel.base.layout import PROPOSAL, records
 
 PERP = "AAA/USDT:USDT"
 UP, DOWN, HOLD_105 = (100, 106, 100, 105), (100, 100, 94, 95), (105, 106, 104, 105)
@@ -65,3 +67,29 @@ def test_it_links_to_what_it_rests_on(desk: Any) -> None:
     assert row["policy_version_id"] == trading.session.policy.version_id
     assert json.loads(row["features"])["close"] == 10_500
     assert set(Decisions.to_schema().columns) == {*row, "recorded_at"}
+
+
+def _proposal(**fields: int | float) -> Any:
+    proposal = records(PROPOSAL, 1)[0]
+    for name, value in {"action": int(Action.ENTER), "side": 1, "confidence": 0.625, **fields}.items():
+        proposal[name] = value
+    return proposal
+
+
+@pytest.mark.parametrize(
+    ("fields", "tag", "said"),
+    [
+        ({}, 0, "file:x: fresh long signal, confidence 0.62"),
+        ({"side": -1}, -3, "file:x: fresh short signal, confidence 0.62, tag -3"),
+        ({"external": 1}, 0, "an operator approved the earlier file:x proposal to go long"),
+        ({"external": 1, "side": -1}, 4, "an operator approved the earlier file:x proposal to go short"),
+        ({"action": int(Action.HOLD)}, 4, "file:x: a fresh long signal while already long, tag 4"),
+        (
+            {"action": int(Action.EXIT), "reason": int(ExitReason.TIME_STOP)},
+            4,
+            "file:x: leave the position by time stop, tag 4",
+        ),
+    ],
+)
+def test_why_a_planner_asked(fields: dict[str, int], tag: int, said: str) -> None:
+    assert rationale("file:x", _proposal(**fields), tag) == said
