@@ -93,6 +93,24 @@ def test_what_is_sent_is_the_approved_order(desk: Any) -> None:
     }  # fmt: skip
 
 
+def test_peak_and_the_days_opening_follow_the_closes(desk: Any) -> None:
+    """19.047 bought at 105: at 110 it is worth 95.235 more, which is the peak; at 103 it is 38.094 less at midnight."""
+    trading = venue_desk(desk)
+    trading.take(UP, CALM)
+    (before,) = trading.of("autopilot_equity")
+    tell(trading, FILL, KEY, Leg.ENTRY, "19.047", "105", number=1)
+    trading.take(HOLD_105, CALM)
+    trading.take((105, 111, 104, 110), CALM)
+    (high,) = trading.of("autopilot_equity")
+    assert high["equity"] == high["peak_equity"] == before["equity"] + Dec("95.235")
+    while trading.at.hour:
+        trading.take((103, 104, 102, 103), CALM)
+        (row,) = trading.of("autopilot_equity")
+        opening = before["equity"] if trading.at.hour else before["equity"] - Dec("38.094")
+        assert (row["day_open_equity"], row["peak_equity"]) == (opening, high["equity"])
+    assert int(trading.session.state.account[0].last_tick) == int(trading.at.timestamp())
+
+
 def test_an_order_in_parts_to_the_atom(desk: Any) -> None:
     """Average (9.047 x 105.01 + 4 x 104.99) / 13.047 = 105.0038..., up to 105.01: 0.08 too much, given back."""
     trading = venue_desk(desk)

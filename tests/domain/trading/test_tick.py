@@ -1,5 +1,6 @@
 """A tick from its recorded input to rows: modes, keys, money, and what replays equal."""
 
+import json
 from datetime import UTC, datetime
 from decimal import Decimal as Dec
 from typing import Any
@@ -308,11 +309,18 @@ def test_books_that_differ_are_recorded_and_refuse_entries_until_they_agree(desk
     trading.calm()
     (event,) = trading.of("reconcile_events")
     assert (event["check_name"], event["passed"], event["expected"]) == ("cash", False, Dec("10000.00000001"))
+    assert _reconcile_phase(trading)["mismatches"] == 1
     trading.take(UP, CALM)
     assert [row["reason_code"] for row in trading.of("autopilot_decisions")] == ["STATE_UNCERTAIN"]
     trading.session.books.cash -= Dec("0.00000001")
     trading.calm()
     assert not trading.session.uncertain
+    assert _reconcile_phase(trading)["mismatches"] == 0
+
+
+def _reconcile_phase(trading: Any) -> dict[str, int]:
+    (row,) = trading.of("autopilot_ticks")
+    return json.loads(row["phases"])["RECONCILE"]
 
 
 def test_the_first_pass_of_each_day_is_recorded(desk: Any) -> None:
