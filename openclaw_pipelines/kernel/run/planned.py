@@ -28,7 +28,6 @@ from openclaw_pipelines.kernel.base.layout import (
     State,
     Tick,
     Wanted,
-    records,
 )
 from openclaw_pipelines.kernel.base.money import MAX_BPS
 from openclaw_pipelines.kernel.base.primitives import mul
@@ -84,15 +83,16 @@ class Plan(NamedTuple):
 
     flags: NDArray[np.uint8]
     """[S, T]"""
-    entries: Records
-    """SIGNAL[K] of those with a side, symbol after symbol, each in the order of its bars"""
+    entries: NDArray[Any]
+    """SIGNAL[K] of those with a side, symbol after symbol, each in the order of its bars. A plain array, as a recarray
+    takes numba ten times as long to recognise, at every call"""
     bars: NDArray[np.int64]
     """[K] bar of each"""
     first: NDArray[np.int64]
     """[S + 1] where the entries of each symbol begin"""
 
 
-NO_PLAN = Plan(np.zeros((1, 1), np.uint8), records(SIGNAL, 0), np.zeros(0, np.int64), np.zeros(2, np.int64))
+NO_PLAN = Plan(np.zeros((1, 1), np.uint8), np.zeros(0, SIGNAL), np.zeros(0, np.int64), np.zeros(2, np.int64))
 """Where a plan is asked for and there is none."""
 
 
@@ -109,7 +109,7 @@ def plan_of(signals: NDArray[Any]) -> Plan:
     flags |= by_symbol["leave_long"] * LEAVE_LONG | by_symbol["leave_short"] * LEAVE_SHORT
     column, bar = np.nonzero(side)
     first = np.searchsorted(column, np.arange(len(by_symbol) + 1))
-    entries = np.ascontiguousarray(by_symbol[column, bar]).view(np.recarray)
+    entries = np.ascontiguousarray(by_symbol[column, bar], SIGNAL)
     return Plan(np.ascontiguousarray(flags.astype(np.uint8)), entries, bar.astype(np.int64), first.astype(np.int64))
 
 
@@ -190,7 +190,7 @@ def replay_planned(
 def planned_loop(
     state: State, matrices: Matrices, times: NDArray[np.int64], setup: Setup, written: Written,
     scratch: tuple[Records, Records, Records], row: int, start: int, n_events: int, n_proposals: int,
-    flags: NDArray[np.uint8], entries: Records, bars: NDArray[np.int64], first: NDArray[np.int64],
+    flags: NDArray[np.uint8], entries: NDArray[Any], bars: NDArray[np.int64], first: NDArray[np.int64],
 ) -> tuple[int, int, int]:  # fmt: skip
     """As `replay.replay_loop`, with signals in place of a strategy."""
     events, proposals, symbols = scratch
