@@ -46,10 +46,10 @@ def check_candles(
     >>> from openclaw_pipelines.resources.market.simulated.source import SimulatedMarket
     >>> from datetime import UTC, timedelta
     >>> start = datetime(2025, 5, 1, tzinfo=UTC)
-    >>> end = start + timedelta(days=3)
+    >>> second, end = start + timedelta(days=1), start + timedelta(days=3)
     >>> candles = SimulatedMarket(seed=7).candles("BTC/USDT:USDT", "1h", start, end, as_of=end)
     >>> redenominated = candles.with_columns(
-    ...     pl.when(pl.col("ts") < start + timedelta(days=1)).then(pl.col(name)).otherwise(pl.col(name) * 1000).alias(name)
+    ...     pl.when(pl.col("ts") < second).then(pl.col(name)).otherwise(pl.col(name) * 1000).alias(name)
     ...     for name in ("open", "high", "low", "close")
     ... )
     >>> [check.name for check in check_candles(redenominated, interval="1h") if not check.passed]
