@@ -4,6 +4,7 @@ The code is the one that takes live ticks, backfills and replays. Bars come from
 objects with polars frames.
 """
 
+from openclaw_pipelines.domain.market.quality.frame import check_candles
 from openclaw_pipelines.kernel.base.layout import SIGNAL, WHOLE
 from openclaw_pipelines.kernel.run.bars import Bars
 from openclaw_pipelines.kernel.run.finer import replay_on_finer
@@ -19,6 +20,7 @@ __all__ = [
     "WHOLE",
     "Bars",
     "Costs",
+    "check_candles",
     "params_record",
     "plan_of",
     "replay",

@@ -14,7 +14,17 @@ pytest_plugins = ["dagster_scene"]
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Folder of real exchange data beside the checkout; tests that need it are skipped where it is absent."""
-    folder = Path(__file__).resolve().parents[2] / "shared" / "data"
+    return _shared("data", "the real exchange data")
+
+
+@pytest.fixture(scope="session")
+def shared_cases() -> Path:
+    """Folder of small inputs after public reports, each with the value that is right; as `shared_data`."""
+    return _shared("cases", "the cases from public reports")
+
+
+def _shared(name: str, what: str) -> Path:
+    folder = Path(__file__).resolve().parents[2] / "shared" / name
     if not folder.is_dir():
-        pytest.skip("the real exchange data (../shared/data) is not here")
+        pytest.skip(f"{what} (../shared/{name}) is not here")
     return folder

@@ -50,6 +50,18 @@ class UnknownInstrumentError(DataError):
     known: str
 
 
+class UniverseError(DataError):
+    """A universe that does not fit the bars."""
+
+    template = (
+        "the universe has {given} flags for {symbol!r}; the bars are {bars} of each of {symbols}, holes included."
+    )
+    symbol: str
+    given: int
+    symbols: str
+    bars: int
+
+
 class Matrices(NamedTuple):
     """The arrays of `Bars` for the compiled code, each [T, S]."""
 
@@ -100,7 +112,9 @@ class Bars:
 
         Raises:
             MissingColumnsError, NaiveTimeError, UnknownInstrumentError, PriceUnitError: as their names say.
-            BarsError: duplicate, unsorted or off-grid stamp, high or low that is none, negative or NaN volume.
+            BarsError: duplicate, unsorted or off-grid stamp, high or low that is none, negative or NaN volume, funding
+                twice or without a number.
+            UniverseError: a mask of no symbol of the bars, or of another length.
         """
         missing = [name for name in ("ts", "symbol", *_PRICES, "volume") if name not in frame.columns]
         if missing or frame.is_empty():
@@ -116,6 +130,8 @@ class Bars:
         if funding is not None:
             _place_funding(matrices.funding_rate, funding, symbols, times, seconds)
         for symbol, mask in (universe or {}).items():
+            if symbol not in symbols or len(mask) != len(times):
+                raise UniverseError(symbol, len(mask), ", ".join(symbols), len(times))
             matrices.in_universe[:, symbols.index(symbol)] = mask
         for array in (times, *matrices):
             array.flags.writeable = False
@@ -262,14 +278,34 @@ def _place_funding(
     target: NDArray[np.int64], funding: pl.DataFrame, symbols: Sequence[str], times: NDArray[np.int64], seconds: int
 ) -> None:
     """Add each rate to the bar that its stamp falls in; stamps outside the bars are not theirs."""
+    _check_funding(funding, symbols)
     rows = (_epoch_seconds(funding, "funding") - times[0]) // seconds
     for row, symbol, rate in zip(rows, funding["symbol"], funding["funding_rate"], strict=True):
-        if symbol in symbols and 0 <= row < len(times):
+        if 0 <= row < len(times):
             target[row, symbols.index(symbol)] += funding_units(rate, symbol)
     for row, column in np.argwhere(np.abs(target) > MAX_RATE):
         raise BarsError(
             symbols[column], datetime.fromtimestamp(int(times[row]), UTC), "its funding adds up to over 0.09"
         )
+
+
+def _check_funding(funding: pl.DataFrame, symbols: Sequence[str]) -> None:
+    """A rate that stands twice would be paid twice, one of an unknown name or without a number by nobody."""
+    missing = [name for name in ("ts", "symbol", "funding_rate") if name not in funding.columns]
+    if missing:
+        raise MissingColumnsError(f"{', '.join(missing)} (in the funding)")
+    unknown = funding.filter(~pl.col("symbol").is_in(list(symbols)))["symbol"]
+    if len(unknown):
+        raise UnknownInstrumentError(str(unknown[0]), ", ".join(symbols))
+    rates = pl.col("funding_rate")
+    no_number = rates.is_null() | ~rates.cast(pl.Float64).is_finite()
+    for why, wrong in (
+        ("its funding rate is no finite number", no_number),
+        ("its funding stands twice", pl.struct("symbol", "ts").is_duplicated()),
+    ):
+        rows = funding.filter(wrong)
+        if rows.height:
+            raise BarsError(str(rows["symbol"][0]), rows["ts"][0], why)
 
 
 def funding_units(rate: float | Decimal, symbol: str) -> int:

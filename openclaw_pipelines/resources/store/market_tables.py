@@ -191,6 +191,19 @@ def candles(
     return _bars(store, "candles", source, symbols, interval, start, end)
 
 
+def newest_before(
+    store: Store, source: str, symbols: Sequence[str], intervals: Sequence[str], start: datetime, since: datetime
+) -> pl.DataFrame:
+    """The newest candle of every series with `since <= ts < start`, in all columns of the model."""
+    return store.query(
+        "market",
+        "SELECT * FROM candles WHERE source = ? AND list_contains(?, symbol) AND list_contains(?, interval) "
+        "AND ts >= ? AND ts < ? QUALIFY row_number() OVER (PARTITION BY symbol, interval ORDER BY ts DESC) = 1 "
+        "ORDER BY interval, symbol",
+        [source, list(symbols), list(intervals), since, start],
+    )
+
+
 def features(
     store: Store, source: str, symbols: Sequence[str], interval: str, start: datetime, end: datetime
 ) -> pl.DataFrame:

@@ -14,6 +14,9 @@ from openclaw_pipelines.domain.market.quality.window import CheckResult, Window
 from openclaw_pipelines.resources.store import market_tables
 from openclaw_pipelines.resources.world import World
 
+LOOK_BACK = 7 * DAY
+"""How long a hole before a day may be for its first bar to be judged against the close before the hole."""
+
 
 def examine_candles(world: World, day: str) -> list[CheckResult]:
     """Every quality rule on the stored candles of a day, with their revisions."""
@@ -34,6 +37,7 @@ def examine_candles(world: World, day: str) -> list[CheckResult]:
             revisions=pl.concat(revisions),
             listed_at=_known(known, "listed_at"),
             price_units=_known(known, "price_unit"),
+            before=market_tables.newest_before(*args, settings.intervals, start, start - LOOK_BACK),
         )
     )
 

@@ -9,6 +9,7 @@ import pytest
 from openclaw_pipelines.contracts.config.market import Quality
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.domain.market.quality.checks import CHECKS, run_all
+from openclaw_pipelines.domain.market.quality.frame import FrameColumnsError, FrameEmptyError, check_candles
 from openclaw_pipelines.domain.market.quality.series import gap_runs, stale_runs
 from openclaw_pipelines.domain.market.quality.window import MAX_CASES, Window
 
@@ -240,6 +241,65 @@ def test_an_outlier_is_measured_in_bps_and_deviations():
     moves = np.diff(closes) / closes[:-1]
     sigma = 1.4826 * np.median(np.abs(moves - np.median(moves)))
     assert first["robust_sigmas"] == pytest.approx((1 - 89 / 100.10) / sigma, rel=1e-6)
+
+
+def _thousandfold(since: datetime, first: datetime = DAY) -> pl.DataFrame:
+    """Two days of one series whose prices are a thousand times higher from `since` on; bars from `first` on."""
+    rows = [bar(SYMBOLS[0], i) for i in range(48)]
+    factor = {True: 1_000.0, False: 1.0}
+    prices = ("open", "high", "low", "close")
+    changed = [{**row, **{name: row[name] * factor[row["ts"] >= since] for name in prices}} for row in rows]
+    return frame([row for row in changed if row["ts"] >= first])
+
+
+@pytest.mark.parametrize("since", [NEXT, NEXT + 12 * HOUR], ids=["at midnight", "at noon"])
+def test_a_jump_of_scale_is_seen_wherever_the_window_begins(since) -> None:
+    candles = _thousandfold(since)
+    second = window(
+        candles.filter(pl.col("ts") >= NEXT), symbols=SYMBOLS[:1], start=NEXT, end=NEXT + timedelta(days=1),
+        before=candles.filter(pl.col("ts") < NEXT).tail(1),
+    )  # fmt: skip
+    found = next(result for result in run_all(second) if result.name == "outlier_moves")
+    assert (found.passed, found.cases["ts"].to_list()) == (False, [since])
+    assert found.cases["move_bps"][0] == pytest.approx(9_990_000, rel=0.01)
+    assert all(result.facts["rows"] == 24 for result in run_all(second))  # the bar before is no bar of the window
+
+
+def test_a_hole_at_the_start_of_a_day_does_not_hide_the_jump() -> None:
+    candles = _thousandfold(NEXT)
+    late = candles.filter((pl.col("ts") < NEXT) | (pl.col("ts") >= NEXT + 3 * HOUR))
+    second = window(
+        late.filter(pl.col("ts") >= NEXT), symbols=SYMBOLS[:1], start=NEXT, end=NEXT + timedelta(days=1),
+        before=late.filter(pl.col("ts") < NEXT).tail(1),
+    )  # fmt: skip
+    found = next(result for result in run_all(second) if result.name == "outlier_moves")
+    assert found.cases["ts"].to_list() == [NEXT + 3 * HOUR]
+
+
+def test_a_run_that_stands_still_over_midnight_is_counted_from_the_close_before_it() -> None:
+    """A run of the length that counts, whose first bar repeats the close of the day before."""
+    bars = Quality().stale_flat_bars
+    candles = day(still(0 + 1, 23, 0.0))
+    price = float(candles["close"][0])
+    flat = candles.head(24).filter(pl.col("ts") < DAY + bars * HOUR)
+    flat = flat.with_columns(pl.lit(price).alias(name) for name in ("open", "high", "low", "close"))
+    rest = day().filter((pl.col("symbol") == SYMBOLS[0]) & (pl.col("ts") >= DAY + bars * HOUR))
+    before = flat.head(1).with_columns(ts=pl.lit(DAY - HOUR).cast(flat.schema["ts"]))
+    own = {"symbols": SYMBOLS[:1]}
+    assert stale_runs(window(pl.concat([flat, rest]), **own)).filter(kind="flat").is_empty()
+    run = stale_runs(window(pl.concat([flat, rest]), before=before, **own)).row(0, named=True)
+    assert (run["first"], run["bars"], run["kind"]) == (DAY, bars, "flat")
+
+
+def test_a_notebook_can_ask_the_same_rules() -> None:
+    columns = ["ts", "symbol", "open", "high", "low", "close", "volume"]
+    jumped = check_candles(_thousandfold(NEXT).select(columns), interval="1h")
+    assert failing(jumped) == {"outlier_moves": "warning"}
+    assert not failing(check_candles(_thousandfold(LATER).select(columns), interval="1h"))
+    with pytest.raises(FrameColumnsError, match="the frame has no volume; it has ts, symbol"):
+        check_candles(_thousandfold(NEXT).select(columns[:-1]), interval="1h")
+    with pytest.raises(FrameEmptyError, match="1h candles has no bar"):
+        check_candles(_thousandfold(NEXT).select(columns).head(0), interval="1h")
 
 
 def test_outliers_need_both_the_floor_and_the_deviations():

@@ -11,7 +11,13 @@ from openclaw_pipelines.contracts.time import NaiveTimeError
 from openclaw_pipelines.kernel.account.instruments import Instrument
 from openclaw_pipelines.kernel.base.layout import BarState
 from openclaw_pipelines.kernel.base.money import PriceUnitError
-from openclaw_pipelines.kernel.run.bars import Bars, BarsError, MissingColumnsError, UnknownInstrumentError
+from openclaw_pipelines.kernel.run.bars import (
+    Bars,
+    BarsError,
+    MissingColumnsError,
+    UniverseError,
+    UnknownInstrumentError,
+)
 
 FIRST = datetime(2025, 5, 10, tzinfo=UTC)
 BTC = Instrument(symbol="BTC/USDT:USDT", price_unit=Decimal("0.1"), lot=Decimal("0.001"))
@@ -126,3 +132,38 @@ def test_the_hash_covers_every_number(walk) -> None:
     universe = {"BTC/USDT:USDT": np.array([True] * 5 + [False])}
     hashes.add(Bars.from_frame(base, interval="1h", universe=universe).bars_hash)
     assert len(hashes) == 3
+
+
+# ---- funding and universe that do not fit
+
+
+def _rates(*rows: tuple[datetime, str, object]) -> pl.DataFrame:
+    ts, symbol, rate = zip(*rows, strict=True)
+    return pl.DataFrame({"ts": ts, "symbol": symbol, "funding_rate": rate})
+
+
+BITCOIN = "BTC/USDT:USDT"
+
+
+@pytest.mark.parametrize(
+    ("funding", "error", "match"),
+    [
+        (_rates((FIRST, BITCOIN, 0.001), (FIRST, BITCOIN, 0.001)), BarsError, "at .*: its funding stands twice"),
+        (_rates((FIRST, BITCOIN, 0.001), (FIRST, BITCOIN, 0.002)), BarsError, "at .*: its funding stands twice"),
+        (_rates((FIRST, "ETH/USDT:USDT", 0.001)), UnknownInstrumentError, "'ETH/USDT:USDT'. Known: BTC"),
+        (_rates((FIRST, BITCOIN, None)), BarsError, "its funding rate is no finite number"),
+        (_rates((FIRST, BITCOIN, float("nan"))), BarsError, "its funding rate is no finite number"),
+        (_rates((FIRST, BITCOIN, 0.1)).drop("funding_rate"), MissingColumnsError, "funding_rate"),
+    ],
+    ids=["twice the same", "two rates", "another name", "none", "nan", "no column"],
+)
+def test_funding_that_would_be_paid_twice_or_by_nobody_is_refused(funding, error, match) -> None:
+    with pytest.raises(error, match=match):
+        Bars.from_frame(frame(*GOOD), interval="1h", funding=funding)
+
+
+def test_a_universe_that_does_not_fit_is_refused_by_name() -> None:
+    with pytest.raises(UniverseError, match=r"4 flags for .ETH/USDT:USDT.; the bars are 4 of each of BTC"):
+        Bars.from_frame(frame(*GOOD), interval="1h", universe={"ETH/USDT:USDT": np.ones(4, np.bool_)})
+    with pytest.raises(UniverseError, match=r"has 3 flags for 'BTC/USDT:USDT'"):
+        Bars.from_frame(frame(*GOOD), interval="1h", universe={BITCOIN: np.ones(3, np.bool_)})

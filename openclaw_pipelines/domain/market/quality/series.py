@@ -94,11 +94,10 @@ def stale_runs(window: Window) -> pl.DataFrame:
     )
     follows = pl.col("ts").diff() == lengths
     bars = (
-        window.candles.sort(*SERIES, "ts")
-        .with_columns(
-            (still & follows).over(SERIES).fill_null(value=False).alias("still"),
-            (pl.col("volume") > 0).mean().over(SERIES).alias("traded_share"),
-        )
+        window.along()
+        .with_columns((still & follows).over(SERIES).fill_null(value=False).alias("still"))
+        .filter(pl.col("ts") >= window.start)
+        .with_columns((pl.col("volume") > 0).mean().over(SERIES).alias("traded_share"))
         .with_columns((~pl.col("still")).cum_sum().over(SERIES).alias("run"))
     )
     runs = (
@@ -168,15 +167,19 @@ def zero_volume(window: Window) -> Finding:
 
 
 def outliers(window: Window) -> Finding:
-    """Moves far beyond the ordinary ones of the same series, by median absolute deviation."""
+    """Moves far beyond the ordinary ones of the same series, by median absolute deviation.
+
+    The first bar of a window is judged against the close before it, else a jump at midnight would be nobody's.
+    """
     previous = pl.col("close").shift().over(SERIES)
     moves = (
-        window.candles.sort(*SERIES, "ts")
+        window.along()
         .select(
             *BAR,
             (pl.col("close") / previous - 1).alias("move"),
             pl.max_horizontal(pl.col("high") / previous - 1, 1 - pl.col("low") / previous).alias("excursion"),
         )
+        .filter(pl.col("ts") >= window.start)
         .with_columns((pl.col("move") - pl.col("move").median().over(SERIES)).abs().alias("deviation"))
         .with_columns((pl.col("deviation").median().over(SERIES) * MAD_TO_SIGMA).alias("sigma"))
     )

@@ -36,6 +36,7 @@ class Window:
     revisions: rows of `contracts.tables.market.CandleRevisions`, later values of stored bars.
     listed_at: first trade of symbols, where known; a symbol is not expected before it.
     price_units: finest price step of symbols, where known.
+    before: the newest bar of each series before `start`, where one is stored; a window's first bar follows from it.
     """
 
     candles: pl.DataFrame
@@ -48,6 +49,12 @@ class Window:
     revisions: pl.DataFrame | None = None
     listed_at: Mapping[str, datetime] = field(default_factory=dict)
     price_units: Mapping[str, Decimal] = field(default_factory=dict)
+    before: pl.DataFrame | None = None
+
+    def along(self) -> pl.DataFrame:
+        """The bars by series and time, each series led by its newest bar before the window."""
+        frames = [self.candles] if self.before is None else [self.before.select(self.candles.columns), self.candles]
+        return pl.concat(frames).sort(*SERIES, "ts")
 
     def expected_end(self, interval: str) -> datetime:
         """Close of the last bar that the window can hold: its end, or the latest close at `as_of`."""
