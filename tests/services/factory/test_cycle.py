@@ -126,6 +126,14 @@ class TestSweep:
             Cycle(edge_swept.world, RECIPE).incumbent.params_hash
         ]
 
+    def test_candidates_of_a_sweep_that_lost_a_shard_are_not_handed_over(self, edge_proven, copy) -> None:
+        scene = copy(edge_proven)
+        cycle = scene.begun()
+        assert shortlisted(cycle)
+        scene.sql("research", "DELETE FROM sweep_shards WHERE shard = '4-of-8'")
+        with pytest.raises(SweepIncompleteError, match="4-of-8"):
+            shortlisted(cycle)
+
     @pytest.mark.slow
     def test_an_adaptive_search_learns_from_stored_batches_only(self, edge_market, copy) -> None:
         scene = copy(edge_market)
