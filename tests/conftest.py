@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-# importlib mode has no packages of tests, so what several folders share is found by its folder
-sys.path.insert(0, str(Path(__file__).parent))
+# importlib mode has no packages of tests, so what several folders share is found by its folder; tools are no package
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "tools")]
 
 pytest_plugins = ["dagster_scene"]
 

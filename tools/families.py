@@ -11,6 +11,8 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from generated import write_or_check
+
 from openclaw_pipelines.kernel.strategy import families
 from openclaw_pipelines.kernel.strategy.families import FAMILIES
 from openclaw_pipelines.kernel.strategy.family import RULES, FamilySpec
@@ -168,30 +170,10 @@ def _file(title: str, first: list[str], more: list[str], functions: Iterable[str
     return f'"""{title}.\n\n{NOTE}\n"""\n\n{imports}\n\n\n{body}\n\n\nrequire_every_family(__file__)\n'
 
 
-FILES: dict[str, Callable[[], str]] = {"strategy/dispatch.py": one_row, "sweep/dispatch.py": many_bars}
-"""File below `kernel` -> what writes it."""
-
-
-def stale() -> dict[str, str]:
-    """Files that differ from what would be written now, with that text."""
-    found = {}
-    for name, write in FILES.items():
-        path, text = KERNEL / name, write()
-        if not path.exists() or path.read_text(encoding="utf-8") != text:
-            found[name] = text
-    return found
-
-
-def main() -> int:
-    """Write or check; the exit code."""
-    check = "--check" in sys.argv[1:]
-    files = stale()
-    for name, text in files.items():
-        if not check:
-            (KERNEL / name).write_text(text, encoding="utf-8")
-        print(f"kernel/{name} {'is out of date: run python tools/families.py' if check else 'written'}")
-    return 1 if check and files else 0
-
+FILES: dict[Path, Callable[[], str]] = {
+    KERNEL / "strategy" / "dispatch.py": one_row,
+    KERNEL / "sweep" / "dispatch.py": many_bars,
+}
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write_or_check(FILES, "families.py"))

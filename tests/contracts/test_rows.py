@@ -1,19 +1,12 @@
 """Types of rows are those of the tables' columns."""
 
-import importlib.util
-from pathlib import Path
-
 import polars as pl
 import pytest
+import row_types
 
 from openclaw_pipelines.contracts.rows import first_as, rows_as
 from openclaw_pipelines.contracts.rows.factory import TrialCountRow
 from openclaw_pipelines.contracts.tables import MODULES
-
-TOOL = Path(__file__).parents[2] / "tools" / "row_types.py"
-_SPEC = importlib.util.spec_from_file_location("row_types", TOOL)
-row_types = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(row_types)
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__.split(".")[-1])

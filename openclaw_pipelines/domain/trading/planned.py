@@ -6,6 +6,7 @@ them as any other.
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -14,6 +15,8 @@ from openclaw_pipelines.contracts.canonical import canonical_json
 from openclaw_pipelines.contracts.errors import LedgerError
 from openclaw_pipelines.kernel.base import layout
 from openclaw_pipelines.kernel.run.planned import out_of_bounds
+
+_SHA256 = r"[0-9a-f]{64}"
 
 
 class SignalSymbolError(LedgerError):
@@ -41,6 +44,16 @@ class SignalRangeError(LedgerError):
     value: object
     low: int
     high: int
+
+
+class PlannerNameError(LedgerError):
+    """A planner that does not say who it is, what it is made of or what it saw."""
+
+    template = "planner {planner!r} gives {name} as {value!r}, where {wanted} is needed. Mend the planner."
+    planner: str
+    name: str
+    value: str
+    wanted: str
 
 
 class Signal(NamedTuple):
@@ -79,6 +92,22 @@ class Planned:
     seen_hash: str
     signals: Mapping[str, Signal]
 
+    def __post_init__(self) -> None:
+        """Refuse a record by which nobody could be found again.
+
+        Raises:
+            PlannerNameError: a kind that is no word, an empty id, a hash that is no SHA-256.
+        """
+        for name, pattern, wanted in (
+            ("kind", r"[a-z][a-z0-9_]*", "a word in small letters"),
+            ("planner_id", r"\S(.*\S)?", "a name"),
+            ("source_hash", _SHA256, "a SHA-256 in hexadecimal digits"),
+            ("seen_hash", _SHA256, "a SHA-256 in hexadecimal digits"),
+        ):
+            value: str = getattr(self, name)
+            if not re.fullmatch(pattern, value):
+                raise PlannerNameError(self.planner, name, value, wanted)
+
     @property
     def planner(self) -> str:
         """Name in proposals and decisions."""
@@ -86,7 +115,8 @@ class Planned:
 
     def json(self) -> str:
         """Recorded form."""
-        return canonical_json({**vars(self), "signals": {symbol: list(own) for symbol, own in self.signals.items()}})
+        signals = {symbol: [int(value) for value in own] for symbol, own in self.signals.items()}
+        return canonical_json({**vars(self), "signals": signals})
 
     @classmethod
     def of(cls, recorded: str) -> "Planned":

@@ -5,7 +5,7 @@ confidence. Quantities, limits and money are worked out after SETTLE, as for a f
 a replay and a sweep.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -61,9 +61,9 @@ _BOUNDS = {
 class PlanError(KernelError):
     """A signal that says what no planner may."""
 
-    template = "{name} of symbol {symbol} at bar {bar} is {value}, outside {low} .. {high}."
+    template = "{name} of {symbol} at bar {bar} is {value}, outside {low} .. {high}."
     name: str
-    symbol: int
+    symbol: str
     bar: int
     value: int
     low: int
@@ -73,7 +73,7 @@ class PlanError(KernelError):
 class PlanShapeError(KernelError):
     """Signals that do not fit the bars."""
 
-    template = "the signals are {given}, the bars {expected}: one SIGNAL record per bar and symbol is needed."
+    template = "the signals are {given}; one SIGNAL record per bar and symbol is needed, {expected}."
     given: str
     expected: str
 
@@ -96,13 +96,14 @@ NO_PLAN = Plan(np.zeros((1, 1), np.uint8), np.zeros(0, SIGNAL), np.zeros(0, np.i
 """Where a plan is asked for and there is none."""
 
 
-def plan_of(signals: NDArray[Any]) -> Plan:
-    """A plan out of SIGNAL[T, S].
+def plan_of(signals: NDArray[Any], symbols: Sequence[str] = ()) -> Plan:
+    """A plan out of SIGNAL[T, S]. symbols: their names, for errors.
 
     Raises:
         PlanError: the first number that is out of bounds.
+        PlanShapeError: no such array.
     """
-    _refuse(signals)
+    _refuse(signals, symbols)
     by_symbol = signals.T
     side = by_symbol["side"]
     flags = np.where(side > 0, ENTER_LONG, 0) | np.where(side < 0, ENTER_SHORT, 0)
@@ -122,8 +123,8 @@ def plan_over(bars: Bars, signals: NDArray[Any] | Plan) -> Plan:
     given = signals.flags.shape[::-1] if isinstance(signals, Plan) else signals.shape
     expected = (len(bars.times), len(bars.symbols))
     if given != expected:
-        raise PlanShapeError(f"of shape {given}", f"of shape {expected}")
-    return signals if isinstance(signals, Plan) else plan_of(signals)
+        raise PlanShapeError(f"of shape {given}", f"an array of shape {expected}")
+    return signals if isinstance(signals, Plan) else plan_of(signals, bars.symbols)
 
 
 def out_of_bounds(signal: Mapping[str, object]) -> tuple[str, object, int, int] | None:
@@ -134,19 +135,21 @@ def out_of_bounds(signal: Mapping[str, object]) -> tuple[str, object, int, int] 
     """
     for name, (low, high) in _BOUNDS.items():
         value = signal.get(name, 0)
-        if not (isinstance(value, int) and low <= value <= high):
+        if not (isinstance(value, int | np.integer) and low <= value <= high):
             return name, value, low, high
     return None
 
 
-def _refuse(signals: NDArray[Any]) -> None:
+def _refuse(signals: NDArray[Any], symbols: Sequence[str]) -> None:
     if signals.ndim != 2 or signals.dtype != SIGNAL:
-        raise PlanShapeError(f"{signals.dtype} of shape {signals.shape}", "two-dimensional")
+        kind = "SIGNAL" if signals.dtype == SIGNAL else str(signals.dtype)
+        raise PlanShapeError(f"{kind} of shape {signals.shape}", "in an array of two dimensions")
     for name, (low, high) in _BOUNDS.items():
         wrong = np.argwhere((signals[name] < low) | (signals[name] > high))
         if len(wrong):
-            bar, symbol = wrong[0].tolist()
-            raise PlanError(name, symbol, bar, int(signals[name][bar, symbol]), low, high)
+            bar, column = wrong[0].tolist()
+            symbol = symbols[column] if symbols else f"column {column}"
+            raise PlanError(name, symbol, bar, int(signals[name][bar, column]), low, high)
 
 
 def replay_planned(

@@ -121,7 +121,7 @@ def score_planned(
     limits: Records | None = None,
     account_limits: Records | None = None,
 ) -> SignalRun:
-    """As `replay_planned`, with the same arguments and errors, trade for trade and to the atom."""
+    """As `replay_planned` from the first bar on, with its arguments and errors, trade for trade and to the atom."""
     plan = plan_over(bars, signals)
     params = _planned_row(bars.interval_seconds, max_hold_bars, allow_short=allow_short)
     terms = Terms(costs=costs or Costs(), profile=profile, capital=capital, limits=limits,

@@ -269,18 +269,19 @@ class Runner:
         settle_only = self._too_old(strategy, tick_at) if live else None
         switch = effective_kill_switch(settings)[0]
         planned: Planned | None = None
+        planner_asked = False
         while True:
             session = walk.session.copy()
             session.config_fingerprint = settings.config_fingerprint
             if (policy := policy_of(strategy)) != session.policy:
                 session.use_policy(policy)
             tick_input = self._input(walk, session, feed, strategy, tick_at, universe, settle_only, switch)
-            if self.planner is not None:
-                planned = planned or self.planner.plan(session.copy(), tick_input)
-                tick_input = replace(tick_input, planned=planned)
+            if self.planner is not None and not planner_asked:
+                planned, planner_asked = self.planner.plan(session.copy(), tick_input), True
             closing = Closing(session, tick_input)
             reports = tuple(one for one in self.executor.reports(walk.at, closing) if one.at <= tick_at)
-            result = run_tick(session, replace(tick_input, executor=self.executor.name, reports=reports), closing)
+            told = replace(tick_input, executor=self.executor.name, reports=reports, planned=planned)
+            result = run_tick(session, told, closing)
             asked = effective_kill_switch(self.settings())[0]  # once more, just before an order counts
             if HALTS[asked] <= HALTS[switch]:
                 break

@@ -114,7 +114,7 @@ REPORT = st.builds(
 PLANNED = st.builds(
     Planned,
     kind=st.sampled_from(["file", "model"]),
-    planner_id=st.text(max_size=5),
+    planner_id=st.sampled_from(["rsi", "two words", "v1.2"]),
     source_hash=st.just("a" * 64),
     seen_hash=st.just("b" * 64),
     signals=st.dictionaries(

@@ -244,15 +244,18 @@ def test_a_number_out_of_bounds_is_refused_by_name(field, value) -> None:
     signals = _said(bars)
     signals[field][2, 0] = value
     for engine in (replay_planned, score_planned):
-        with pytest.raises(PlanError, match=rf"^{field} of symbol 0 at bar 2 is {value}, outside "):
+        with pytest.raises(PlanError, match=rf"^{field} of SOL/USDT at bar 2 is {value}, outside "):
             engine(bars, signals)
+    with pytest.raises(PlanError, match=rf"^{field} of column 0 at bar 2 is {value}, outside "):
+        plan_of(signals)
 
 
 def test_signals_of_another_shape_are_refused() -> None:
     bars = _flat_bars([100] * 4)
-    with pytest.raises(PlanShapeError, match=r"of shape \(3, 1\), the bars of shape \(4, 1\)"):
+    with pytest.raises(PlanShapeError, match=r"of shape \(3, 1\); .* an array of shape \(4, 1\)"):
         replay_planned(bars, _said(bars)[:3])
-    with pytest.raises(PlanShapeError, match=r"of shape \(3, 1\), the bars of shape \(4, 1\)"):
+    with pytest.raises(PlanShapeError, match=r"of shape \(3, 1\); .* an array of shape \(4, 1\)"):
         score_planned(bars, plan_of(_said(bars)[:3]))
-    with pytest.raises(PlanShapeError, match="float64"):
-        plan_of(np.zeros((4, 1)))
+    for other, kind in ((np.zeros((4, 1)), "float64"), (_said(bars)[:, 0], "SIGNAL")):
+        with pytest.raises(PlanShapeError, match=f"the signals are {kind} of shape .* in an array of two dimensions"):
+            plan_of(other)

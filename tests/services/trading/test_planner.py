@@ -14,7 +14,13 @@ import pytest
 from openclaw_pipelines.contracts.enums import ExitReason
 from openclaw_pipelines.contracts.time import day_start
 from openclaw_pipelines.domain.trading.inputs import TickInput
-from openclaw_pipelines.domain.trading.planned import Planned, Signal, SignalRangeError, SignalSymbolError
+from openclaw_pipelines.domain.trading.planned import (
+    Planned,
+    PlannerNameError,
+    Signal,
+    SignalRangeError,
+    SignalSymbolError,
+)
 from openclaw_pipelines.domain.trading.session import Session
 from openclaw_pipelines.kernel.account.risk import distance_units
 from openclaw_pipelines.kernel.base.layout import WHOLE
@@ -25,6 +31,7 @@ from openclaw_pipelines.services.trading.verification import verify_day
 
 BREAKOUT, MOMENTUM = "breakout_15m", "momentum_1h"
 DAY_ONE, DAY_TWO = "2025-05-10", "2025-05-11"
+SHA = sha256(b"").hexdigest()
 LEAVES = int(ExitReason.SIGNAL)
 TABLES = (
     "autopilot_ticks", "autopilot_proposals", "autopilot_decisions", "autopilot_orders", "autopilot_fills",
@@ -170,6 +177,50 @@ def test_a_signal_that_no_planner_may_say_is_refused_by_symbol_and_field(desk: A
     with pytest.raises(SignalRangeError, match=f"test:changed says {field} {value} of SOL/USDT, where a whole number"):
         trading.run(planner=planner)
     assert trading.counts()["autopilot_ticks"] == 0
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        (
+            ("Big Model", "x", SHA, SHA),
+            "planner 'Big Model:x' gives kind as 'Big Model', where a word in small letters",
+        ),
+        (("model", " ", SHA, SHA), "gives planner_id as ' ', where a name is needed"),
+        (("model", "x", "v1", SHA), "planner 'model:x' gives source_hash as 'v1', where a SHA-256"),
+        (("model", "x", SHA, SHA.upper()), "gives seen_hash as 'E3B0"),
+    ],
+)
+def test_a_planner_that_cannot_be_found_again_is_refused(fields: tuple[str, str, str, str], said: str) -> None:
+    with pytest.raises(PlannerNameError) as refused:
+        Planned(*fields, {})
+    assert said in str(refused.value)
+
+
+def test_numbers_of_numpy_are_whole_numbers_and_recorded_as_such(desk: Any) -> None:
+    plain, numpy = desk("asked"), desk("asked")
+    plain.run(planner=Changed(lambda signals: dict.fromkeys(signals, Signal(side=1, size_bps=500, stop=90))))
+    of_numpy = Signal(*(np.int64(value) for value in Signal(side=1, size_bps=500, stop=90)))
+    numpy.run(planner=Changed(lambda signals: dict.fromkeys(signals, of_numpy)))
+    assert plain.rows("autopilot_orders").height > 0
+    assert plain.hash() == numpy.hash()
+
+
+def test_a_planner_is_asked_once_a_tick_though_the_tick_is_taken_again(desk: Any) -> None:
+    """A kill switch that is thrown during a tick takes it again; what was planned is not planned anew."""
+    trading, asked = desk("asked"), []
+
+    class Throws:
+        def plan(self, session: Session, tick_input: TickInput) -> None:
+            asked.append(tick_input.at)
+            if len(asked) == 3:
+                trading.configure(kill_switch="close_only")
+
+    trading.run(planner=Throws())
+    assert asked == trading.ticks()
+    switches = trading.rows("autopilot_ticks").sort("tick_at")["kill_switch"][1:].to_list()
+    assert switches == ["off"] * 2 + ["close_only"] * 94
+    assert set(trading.rows("autopilot_proposals")["planner"]) <= {"heuristic"}
 
 
 def test_limits_bind_a_planner_as_a_family(desk: Any) -> None:
