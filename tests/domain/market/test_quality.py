@@ -8,6 +8,7 @@ import pytest
 
 from openclaw_pipelines.contracts.config.market import Quality
 from openclaw_pipelines.contracts.tables import TABLES
+from openclaw_pipelines.contracts.time import NaiveTimeError
 from openclaw_pipelines.domain.market.quality.checks import CHECKS, run_all
 from openclaw_pipelines.domain.market.quality.frame import FrameColumnsError, FrameEmptyError, check_candles
 from openclaw_pipelines.domain.market.quality.series import gap_runs, stale_runs
@@ -298,6 +299,8 @@ def test_a_notebook_can_ask_the_same_rules() -> None:
     assert not failing(check_candles(_thousandfold(LATER).select(columns), interval="1h"))
     with pytest.raises(FrameColumnsError, match="the frame has no volume; it has ts, symbol"):
         check_candles(_thousandfold(NEXT).select(columns[:-1]), interval="1h")
+    with pytest.raises(NaiveTimeError, match="candles"):
+        check_candles(_thousandfold(NEXT).with_columns(pl.col("ts").dt.replace_time_zone(None)), interval="1h")
     with pytest.raises(FrameEmptyError, match="1h candles has no bar"):
         check_candles(_thousandfold(NEXT).select(columns).head(0), interval="1h")
 

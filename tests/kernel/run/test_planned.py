@@ -1,11 +1,9 @@
 """Signals from outside the kernel: the families' own answers, given as whole numbers, are traded to the same bit."""
 
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
-
 import numpy as np
 import polars as pl
 import pytest
+from kernel.rough_market import COSTS, FIRST, MINUTE, rough_bars, rough_limits
 
 from openclaw_pipelines.contracts.enums import ExitReason
 from openclaw_pipelines.kernel.account.risk import distance_units
@@ -16,8 +14,6 @@ from openclaw_pipelines.kernel.base.layout import (
     WHOLE,
     BarState,
     EventKind,
-    new_account_limits,
-    new_limits,
     new_state,
     records,
 )
@@ -26,7 +22,6 @@ from openclaw_pipelines.kernel.run.bars import Bars
 from openclaw_pipelines.kernel.run.planned import PlanError, PlanShapeError, plan_of, replay_planned
 from openclaw_pipelines.kernel.run.replay import (
     PROFILES,
-    Costs,
     Terms,
     prepare,
     replay,
@@ -37,11 +32,7 @@ from openclaw_pipelines.kernel.strategy.params import params_record, planned_par
 from openclaw_pipelines.kernel.strategy.signals import signal
 from openclaw_pipelines.kernel.sweep.given_signals import score_planned
 
-SYMBOLS = ("BTC/USDT:USDT", "ETH/USDT:USDT", "SOL/USDT")
-FIRST = datetime(2025, 5, 9, 22, 13, tzinfo=UTC)
-MINUTE = timedelta(minutes=1)
 _SIGNAL, _MISSING = int(ExitReason.SIGNAL), int(BarState.MISSING)
-COSTS = Costs(fee_bps=Decimal(3), slippage_bps=Decimal(2), liquidation_fee_bps=Decimal(10))
 COMMON = {
     "atr_length": 9, "stop_atr": 2.5, "target_atr": 4.0, "trail_atr": 3.0, "max_hold_bars": 45, "entry_window_bars": 2,
     "volatility_length": 20, "volatility_target": 0.6, "volume_length": 10, "volume_ratio": 0.6, "position_bps": 9_000,
@@ -55,45 +46,9 @@ FAMILIES = {
 }  # fmt: skip
 
 
-def _market(n_bars: int = 2_000, seed: int = 8) -> Bars:
-    """Two perpetuals and a spot market with holes, bars without volume, funding, a gap of scale and a late listing."""
-    rng = np.random.default_rng(seed)
-    frames = []
-    for number, symbol in enumerate(SYMBOLS):
-        moves = rng.normal(0, 0.003, n_bars) + rng.choice([0, 0.08, -0.08], n_bars, p=[0.994, 0.003, 0.003])
-        close = 1_000 * np.exp(np.cumsum(moves))
-        open_ = np.r_[1_000, close[:-1]] * (1 + rng.normal(0, 0.0005, n_bars))
-        frame = pl.DataFrame({
-            "ts": [FIRST + i * MINUTE for i in range(n_bars)], "symbol": [symbol] * n_bars, "open": open_.round(2),
-            "high": (np.maximum(open_, close) * (1 + rng.uniform(0, 0.002, n_bars))).round(2) + 0.01,
-            "low": (np.minimum(open_, close) * (1 - rng.uniform(0, 0.002, n_bars))).round(2) - 0.01,
-            "close": close.round(2),
-            "volume": np.where(rng.random(n_bars) < 0.01, 0.0, rng.exponential(10, n_bars)),
-        })  # fmt: skip
-        present = rng.random(n_bars) > 0.02
-        present[[0, -1]] = True
-        present[1 : 300 * number] = False
-        frames.append(frame.filter(pl.Series(present)))
-    stamps = [(FIRST + i * MINUTE, symbol) for i in range(0, n_bars, 97) for symbol in SYMBOLS[:2]]
-    funding = pl.DataFrame({
-        "ts": [ts for ts, _ in stamps], "symbol": [name for _, name in stamps],
-        "funding_rate": rng.normal(0, 3e-4, len(stamps)),
-    })  # fmt: skip
-    return Bars.from_frame(pl.concat(frames), interval="1m", funding=funding)
-
-
-def _limits() -> dict:
-    per_symbol, account = new_limits(3), new_account_limits()
-    per_symbol.leverage_bps, per_symbol.max_position_bps = np.array([200_000, 150_000, 10_000]), 8_000
-    account.max_daily_loss_bps, account.max_drawdown_bps, account.cooldown_seconds = 2_000, 9_000, 120
-    account.max_leverage_bps, account.max_orders_per_window, account.window_seconds = 80_000, 10, 3_600
-    account.price_buffer_bps = 20
-    return {"limits": per_symbol, "account_limits": account}
-
-
 @pytest.fixture(scope="module")
 def bars() -> Bars:
-    return _market()
+    return rough_bars(seed=8, late=300)
 
 
 def _params(family: str) -> np.record:
@@ -134,7 +89,7 @@ def _binding(family: str) -> dict:
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_familys_answers_given_as_signals_trade_as_the_family(bars, family, profile) -> None:
-    own = {"profile": profile, **_limits()}
+    own = {"profile": profile, **rough_limits(8_000)}
     signals = answers(bars, _params(family))
     lived = replay(bars, _params(family), COSTS, **own)
     planned = replay_planned(bars, signals, COSTS, **_binding(family), **own)
@@ -154,7 +109,7 @@ def test_a_familys_answers_given_as_signals_trade_as_the_family(bars, family, pr
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_single_ticks_with_the_recorded_signals(bars, family) -> None:
-    params, own = _params(family), _limits()
+    params, own = _params(family), rough_limits(8_000)
     signals = answers(bars, params)
     lived = replay(bars, params, COSTS, **own)
     binding = planned_params(60, **_binding(family))
@@ -172,7 +127,7 @@ def test_single_ticks_with_the_recorded_signals(bars, family) -> None:
 
 def test_a_window_of_the_bars(bars) -> None:
     """Trading from a later bar on, a family that is warm by then and its answers agree."""
-    signals, own = answers(bars, _params("breakout")), {**_limits(), "start": 700}
+    signals, own = answers(bars, _params("breakout")), {**rough_limits(8_000), "start": 700}
     planned = replay_planned(bars, signals, COSTS, **_binding("breakout"), **own)
     assert planned.events.tobytes() == replay(bars, _params("breakout"), COSTS, **own).events.tobytes()
 

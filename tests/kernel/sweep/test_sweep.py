@@ -1,6 +1,5 @@
 """A sweep gives every row what its replay gives, to the bit, however it is cut into tiles, threads and shards."""
 
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
 
@@ -9,6 +8,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kernel.rough_market import COSTS, SYMBOLS, rough_bars, rough_limits
 
 from openclaw_pipelines.contracts.enums import ExitReason
 from openclaw_pipelines.kernel.base import slots
@@ -21,8 +21,6 @@ from openclaw_pipelines.kernel.base.layout import (
     BarState,
     Context,
     EventKind,
-    new_account_limits,
-    new_limits,
     new_state,
     records,
 )
@@ -40,39 +38,7 @@ from openclaw_pipelines.kernel.sweep.flags import Setups, gather, gather_setup, 
 from openclaw_pipelines.kernel.sweep.result import Sweep
 from openclaw_pipelines.kernel.sweep.sweep import NoRowsError, load_tile, sweep
 
-SYMBOLS = ("BTC/USDT:USDT", "ETH/USDT:USDT", "SOL/USDT")
-FIRST = datetime(2025, 5, 9, 22, 13, tzinfo=UTC)
-MINUTE = timedelta(minutes=1)
-COSTS = Costs(fee_bps=Decimal(3), slippage_bps=Decimal(2), liquidation_fee_bps=Decimal(10))
 START = 40
-
-
-def rough_bars(n_bars: int = 2_000, seed: int = 3) -> Bars:
-    """Two perpetuals and a spot market with holes, bars without volume, funding and violent moves."""
-    rng = np.random.default_rng(seed)
-    frames = []
-    for symbol in SYMBOLS:
-        moves = rng.normal(0, 0.003, n_bars) + rng.choice([0, 0.08, -0.08], n_bars, p=[0.994, 0.003, 0.003])
-        close = 1_000 * np.exp(np.cumsum(moves))
-        open_ = np.r_[1_000, close[:-1]] * (1 + rng.normal(0, 0.0005, n_bars))
-        frame = pl.DataFrame({
-            "ts": [FIRST + i * MINUTE for i in range(n_bars)],
-            "symbol": [symbol] * n_bars,
-            "open": open_.round(2),
-            "high": (np.maximum(open_, close) * (1 + rng.uniform(0, 0.002, n_bars))).round(2) + 0.01,
-            "low": (np.minimum(open_, close) * (1 - rng.uniform(0, 0.002, n_bars))).round(2) - 0.01,
-            "close": close.round(2),
-            "volume": np.where(rng.random(n_bars) < 0.01, 0.0, rng.exponential(10, n_bars)),
-        })  # fmt: skip
-        present = rng.random(n_bars) > 0.01
-        present[[0, -1]] = True
-        frames.append(frame.filter(pl.Series(present)))
-    stamps = [(FIRST + i * MINUTE, symbol) for i in range(0, n_bars, 97) for symbol in SYMBOLS[:2]]
-    funding = pl.DataFrame(
-        {"ts": [ts for ts, _ in stamps], "symbol": [name for _, name in stamps],
-         "funding_rate": rng.normal(0, 3e-4, len(stamps))}
-    )  # fmt: skip
-    return Bars.from_frame(pl.concat(frames), interval="1m", funding=funding)
 
 
 def some_rows(count: int = 24, seed: int = 5) -> np.ndarray:
@@ -108,12 +74,7 @@ def some_rows(count: int = 24, seed: int = 5) -> np.ndarray:
 
 
 def limits() -> dict:
-    per_symbol, account = new_limits(3), new_account_limits()
-    per_symbol.leverage_bps, per_symbol.max_position_bps = np.array([200_000, 150_000, 10_000]), 25_000
-    account.max_daily_loss_bps, account.max_drawdown_bps, account.cooldown_seconds = 2_000, 9_000, 120
-    account.max_leverage_bps, account.max_orders_per_window, account.window_seconds = 80_000, 10, 3_600
-    account.price_buffer_bps = 20
-    return {"limits": per_symbol, "account_limits": account, "start": START}
+    return {**rough_limits(25_000), "start": START}
 
 
 @pytest.fixture(scope="module")

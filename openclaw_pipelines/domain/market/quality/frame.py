@@ -7,7 +7,7 @@ import polars as pl
 from openclaw_pipelines.contracts.config.market import Quality
 from openclaw_pipelines.contracts.errors import DataError
 from openclaw_pipelines.contracts.tables import TABLES
-from openclaw_pipelines.contracts.time import interval_length
+from openclaw_pipelines.contracts.time import NaiveTimeError, interval_length
 from openclaw_pipelines.domain.market.quality.checks import run_all
 from openclaw_pipelines.domain.market.quality.window import CheckResult, Window
 
@@ -35,13 +35,13 @@ def check_candles(
     """Every check that stored candles pass, over a frame of them, from its first to its last bar.
 
     Args:
-        frame: ts (UTC, the bar's open), symbol, open, high, low, close, volume.
+        frame: ts (the bar's open, with a zone), symbol, open, high, low, close, volume.
         interval: length of the bars, such as `1h`.
         as_of: time at which the bars are known; by default the last one has just closed.
         quality: bounds of the rules, by default those of the configuration.
 
     Raises:
-        FrameColumnsError, FrameEmptyError: as their names say.
+        FrameColumnsError, FrameEmptyError, NaiveTimeError: as their names say.
 
     >>> from openclaw_pipelines.resources.market.simulated.source import SimulatedMarket
     >>> from datetime import UTC, timedelta
@@ -58,6 +58,9 @@ def check_candles(
     absent = [name for name in COLUMNS if name not in frame.columns]
     if absent:
         raise FrameColumnsError(", ".join(absent), ", ".join(frame.columns))
+    stamps = frame.schema["ts"]
+    if not isinstance(stamps, pl.Datetime) or stamps.time_zone is None:
+        raise NaiveTimeError("candles", str(frame["ts"][0]) if frame.height else "no rows")
     length, (start, end) = interval_length(interval), (frame["ts"].min(), frame["ts"].max())
     if not isinstance(start, datetime) or not isinstance(end, datetime):
         raise FrameEmptyError(interval)
