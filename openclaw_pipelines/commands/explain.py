@@ -103,7 +103,7 @@ def _candles(ledger: "StrategyLedger", decision: dict[str, Any], count: int) -> 
     since = at - count * timedelta(seconds=deployment.interval_seconds)
     shown = []
     for row in ledger.inputs(since, at):
-        bar = dict(zip(BAR_FIELDS, json.loads(row["bars"]).get(symbol, NO_BAR), strict=True))
+        bar = dict(zip(BAR_FIELDS, json.loads(row["bars"]).get(symbol, NO_BAR), strict=False))
         prices = {name: bar[name] * unit for name in BAR_FIELDS[:4]} if bar["bar_state"] else {}
         state = BarState(bar["bar_state"]).name.lower()
         shown.append({"closed_at": row["tick_at"], "state": state, **prices, "volume": bar["volume"]})

@@ -6,6 +6,7 @@ from decimal import Decimal
 import numpy as np
 import polars as pl
 
+from openclaw_pipelines.contracts.enums import RejectCode
 from openclaw_pipelines.kernel.base.layout import new_account_limits, new_limits
 from openclaw_pipelines.kernel.run.bars import Bars
 from openclaw_pipelines.kernel.run.replay import Costs
@@ -17,8 +18,9 @@ COSTS = Costs(fee_bps=Decimal(3), slippage_bps=Decimal(2), liquidation_fee_bps=D
 
 
 def rough_bars(n_bars: int = 2_000, seed: int = 3, *, late: int = 0) -> Bars:
-    """Two perpetuals and a spot market with holes, bars without volume, funding and violent moves.
+    """Two perpetuals and a spot market with holes, bars without volume or beginning, funding and violent moves.
 
+    Some are funded at opens and inside bars; for stretches a symbol is outside the universe or refused by a code.
     late: bars by which each symbol is listed later than the one before it.
     """
     rng = np.random.default_rng(seed)
@@ -35,17 +37,25 @@ def rough_bars(n_bars: int = 2_000, seed: int = 3, *, late: int = 0) -> Bars:
             "low": (np.minimum(open_, close) * (1 - rng.uniform(0, 0.002, n_bars))).round(2) - 0.01,
             "close": close.round(2),
             "volume": np.where(rng.random(n_bars) < 0.01, 0.0, rng.exponential(10, n_bars)),
+            "has_open": rng.random(n_bars) > 0.02,
         })  # fmt: skip
         present = rng.random(n_bars) > 0.01
         present[[0, -1]] = True
         present[1 : late * number] = False
         frames.append(frame.filter(pl.Series(present)))
-    stamps = [(FIRST + i * MINUTE, symbol) for i in range(0, n_bars, 97) for symbol in SYMBOLS[:2]]
+    inside = timedelta(seconds=20)
+    stamps = [(FIRST + i * MINUTE + i % 3 * inside, name) for i in range(0, n_bars, 49) for name in SYMBOLS[:2]]
     funding = pl.DataFrame(
         {"ts": [ts for ts, _ in stamps], "symbol": [name for _, name in stamps],
          "funding_rate": rng.normal(0, 3e-4, len(stamps))}
     )  # fmt: skip
-    return Bars.from_frame(pl.concat(frames), interval="1m", funding=funding)
+    stretches = np.arange(n_bars) // 60
+    universe = {name: rng.random(stretches[-1] + 1)[stretches] > 0.1 for name in SYMBOLS}
+    controls = {
+        name: np.where(rng.random(stretches[-1] + 1)[stretches] < 0.1, RejectCode.GAP, 0).astype(np.int8)
+        for name in SYMBOLS
+    }
+    return Bars.from_frame(pl.concat(frames), interval="1m", funding=funding, universe=universe, controls=controls)
 
 
 def rough_limits(max_position_bps: int) -> dict:

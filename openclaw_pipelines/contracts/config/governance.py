@@ -19,7 +19,9 @@ class Risk(Section):
     max_position_notional: Money = Field(Decimal(5_000), description="largest position, quote currency")
     max_position_pct_equity_bps: Bps = Field(5_000, description="largest position as a share of equity")
     max_symbol_concentration_bps: Bps = Field(
-        10_000, description="largest share of gross exposure plus free cash in one symbol"
+        10_000,
+        description="largest share of gross exposure plus free cash, both after the order, in one base asset; "
+        "its spot and perpetuals count together",
     )
     max_open_positions: int = Field(5, ge=0, le=1_000, description="open positions and pending entries")
     max_leverage_bps: Bps = Field(20_000, description="gross exposure over equity, 10,000 is once")
@@ -29,7 +31,9 @@ class Risk(Section):
     max_daily_loss_bps: Share = Field(300, description="loss since 00:00Z that blocks entries until the next day")
     max_drawdown_bps: Share = Field(2_000, description="drawdown from the peak that blocks entries")
     allow_short: bool = Field(True, description="whether perpetuals may be sold short")
-    max_orders_per_window: int = Field(20, ge=0, le=64, description="entries per window; 0 is no limit")
+    max_orders_per_window: int = Field(
+        20, ge=0, le=64, description="entries per window, exits do not count; 0 is no limit"
+    )
     order_window_seconds: Seconds = Field(3_600, description="length of that window, in tick time")
     order_gap_seconds: Seconds = Field(0, description="least tick time between two entries of the sub-account")
     cooldown_seconds: Seconds = Field(0, description="least tick time between an exit and the next entry, per symbol")

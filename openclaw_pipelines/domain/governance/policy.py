@@ -4,7 +4,8 @@ A payload keeps layers by their text; `from_payload` is where they become layers
 has three words for where limits came from (`symbol override`, `binding`, `legacy default`), so that those of an
 overlay's general section, of the environment and of a deployment read `legacy default` when its ticks are taken again.
 The second has a word for each of them; it says `form` 2 where that makes a difference, and is the same text, under the
-same id, where it makes none.
+same id, where it makes none. From the third on, which always says so, only entries count against the limits per window
+and the gap, and concentration is a share of gross exposure and free cash.
 """
 
 from collections.abc import Mapping
@@ -23,17 +24,18 @@ _FIRST_WORDS = (PolicySource.SYMBOL, PolicySource.STRATEGY)
 
 
 class Form(IntEnum):
-    """Which words a recorded policy has for where its limits came from."""
+    """What a recorded policy means: its words for where limits came from, and what some limits are held against."""
 
     THREE_WORDS = 1
     EVERY_LAYER = 2
+    ENTRIES_COUNT = 3
 
 
 def source_word(layers: Mapping[str, Layer], form: Form) -> PolicySource:
     """Where the deciding limits came from, by the most specific of their layers."""
     kinds = {layer.kind for layer in layers.values()}
     word = next((word for kind, word in SOURCES.items() if kind in kinds), PolicySource.DEFAULT)
-    return word if form is Form.EVERY_LAYER or word in _FIRST_WORDS else PolicySource.DEFAULT
+    return word if form is not Form.THREE_WORDS or word in _FIRST_WORDS else PolicySource.DEFAULT
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Policy:
     paused: bool
     canary_bps: int
     approval_ticks: int
-    form: Form = Form.EVERY_LAYER
+    form: Form = Form.ENTRIES_COUNT
 
     @property
     def version_id(self) -> str:
@@ -85,8 +87,12 @@ class Policy:
             "paused": self.paused,
             "canary_bps": self.canary_bps,
             "approval_ticks": self.approval_ticks,
-            **({"form": self.form} if self.form is Form.EVERY_LAYER and _words_differ(self.sources) else {}),
+            **({"form": self.form} if self._says_form else {}),
         }
+
+    @property
+    def _says_form(self) -> bool:
+        return self.form is Form.ENTRIES_COUNT or (self.form is Form.EVERY_LAYER and _words_differ(self.sources))
 
     @classmethod
     def from_payload(cls, values: dict[str, Any]) -> "Policy":

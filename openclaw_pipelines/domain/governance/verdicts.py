@@ -61,7 +61,7 @@ CODES: dict[R, CodeSpec] = {
         Unit.COUNT, "policy", "max_open_positions", "too many positions are open or pending", "Wait for an exit or raise risk.max_open_positions."
     ),
     R.MAX_SYMBOL_CONCENTRATION: CodeSpec(
-        Unit.QUOTE, "policy", "max_symbol_concentration_bps", "too much of equity in one base asset",
+        Unit.QUOTE, "policy", "max_symbol_concentration_bps", "too much of gross exposure and free cash in one base asset",
         "Spread over symbols or raise risk.max_symbol_concentration_bps.",
     ),
     R.INSUFFICIENT_BALANCE: CodeSpec(
@@ -83,9 +83,9 @@ CODES: dict[R, CodeSpec] = {
         Unit.QUOTE, "state", "price_buffer_bps", "the price moved and cash did not cover a single lot at the fill", "Raise risk.price_buffer_bps."
     ),
     R.RATE_LIMITED: CodeSpec(
-        Unit.COUNT, "policy", "max_orders_per_window", "too many orders in the window", "Wait, or raise risk.max_orders_per_window."
+        Unit.COUNT, "policy", "max_orders_per_window", "too many entries in the window", "Wait, or raise risk.max_orders_per_window."
     ),
-    R.ORDER_GAP: CodeSpec(Unit.SECONDS, "policy", "order_gap_seconds", "too soon after the last order", "Wait, or lower risk.order_gap_seconds."),
+    R.ORDER_GAP: CodeSpec(Unit.SECONDS, "policy", "order_gap_seconds", "too soon after the last entry", "Wait, or lower risk.order_gap_seconds."),
     R.COOLDOWN: CodeSpec(
         Unit.SECONDS, "policy", "cooldown_seconds", "too soon after the last exit of this symbol", "Wait, or lower risk.cooldown_seconds."
     ),

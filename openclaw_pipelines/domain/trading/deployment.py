@@ -13,7 +13,7 @@ from openclaw_pipelines.contracts.config.governance import Risk
 from openclaw_pipelines.contracts.config.trading import Costs
 from openclaw_pipelines.contracts.errors import ConfigError
 from openclaw_pipelines.contracts.time import interval_length
-from openclaw_pipelines.domain.governance.policy import Policy
+from openclaw_pipelines.domain.governance.policy import Form, Policy
 from openclaw_pipelines.domain.market.instruments import Instrument
 from openclaw_pipelines.kernel.account.instruments import Instrument as KernelInstrument
 from openclaw_pipelines.kernel.account.instruments import instrument_records
@@ -119,6 +119,7 @@ class Deployment:
         limits.slippage_rate = money.to_rate(policy.costs.slippage_bps / 10_000, "costs.slippage_bps")
         limits.halt = int(halt)
         limits.executes = policy.executes
+        limits.first_rules = int(policy.form < Form.ENTRIES_COUNT)
         return limits
 
 

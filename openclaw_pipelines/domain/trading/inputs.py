@@ -23,9 +23,10 @@ from openclaw_pipelines.domain.trading.deployment import Deployment
 from openclaw_pipelines.domain.trading.planned import Planned
 from openclaw_pipelines.kernel.base import layout, money
 
-BAR_FIELDS = ("open", "high", "low", "close", "bar_state", "funding_rate", "volume")
+BAR_FIELDS = ("open", "high", "low", "close", "bar_state", "funding_rate", "volume", "funding_inside")
+"""Of a recorded bar, in this order. The first ledgers have no `funding_inside`: all was charged at the open."""
 _BAR_STATE = BAR_FIELDS.index("bar_state")
-NO_BAR = (0, 0, 0, 0, int(layout.BarState.MISSING), 0, 0.0)
+NO_BAR = (0, 0, 0, 0, int(layout.BarState.MISSING), 0, 0.0, 0)
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,8 @@ class TickInput:
     """One tick's input.
 
     at: close time of the bars.
-    bars: per symbol open, high, low, close (price units), bar state, funding (1e-10) due at the open, volume.
+    bars: per symbol open, high, low, close (price units), bar state, funding (1e-10) due at the open, volume, funding
+        due inside the bar.
     controls: per symbol the code that refuses entries, 0 for none.
     universe: symbols that may be entered; the others are close-only.
     executor: name of what filled the orders, None in ticks of a version that did not record it.
@@ -57,7 +59,7 @@ class TickInput:
         """The kernel's view, in the columns of `symbols`."""
         records = layout.records(layout.SYMBOL_TICK, len(symbols))
         for record, symbol in zip(records, symbols, strict=True):
-            for name, value in zip(BAR_FIELDS, self.bars.get(symbol, NO_BAR), strict=True):
+            for name, value in zip(BAR_FIELDS, self.bars.get(symbol, NO_BAR), strict=False):
                 record[name] = value
             record.in_universe = int(symbol in self.universe)
             record.control = self.controls.get(symbol, int(RejectCode.NONE))
@@ -118,7 +120,7 @@ def bars_by_tick(
     """Integer bars per tick and symbol out of stored candles of the deployment's interval.
 
     A bar off its price unit is a `PriceUnitError`. Synthetic bars count as missing; zero-volume bars fill nothing.
-    Funding whose time lies inside a bar is due at that bar's open; several are added up.
+    Funding is due at a bar's open or inside it, where several are added up.
     """
     length = interval_length(deployment.interval)
     due = _funding_due(funding, length)
@@ -129,8 +131,8 @@ def bars_by_tick(
         volume = own["volume"].to_numpy()
         states = np.where(volume > 0, int(layout.BarState.TRADABLE), int(layout.BarState.UNFILLABLE))
         for row, opened_at in enumerate(own["ts"].to_list()):
-            rate = due.get((item.symbol, opened_at), 0) if item.is_perp else 0
-            bar = (*(int(column[row]) for column in units), int(states[row]), rate, float(volume[row]))
+            at_open, inside = due.get((item.symbol, opened_at), (0, 0)) if item.is_perp else (0, 0)
+            bar = (*(int(column[row]) for column in units), int(states[row]), at_open, float(volume[row]), inside)
             bars.setdefault(opened_at + length, {})[item.symbol] = bar
     _add_funding_without_bar(bars, due, deployment, length)
     return bars
@@ -138,23 +140,26 @@ def bars_by_tick(
 
 def _add_funding_without_bar(
     bars: dict[datetime, dict[str, tuple[object, ...]]],
-    due: dict[tuple[str, datetime], int],
+    due: dict[tuple[str, datetime], tuple[int, int]],
     deployment: Deployment,
     length: timedelta,
 ) -> None:
     """A missing bar does not excuse from funding; it is charged at the last price."""
     perps = {item.symbol for item in deployment.instruments if item.is_perp}
-    for (symbol, opened_at), rate in due.items():
+    for (symbol, opened_at), (at_open, inside) in due.items():
         own = bars.setdefault(opened_at + length, {})
         if symbol in perps and symbol not in own:
-            own[symbol] = (*NO_BAR[:5], rate, 0.0)
+            own[symbol] = (*NO_BAR[:5], at_open, 0.0, inside)
 
 
-def _funding_due(funding: pl.DataFrame, length: timedelta) -> dict[tuple[str, datetime], int]:
-    due: dict[tuple[str, datetime], int] = {}
+def _funding_due(funding: pl.DataFrame, length: timedelta) -> dict[tuple[str, datetime], tuple[int, int]]:
+    """Rates by symbol and the open of the bar: of the stamp at its open, and of those inside it together."""
+    due: dict[tuple[str, datetime], tuple[int, int]] = {}
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
     for row in funding.select("symbol", "ts", "funding_rate").iter_rows(named=True):
-        key = (row["symbol"], row["ts"] - (row["ts"] - epoch) % length)
+        after_open = (row["ts"] - epoch) % length
+        key = (row["symbol"], row["ts"] - after_open)
         rate = int((Decimal(repr(row["funding_rate"])) / money.RATE_UNIT).to_integral_value())
-        due[key] = due.get(key, 0) + rate
+        at_open, inside = due.get(key, (0, 0))
+        due[key] = (at_open, inside + rate) if after_open else (at_open + rate, inside)
     return due

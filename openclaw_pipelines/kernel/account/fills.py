@@ -1,14 +1,16 @@
 """Candle rules: what a closed bar does to pending orders and open positions, in one fixed order.
 
-1. Funding stamped in the bar is charged at the open on the position held before fills.
+1. Funding stamped at the open is charged on the position held before fills.
 2. Exits fill at the open.
-3. Entries fill at the open in recorded rank; only cash is rechecked.
+3. Entries fill at the open in recorded rank; only cash is rechecked. Then funding stamped after the open and before the
+   close is charged, at the open's price, on what is held now.
 4. The nearest to the market of stop, trailing stop and liquidation fills if the bar reaches it, at the open if the bar
    opens beyond it.
 5. Then the target likewise, without slippage. Stop and target in one bar: the stop wins.
 6. Then the trailing stop follows this bar's extreme. 4 to 6 apply to the entry bar too.
 7. A bar that is missing or without volume fills nothing: entries expire, exits carry on, the position keeps its last
-   price and is marked stale.
+   price and is marked stale. One whose beginning is missing fills nothing at its open either; 4 to 6 go by what is
+   known of it.
 
 This is the profile `strict`. The profile `freqtrade` has rules of its own in the place of 4 to 6, in `fills_freqtrade`.
 What was allowed to be ordered is decided in `risk`, fills are booked in `booking`; valuation and the day's roll are in
@@ -28,11 +30,11 @@ from openclaw_pipelines.kernel.account.booking import (
 )
 from openclaw_pipelines.kernel.account.fills_freqtrade import protect_freqtrade
 from openclaw_pipelines.kernel.base.jit import compiled
-from openclaw_pipelines.kernel.base.layout import BarState, Context, EventKind, Profile, Records, State, Tick
-from openclaw_pipelines.kernel.base.money import affordable, entry_cost, notional_of, rate_down, rate_up, slipped
+from openclaw_pipelines.kernel.base.layout import TRADED, BarState, Context, EventKind, Profile, Records, State, Tick
+from openclaw_pipelines.kernel.base.money import affordable, entry_cost, funding_of, notional_of, slipped
 
 _TRADABLE = int(BarState.TRADABLE)
-_MISSING = int(BarState.MISSING)
+_MISSING, _NO_OPEN = int(BarState.MISSING), int(BarState.NO_OPEN)
 _ENTER, _EXIT = int(Action.ENTER), int(Action.EXIT)
 _LEG_EXIT, _LEG_STOP = int(Leg.EXIT), int(Leg.STOP)
 _LEG_TARGET, _LEG_LIQUIDATION = int(Leg.TARGET), int(Leg.LIQUIDATION)
@@ -56,33 +58,43 @@ def fill_bar(state: State, tick: Tick, account_limits: Records, context: Context
     n_symbols = len(state.positions)
     for s in range(n_symbols):
         if state.positions[s].qty != 0 and tick.symbols[s].funding_rate != 0:
-            n = charge_funding(state, tick, context, s, bar_open, events, n)
+            n = charge_funding(state, tick, context, s, tick.symbols[s].funding_rate, bar_open, events, n)
     for s in range(n_symbols):
         if state.positions[s].pending_action == _EXIT and tick.symbols[s].bar_state == _TRADABLE:
             n = fill_exit(state, tick, slippage_rate, context, s, bar_open, events, n)
     if state.account[0].pending_entries > 0:
         n = fill_entries(state, tick, slippage_rate, context, bar_open, events, n)
     for s in range(n_symbols):
-        if state.positions[s].qty != 0 and tick.symbols[s].bar_state == _TRADABLE:
+        if state.positions[s].qty != 0 and tick.symbols[s].funding_inside != 0:
+            n = charge_funding(state, tick, context, s, tick.symbols[s].funding_inside, bar_open, events, n)
+    for s in range(n_symbols):
+        if state.positions[s].qty != 0 and tick.symbols[s].bar_state & TRADED:
             n = protect_by_profile(state, tick, slippage_rate, context, s, bar_open, events, n)
     return n
 
 
 @compiled
-def charge_funding(state: State, tick: Tick, context: Context, s: int, bar_open: int, events: Records, n: int) -> int:
-    """Rule 1. Longs pay a positive rate; what is paid rounds up, what is received rounds down."""
+def charge_funding(
+    state: State, tick: Tick, context: Context, s: int, rate: int, bar_open: int, events: Records, n: int
+) -> int:
+    """Charge the position a rate: longs pay a positive one; what is paid rounds up, what is received rounds down.
+
+    A position has one event of a bar, to which what falls due inside the bar is added.
+    """
     position, symbol, instrument = state.positions[s], tick.symbols[s], context.instruments[s]
     if instrument.is_perp == 0:
         return n
-    price = position.last_price if symbol.bar_state == _MISSING else symbol.open
-    notional = notional_of(abs(position.qty), price, instrument)
-    pays = (position.qty > 0) == (symbol.funding_rate > 0)
-    rate = abs(symbol.funding_rate)
-    received = -rate_up(notional, rate) if pays else rate_down(notional, rate)
+    no_open = symbol.bar_state == _MISSING or symbol.bar_state == _NO_OPEN
+    price = position.last_price if no_open else symbol.open
+    received = funding_of(position.qty, notional_of(abs(position.qty), price, instrument), rate)
     account = state.account[0]
     account.cash += received
     account.funding += received
     position.funding += received
+    for i in range(n):
+        if events[i].kind == _FUNDING and events[i].symbol == s:
+            events[i].cash_change += received
+            return n
     event = write_event(events, n, _FUNDING, s, bar_open, position.decided_at)
     event.qty, event.price, event.cash_change = abs(position.qty), price, received
     event.side = 1 if position.qty > 0 else -1

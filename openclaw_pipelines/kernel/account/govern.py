@@ -1,4 +1,4 @@
-"""From proposals to orders: rank them, judge each against the limits and the approvals before it, remember the orders.
+"""From proposals to orders: rank them, judge each against the limits and the approvals before it, remember the entries.
 
 The limit checks themselves are in `risk`; what a proposal wants comes from `step.propose`, a model or an operator.
 """
@@ -92,7 +92,8 @@ def govern(
                 reserved += proposal.reserved
                 exposure += notional_of(proposal.approved_qty, proposal.price, context.instruments[s])
                 entries += 1
-        orders += 1 if proposal.approved_qty > 0 else 0
+        if proposal.approved_qty > 0 and _counts(proposal, account_limits[0]):
+            orders += 1
 
 
 @compiled
@@ -146,7 +147,7 @@ def _judge_entry(
 
 @compiled
 def order(state: State, tick: Tick, limits: Records, account_limits: Records, proposals: Records, n: int) -> None:
-    """Write approved proposals as pending orders and remember their times."""
+    """Write approved proposals as pending orders and remember the times of entries."""
     account = state.account[0]
     for i in range(n):
         proposal = proposals[i]
@@ -161,9 +162,16 @@ def order(state: State, tick: Tick, limits: Records, account_limits: Records, pr
         position.pending_reserved = proposal.reserved
         position.pending_leverage_bps = limits[proposal.symbol].leverage_bps
         account.pending_entries += 1 if proposal.action == _ENTER else 0
-        state.order_times[account.order_count % RING_SIZE] = tick.at
-        account.order_count += 1
-        account.last_order_at = tick.at
+        if _counts(proposal, account_limits[0]):
+            state.order_times[account.order_count % RING_SIZE] = tick.at
+            account.order_count += 1
+            account.last_order_at = tick.at
+
+
+@inlined
+def _counts(proposal: Any, account_limits: Any) -> bool:
+    """Whether an order counts against those per window and the gap: entries do."""
+    return bool(proposal.action == _ENTER or account_limits.first_rules)
 
 
 @inlined

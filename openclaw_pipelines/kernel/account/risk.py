@@ -14,6 +14,7 @@ from openclaw_pipelines.kernel.base.money import (
     EQUITY_MAX,
     NOTIONAL_MAX,
     entry_cost,
+    margin_of,
     mul_div_up,
     notional_of,
     rate_up,
@@ -171,10 +172,20 @@ def check_position(asked: Asked, book: Book, limits: Any, account_limits: Any) -
         return Check(_MAX_POSITION_PCT_EQUITY, asked.notional, limit)
     if book.open_positions + 1 > account_limits.max_open_positions:
         return Check(_MAX_OPEN_POSITIONS, book.open_positions + 1, account_limits.max_open_positions)
-    limit = share(book.equity, limits.max_concentration_bps)
+    limit = share(_concentrated_in(asked, book, limits, account_limits), limits.max_concentration_bps)
     if book.group_exposure + asked.notional > limit:
         return Check(_MAX_SYMBOL_CONCENTRATION, book.group_exposure + asked.notional, limit)
     return Check(_NONE, 0, 0)
+
+
+@inlined
+def _concentrated_in(asked: Asked, book: Book, limits: Any, account_limits: Any) -> int:
+    """What concentration is a share of: gross exposure and free cash as they are after the order, before its fee."""
+    if account_limits.first_rules:
+        return book.equity
+    return (
+        book.gross_exposure + asked.notional + max(book.free_cash - margin_of(asked.notional, limits.leverage_bps), 0)
+    )
 
 
 @compiled
@@ -201,7 +212,7 @@ def check_account(asked: Asked, book: Book, instrument: Any, account: Any, accou
 
 @compiled
 def check_flow(book: Book, position: Any, account_limits: Any, tick_at: int) -> Check:
-    """How often orders are made, in tick time. Approved entries and exits count; entries are refused."""
+    """How often entries are made, in tick time."""
     if book.recent_orders + 1 > account_limits.max_orders_per_window:
         return Check(_RATE_LIMITED, book.recent_orders + 1, account_limits.max_orders_per_window)
     waited = tick_at - book.last_order_at

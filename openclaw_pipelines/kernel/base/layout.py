@@ -21,7 +21,7 @@ else:
 """A record array: `array[i].field`, and `array.field` as a column."""
 
 RING_SIZE = 64
-"""Approved orders whose times are remembered; `max_orders_per_window` cannot exceed it."""
+"""Ordered entries whose times are remembered; `max_orders_per_window` cannot exceed it."""
 EVENTS_PER_SYMBOL = 6
 """Most events one symbol can cause in one tick: funding, exit, reduced or refused entry, entry, protective exit."""
 PROPOSALS_PER_SYMBOL = 2
@@ -36,6 +36,12 @@ class BarState(IntEnum):
     MISSING = 0
     TRADABLE = 1
     UNFILLABLE = 2
+    NO_OPEN = 3
+    """Its beginning is missing: what is stored as its open is a later price, at which no order fills."""
+
+
+TRADED = 1
+"""Bit of a BarState: the bar's range and close are those of trades, so that protective levels are held against it."""
 
 
 class Halt(IntEnum):
@@ -85,6 +91,7 @@ SYMBOL_TICK = _dtype(
     "open high low close"  # price units
     " bar_state"  # BarState
     " funding_rate"  # due at the bar's open, 1e-10 of the notional, longs pay a positive one; 0 none
+    " funding_inside"  # the same, of all stamps after the open and before the close, added up
     " in_universe"  # 0: close-only
     " control",  # RejectCode that refuses entries, or 0
     "volume",
@@ -93,7 +100,8 @@ SYMBOL_TICK = _dtype(
 LIMITS = _dtype(
     "min_order_notional max_order_notional max_position_notional"  # atoms
     " max_position_qty"  # lots
-    " max_position_bps max_concentration_bps"  # of equity
+    " max_position_bps"  # of equity
+    " max_concentration_bps"  # of gross exposure and free cash together
     " leverage_bps"  # 10_000 is 1x; margin of a perpetual is notional / leverage
     " size_bps"  # canary: the part of the proposed quantity that is approved
 )
@@ -109,6 +117,7 @@ ACCOUNT_LIMITS = _dtype(
     " slippage_rate"  # 1e-10 of the price, against the account
     " halt"  # Halt
     " executes"  # which approved entries become orders: 0 none, 1 those from outside, 2 all; exits always do
+    " first_rules"  # 1: exits count as orders too and concentration is a share of equity, as in the first ledgers
 )
 
 ACCOUNT = _dtype(
@@ -117,8 +126,8 @@ ACCOUNT = _dtype(
     " day"  # days since the epoch of the last daily baseline
     " day_open_equity peak_equity equity"  # equity: at the last tick
     " last_tick"  # -1 before the first
-    " last_order_at"  # -1 before the first
-    " order_count"  # approved orders so far; the ring's write position follows from it
+    " last_order_at"  # of an entry, -1 before the first
+    " order_count"  # entries ordered so far; the ring's write position follows from it
     " pending_entries"
 )
 
@@ -190,7 +199,7 @@ class State(NamedTuple):
     indicators: NDArray[np.float64]
     """[S, W]; `indicators.new_indicators` says what a row holds"""
     order_times: NDArray[np.int64]
-    """[RING_SIZE] ticks of the latest approved orders"""
+    """[RING_SIZE] ticks of the latest ordered entries"""
 
 
 class Tick(NamedTuple):

@@ -7,7 +7,7 @@ clean, naming where.
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
 from typing import NamedTuple
@@ -51,10 +51,10 @@ class UnknownInstrumentError(DataError):
 
 
 class UniverseError(DataError):
-    """A universe that does not fit the bars."""
+    """A universe or controls that do not fit the bars."""
 
     template = (
-        "the universe has {given} flags for {symbol!r}; the bars are {bars} of each of {symbols}, holes included."
+        "{given} flags or codes are given for {symbol!r}; the bars are {bars} of each of {symbols}, holes included."
     )
     symbol: str
     given: int
@@ -72,7 +72,9 @@ class Matrices(NamedTuple):
     volume: NDArray[np.float64]
     bar_state: NDArray[np.int8]
     funding_rate: NDArray[np.int64]
+    funding_inside: NDArray[np.int64]
     in_universe: NDArray[np.int8]
+    control: NDArray[np.int8]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -80,7 +82,8 @@ class Bars:
     """Bars of S symbols on a gapless grid of T bars.
 
     times: [T] opens, seconds since the epoch, UTC. matrices: see `Matrices`; prices in each instrument's price unit,
-    0 where the bar is missing; funding in 1e-10 at the open.
+    0 where the bar is missing; funding in 1e-10, at the open and of all stamps inside the bar; control a RejectCode
+    that refuses entries at the bar's close.
     """
 
     symbols: tuple[str, ...]
@@ -98,23 +101,27 @@ class Bars:
         instruments: Sequence[Instrument] | None = None,
         funding: pl.DataFrame | None = None,
         universe: Mapping[str, NDArray[np.bool_]] | None = None,
+        controls: Mapping[str, NDArray[np.int8]] | None = None,
     ) -> "Bars":
         """Align a frame of candles.
 
         Args:
-            frame: ts (open, with a zone), symbol, open, high, low, close, volume; optionally is_synthetic. Sorted by ts
-                within each symbol. Holes become missing bars, as synthetic ones do.
+            frame: ts (open, with a zone), symbol, open, high, low, close, volume; optionally is_synthetic, and
+                has_open, false where the bar's beginning is missing. Sorted by ts within each symbol. Holes become
+                missing bars, as synthetic ones do.
             interval: as `1h`.
             instruments: one per symbol; their order is the order of the columns. Without them the price unit is read
                 off the decimals and the lot is 1e-8, with `Instrument`'s default fee.
-            funding: ts, symbol, funding_rate; a stamp is charged at the open of the bar that it falls in.
+            funding: ts, symbol, funding_rate. A stamp at a bar's open is charged on what is held before its fills,
+                one inside the bar on what is held after them.
             universe: per symbol [T] booleans; a symbol left out is always in.
+            controls: per symbol [T] codes of `RejectCode` that refuse entries, 0 for none; a symbol left out has none.
 
         Raises:
             MissingColumnsError, NaiveTimeError, UnknownInstrumentError, PriceUnitError: as their names say.
             BarsError: duplicate, unsorted or off-grid stamp, high or low that is none, negative or NaN volume, funding
                 twice or without a number.
-            UniverseError: a mask of no symbol of the bars, or of another length.
+            UniverseError: a mask or controls of no symbol of the bars, or of another length.
         """
         missing = [name for name in ("ts", "symbol", *_PRICES, "volume") if name not in frame.columns]
         if missing or frame.is_empty():
@@ -128,11 +135,12 @@ class Bars:
         matrices = _align(frame, stamps, groups, specs, times, seconds)
         symbols = tuple(spec.symbol for spec in specs)
         if funding is not None:
-            _place_funding(matrices.funding_rate, funding, symbols, times, seconds)
-        for symbol, mask in (universe or {}).items():
-            if symbol not in symbols or len(mask) != len(times):
-                raise UniverseError(symbol, len(mask), ", ".join(symbols), len(times))
-            matrices.in_universe[:, symbols.index(symbol)] = mask
+            _place_funding(matrices, funding, symbols, times, seconds)
+        for target, given in ((matrices.in_universe, universe), (matrices.control, controls)):
+            for symbol, flags in (given or {}).items():
+                if symbol not in symbols or len(flags) != len(times):
+                    raise UniverseError(symbol, len(flags), ", ".join(symbols), len(times))
+                target[:, symbols.index(symbol)] = flags
         for array in (times, *matrices):
             array.flags.writeable = False
         return cls(symbols=symbols, interval=interval, instruments=specs, times=times, matrices=matrices)
@@ -258,10 +266,12 @@ def _align(
         volume=np.zeros(shape, np.float64),
         bar_state=np.zeros(shape, np.int8),
         funding_rate=np.zeros(shape, np.int64),
+        funding_inside=np.zeros(shape, np.int64),
         in_universe=np.ones(shape, np.int8),
+        control=np.zeros(shape, np.int8),
     )
-    synthetic = frame["is_synthetic"].to_numpy() if "is_synthetic" in frame.columns else np.zeros(frame.height, bool)
-    volume = frame["volume"].to_numpy()
+    synthetic = _flags(frame, "is_synthetic", unsaid=False)
+    volume, has_open = frame["volume"].to_numpy(), _flags(frame, "has_open", unsaid=True)
     for column, spec in enumerate(specs):
         rows = groups.get(spec.symbol, np.empty(0, np.int64))
         rows = rows[~synthetic[rows]]
@@ -270,23 +280,37 @@ def _align(
             units = to_units(frame[name].to_numpy()[rows], spec.price_unit, spec.symbol)
             getattr(matrices, name)[grid, column] = units
         matrices.volume[grid, column] = volume[rows]
-        matrices.bar_state[grid, column] = np.where(volume[rows] > 0, BarState.TRADABLE, BarState.UNFILLABLE)
+        matrices.bar_state[grid, column] = bar_states(volume[rows], has_open[rows])
     return matrices
 
 
+def bar_states(volume: NDArray[np.float64], has_open: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """What bars that are there allow, by their volume and whether their beginning is there.
+
+    >>> bar_states(np.array([0.0, 1.0, 1.0]), np.array([True, True, False])).tolist()
+    [2, 1, 3]
+    """
+    traded = np.where(has_open, int(BarState.TRADABLE), int(BarState.NO_OPEN))
+    return np.where(volume > 0, traded, int(BarState.UNFILLABLE))
+
+
+def _flags(frame: pl.DataFrame, name: str, *, unsaid: bool) -> NDArray[np.bool_]:
+    if name not in frame.columns:
+        return np.full(frame.height, unsaid)
+    return frame[name].fill_null(unsaid).to_numpy()
+
+
 def _place_funding(
-    target: NDArray[np.int64], funding: pl.DataFrame, symbols: Sequence[str], times: NDArray[np.int64], seconds: int
+    matrices: Matrices, funding: pl.DataFrame, symbols: Sequence[str], times: NDArray[np.int64], seconds: int
 ) -> None:
-    """Add each rate to the bar that its stamp falls in; stamps outside the bars are not theirs."""
+    """Put each rate to the open that its stamp is, or into the bar that it falls in; others are not of these bars."""
     _check_funding(funding, symbols)
-    rows = (_epoch_seconds(funding, "funding") - times[0]) // seconds
-    for row, symbol, rate in zip(rows, funding["symbol"], funding["funding_rate"], strict=True):
+    stamps = _epoch_seconds(funding, "funding") - times[0]
+    for stamp, symbol, rate in zip(stamps, funding["symbol"], funding["funding_rate"], strict=True):
+        row = stamp // seconds
         if 0 <= row < len(times):
+            target = matrices.funding_inside if stamp % seconds else matrices.funding_rate
             target[row, symbols.index(symbol)] += funding_units(rate, symbol)
-    for row, column in np.argwhere(np.abs(target) > MAX_RATE):
-        raise BarsError(
-            symbols[column], datetime.fromtimestamp(int(times[row]), UTC), "its funding adds up to over 0.09"
-        )
 
 
 def _check_funding(funding: pl.DataFrame, symbols: Sequence[str]) -> None:

@@ -94,11 +94,12 @@ def finer_loop(
     state: State, matrices: Matrices, times: NDArray[np.int64], setup: Setup, written: Written,
     scratch: tuple[Records, Records, Records], row: int, start: int, n_events: int, n_proposals: int,
     opens: NDArray[np.int64], highs: NDArray[np.int64], lows: NDArray[np.int64], closes: NDArray[np.int64],
-    volumes: NDArray[np.float64], states: NDArray[np.int8], funding: NDArray[np.int64], universe: NDArray[np.int8],
-    coarse_times: NDArray[np.int64], coarse_seconds: NDArray[np.int64],
+    volumes: NDArray[np.float64], states: NDArray[np.int8], funding: NDArray[np.int64], inside: NDArray[np.int64],
+    universe: NDArray[np.int8], control: NDArray[np.int8], coarse_times: NDArray[np.int64],
+    coarse_seconds: NDArray[np.int64],
 ) -> tuple[int, int, int]:  # fmt: skip
     """As `replay.replay_loop`: fine bars settle, and the coarse bar that closes with one is observed and decided on."""
-    coarse = Matrices(opens, highs, lows, closes, volumes, states, funding, universe)
+    coarse = Matrices(opens, highs, lows, closes, volumes, states, funding, inside, universe, control)
     events, proposals, symbols = scratch
     context, seconds = setup.context, coarse_seconds[0]
     last_event, last_proposal = len(written.events) - len(events), len(written.proposals) - len(proposals)

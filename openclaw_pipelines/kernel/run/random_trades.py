@@ -10,23 +10,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openclaw_pipelines.kernel.base.jit import compiled
-from openclaw_pipelines.kernel.base.layout import BarState, Records
-from openclaw_pipelines.kernel.base.money import Atoms, notional_of, rate_down, rate_up, slipped
+from openclaw_pipelines.kernel.base.layout import TRADED, BarState, Records
+from openclaw_pipelines.kernel.base.money import Atoms, funding_of, notional_of, rate_up, slipped
 from openclaw_pipelines.kernel.run.bars import Bars
 
-_TRADABLE, _MISSING = int(BarState.TRADABLE), int(BarState.MISSING)
+_MISSING, _TRADABLE, _NO_OPEN = int(BarState.MISSING), int(BarState.TRADABLE), int(BarState.NO_OPEN)
 
 PLACED = np.dtype([(name, np.int64) for name in ("symbol", "side", "qty", "entry", "exit")])
 """One trade: column, 1 or -1, lots, and the rows of the bars at whose opens it is entered and left."""
 
 
 class Series(NamedTuple):
-    """One symbol's bars [T] for the compiled loop; `funded` are the rows whose rate is charged, ascending."""
+    """One symbol's bars [T] for the compiled loop; `funded` are the rows whose rates are charged, ascending."""
 
     opens: NDArray[np.int64]
     closes: NDArray[np.int64]
     states: NDArray[np.int8]
     rates: NDArray[np.int64]
+    inside: NDArray[np.int64]
     funded: NDArray[np.int64]
 
 
@@ -38,7 +39,10 @@ def series_of(bars: Bars, column: int, *, with_funding: bool) -> Series:
         np.ascontiguousarray(known.close[:, column]),
         np.ascontiguousarray(known.bar_state[:, column]),
         np.ascontiguousarray(known.funding_rate[:, column]),
-        np.flatnonzero(known.funding_rate[:, column]) if with_funding else np.empty(0, np.int64),
+        np.ascontiguousarray(known.funding_inside[:, column]),
+        np.flatnonzero(known.funding_rate[:, column] | known.funding_inside[:, column])
+        if with_funding
+        else np.empty(0, np.int64),
     )
 
 
@@ -67,22 +71,25 @@ def column_nets(
         sold = notional_of(qty, slipped(opens[trade.exit], -side, slippage_rate, instrument), instrument)
         net = side * (sold - bought) - rate_up(bought, instrument.taker_rate) - rate_up(sold, instrument.taker_rate)
         if instrument.is_perp != 0:
-            first, last = np.searchsorted(funded, trade.entry, "right"), np.searchsorted(funded, trade.exit, "right")
+            first, last = np.searchsorted(funded, trade.entry, "left"), np.searchsorted(funded, trade.exit, "right")
             for k in range(first, last):
-                net += _funding(series, funded[k], side, qty, instrument)
+                row = funded[k]
+                if row > trade.entry:
+                    net += _funding(series, row, series.rates[row], side, qty, instrument)
+                if row < trade.exit:
+                    net += _funding(series, row, series.inside[row], side, qty, instrument)
         nets[i] = net
     return nets
 
 
 @compiled
-def _funding(series: Series, row: int, side: int, qty: int, instrument: Any) -> int:
-    """As `kernel.account.fills.charge_funding`: at the open, or where the bar is missing at the last traded close."""
-    rate, price = series.rates[row], series.opens[row]
-    if series.states[row] == _MISSING:
-        while series.states[row] != _TRADABLE:
+def _funding(series: Series, row: int, rate: int, side: int, qty: int, instrument: Any) -> int:
+    """As `kernel.account.fills.charge_funding`: at the open, or where the bar has none at the last traded close."""
+    price = series.opens[row]
+    if series.states[row] == _MISSING or series.states[row] == _NO_OPEN:
+        row -= 1
+        while not series.states[row] & TRADED:
             row -= 1
         price = series.closes[row]
-    notional = notional_of(qty, price, instrument)
-    if (side > 0) == (rate > 0):
-        return -rate_up(notional, abs(rate))
-    return rate_down(notional, abs(rate))
+    received: int = funding_of(side, notional_of(qty, price, instrument), rate)
+    return received

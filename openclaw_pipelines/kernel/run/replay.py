@@ -192,7 +192,7 @@ def prepare(bars: Bars, params: NDArray[np.void], terms: Terms) -> Prepared:
     prove_ranges(instruments, limits, cash, *bars.price_range)
     context = Context(instruments, params, bars.interval_seconds, PROFILES.index(terms.profile))
     setup = Setup(limits, account_limits, context)
-    matrices = bars.matrices if costs.funding else bars.matrices._replace(funding_rate=_zeros(bars))
+    matrices = bars.matrices if costs.funding else _without_funding(bars)
     return Prepared(setup, matrices, cash, costs.funding)
 
 
@@ -213,10 +213,10 @@ def _refuse(bars: Bars, profile: str, start: int) -> None:
         raise ReplayWindowError(start, len(bars.times))
 
 
-def _zeros(bars: Bars) -> NDArray[np.int64]:
+def _without_funding(bars: Bars) -> Matrices:
     zeros = np.zeros_like(bars.matrices.funding_rate)
     zeros.flags.writeable = False  # read-only as the other matrices, else the loop would be compiled twice
-    return zeros
+    return bars.matrices._replace(funding_rate=zeros, funding_inside=zeros)
 
 
 def contract_of(ready: Prepared, start: int, *parts: NDArray[np.generic]) -> str:
@@ -304,8 +304,8 @@ def load_tick(matrices: Matrices, times: NDArray[np.int64], row: int, interval_s
         symbol.open, symbol.high = matrices.open[row, s], matrices.high[row, s]
         symbol.low, symbol.close = matrices.low[row, s], matrices.close[row, s]
         symbol.volume, symbol.bar_state = matrices.volume[row, s], matrices.bar_state[row, s]
-        symbol.funding_rate, symbol.in_universe = matrices.funding_rate[row, s], matrices.in_universe[row, s]
-        symbol.control = 0
+        symbol.funding_rate, symbol.funding_inside = matrices.funding_rate[row, s], matrices.funding_inside[row, s]
+        symbol.in_universe, symbol.control = matrices.in_universe[row, s], matrices.control[row, s]
     return Tick(times[row] + interval_seconds, symbols)
 
 

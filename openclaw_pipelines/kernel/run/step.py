@@ -14,12 +14,12 @@ from openclaw_pipelines.kernel.account.govern import decide
 from openclaw_pipelines.kernel.account.risk import distance_units, size_qty
 from openclaw_pipelines.kernel.account.valuation import mark
 from openclaw_pipelines.kernel.base.jit import compiled
-from openclaw_pipelines.kernel.base.layout import BarState, Context, Records, State, Tick, Wanted
+from openclaw_pipelines.kernel.base.layout import TRADED, BarState, Context, Records, State, Tick, Wanted
 from openclaw_pipelines.kernel.base.windows import Row
 from openclaw_pipelines.kernel.strategy.indicator_rows import observe
 from openclaw_pipelines.kernel.strategy.signals import signal
 
-_MISSING, _TRADABLE = int(BarState.MISSING), int(BarState.TRADABLE)
+_MISSING = int(BarState.MISSING)
 _HOLD, _ENTER, _EXIT = int(Action.HOLD), int(Action.ENTER), int(Action.EXIT)
 _SIGNAL = int(ExitReason.SIGNAL)
 _DUPLICATE = int(RejectCode.DUPLICATE)
@@ -55,10 +55,10 @@ def settle(state: State, tick: Tick, account_limits: Records, context: Context, 
 @compiled
 def value_at_close(position: Any, symbol: Any) -> None:
     """Mark one position at its bar's close; without a bar that could be traded it keeps its price and is stale."""
-    if symbol.bar_state == _TRADABLE:
+    if symbol.bar_state & TRADED:
         position.last_price = symbol.close
     if position.qty != 0:
-        position.stale = 0 if symbol.bar_state == _TRADABLE else 1
+        position.stale = 0 if symbol.bar_state & TRADED else 1
         position.bars_held += 1
 
 

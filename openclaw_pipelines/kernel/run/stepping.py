@@ -49,7 +49,7 @@ def step_through(bars: Bars, params: np.record, terms: Terms) -> Result:
 def _tick(bars: Bars, ready: Prepared, row: int) -> Tick:
     tick = bars.tick(row)
     if not ready.funding:
-        tick.symbols.funding_rate = 0
+        tick.symbols.funding_rate = tick.symbols.funding_inside = 0
     return tick
 
 

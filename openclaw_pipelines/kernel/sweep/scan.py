@@ -37,7 +37,7 @@ class Blocks(NamedTuple):
     least_close: NDArray[np.int64]
     greatest_close: NDArray[np.int64]
     odd: NDArray[np.uint8]
-    """Bits: UNUSUAL where a bar of the block is unusual, EXCLUDED where the symbol is outside the universe at one."""
+    """Bits: UNUSUAL where a bar of the block is unusual, EXCLUDED where the symbol may not be entered at one."""
 
 
 class TileBars(NamedTuple):
@@ -51,7 +51,10 @@ class TileBars(NamedTuple):
     """[S, N, 4] the same side by side: what is read of one bar then lies on one page of memory, not on four."""
     bar_state: NDArray[np.int8]
     funding_rate: NDArray[np.int64]
+    funding_inside: NDArray[np.int64]
     in_universe: NDArray[np.int8]
+    control: NDArray[np.int8]
+    """RejectCode that refuses entries at the bar's close, or 0"""
     unusual: NDArray[np.uint8]
     """1 where a bar cannot be traded or funding is due."""
     blocks: Blocks
@@ -80,9 +83,9 @@ def survey(bars: TileBars) -> None:
     """Write the mask of unusual bars and the blocks."""
     n = bars.unusual.shape[1]
     for s in range(bars.unusual.shape[0]):
-        mask, states, rates = bars.unusual[s], bars.bar_state[s], bars.funding_rate[s]
+        mask, states, rates, inside = bars.unusual[s], bars.bar_state[s], bars.funding_rate[s], bars.funding_inside[s]
         for t in range(n):
-            mask[t] = np.uint8(0) if (states[t] == _TRADABLE) & (rates[t] == 0) else np.uint8(1)
+            mask[t] = np.uint8(0) if (states[t] == _TRADABLE) & (rates[t] | inside[t] == 0) else np.uint8(1)
         for block in range(n // BLOCK):
             _survey_block(bars, s, block, block * BLOCK, BLOCK)
         if n % BLOCK != 0:
@@ -93,14 +96,14 @@ def survey(bars: TileBars) -> None:
 def _survey_block(bars: TileBars, s: int, block: int, begin: int, length: int) -> None:
     low, high = bars.low[s, begin : begin + length], bars.high[s, begin : begin + length]
     close, mask = bars.close[s, begin : begin + length], bars.unusual[s, begin : begin + length]
-    included = bars.in_universe[s, begin : begin + length]
+    included, control = bars.in_universe[s, begin : begin + length], bars.control[s, begin : begin + length]
     lowest, highest, least, greatest, odd = low[0], high[0], close[0], close[0], np.uint8(0)
     for i in range(length):
         lowest = min(lowest, low[i])
         highest = max(highest, high[i])
         least = min(least, close[i])
         greatest = max(greatest, close[i])
-        odd |= mask[i] | (np.uint8(0) if included[i] else np.uint8(EXCLUDED))
+        odd |= mask[i] | (np.uint8(0) if (included[i] != 0) & (control[i] == 0) else np.uint8(EXCLUDED))
     blocks = bars.blocks
     blocks.lowest[s, block], blocks.highest[s, block] = lowest, highest
     blocks.least_close[s, block], blocks.greatest_close[s, block] = least, greatest

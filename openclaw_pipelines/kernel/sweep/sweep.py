@@ -237,8 +237,8 @@ def load_tile(bars: Bars, matrices: Matrices, begin: int, length: int) -> tuple[
     )
     tile = TileBars(
         opens, highs, lows, closes, np.stack((opens, highs, lows, closes), axis=2), state, funding,
-        by_symbol(matrices.in_universe), np.empty(state.shape, np.uint8), new_blocks(*state.shape),
-        np.empty(state.shape, np.int64), bars.times[rows],
+        by_symbol(matrices.funding_inside), by_symbol(matrices.in_universe), by_symbol(matrices.control),
+        np.empty(state.shape, np.uint8), new_blocks(*state.shape), np.empty(state.shape, np.int64), bars.times[rows],
     )  # fmt: skip
     survey(tile)
     return tile, by_symbol(matrices.volume)

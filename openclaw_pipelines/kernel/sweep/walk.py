@@ -21,6 +21,7 @@ from openclaw_pipelines.kernel.base.layout import (
     ENTER_SHORT,
     LEAVE_LONG,
     LEAVE_SHORT,
+    TRADED,
     BarState,
     Context,
     Records,
@@ -216,10 +217,12 @@ def _load(symbol: Any, bars: TileBars, s: int, at: int) -> None:
     symbol.open, symbol.high, symbol.low, symbol.close = (
         bars.candles[s, t, OPEN], bars.candles[s, t, HIGH], bars.candles[s, t, LOW], bars.candles[s, t, CLOSE],
     )  # fmt: skip
-    symbol.bar_state, symbol.funding_rate, symbol.in_universe, symbol.control = _TRADABLE, 0, 1, 0
-    if bars.blocks.odd[s, np.uintp(at // BLOCK)] != 0:  # to read three arrays less: each may be a cache miss
+    symbol.bar_state, symbol.in_universe, symbol.control = _TRADABLE, 1, 0
+    symbol.funding_rate = symbol.funding_inside = 0
+    if bars.blocks.odd[s, np.uintp(at // BLOCK)] != 0:  # to read five arrays less: each may be a cache miss
         symbol.bar_state, symbol.funding_rate = bars.bar_state[s, t], bars.funding_rate[s, t]
-        symbol.in_universe = bars.in_universe[s, t]
+        symbol.funding_inside = bars.funding_inside[s, t]
+        symbol.in_universe, symbol.control = bars.in_universe[s, t], bars.control[s, t]
 
 
 @inlined
@@ -227,7 +230,7 @@ def _catch_up(position: Any, symbol: Any, bars: TileBars, context: Context, s: i
     """Bring an open position to the end of the bar before `at`, where `symbol` is loaded from `at`."""
     if position.qty != 0:
         position.bars_held = quotient(opens_at(bars, context, at) - position.entry_at, context.interval_seconds)
-        # a bar that can be traded marks the position at its own close
+        # an ordinary bar marks the position at its own close
         if symbol.bar_state != _TRADABLE and at > 0 and bars.unusual[s, at - 1] == 0:
             position.last_price, position.stale = bars.close[s, at - 1], 0
 
@@ -239,7 +242,7 @@ def _fill_concerned(state: State, tick: Tick, setup: Setup, scratch: Scratch, at
     bar_open, slippage_rate = tick.at - context.interval_seconds, setup.account_limits[0].slippage_rate
     for s in range(len(state.positions)):
         if scratch.next_at[s] == at and state.positions[s].qty != 0 and tick.symbols[s].funding_rate != 0:
-            n = charge_funding(state, tick, context, s, bar_open, events, n)
+            n = charge_funding(state, tick, context, s, tick.symbols[s].funding_rate, bar_open, events, n)
     for s in range(len(state.positions)):
         if (
             scratch.next_at[s] == at
@@ -250,7 +253,10 @@ def _fill_concerned(state: State, tick: Tick, setup: Setup, scratch: Scratch, at
     if state.account[0].pending_entries > 0:
         n = fill_entries(state, tick, slippage_rate, context, bar_open, events, n)
     for s in range(len(state.positions)):
-        if scratch.next_at[s] == at and state.positions[s].qty != 0 and tick.symbols[s].bar_state == _TRADABLE:
+        if scratch.next_at[s] == at and state.positions[s].qty != 0 and tick.symbols[s].funding_inside != 0:
+            n = charge_funding(state, tick, context, s, tick.symbols[s].funding_inside, bar_open, events, n)
+    for s in range(len(state.positions)):
+        if scratch.next_at[s] == at and state.positions[s].qty != 0 and tick.symbols[s].bar_state & TRADED:
             n = protect_by_profile(state, tick, slippage_rate, context, s, bar_open, events, n)
     return n
 
@@ -302,7 +308,7 @@ def _leave_tile(
             position.last_price, position.stale = bars.close[s, n - 1], 0
     else:
         t = n - 1
-        while t >= first and bars.bar_state[s, t] != _TRADABLE:
+        while t >= first and not bars.bar_state[s, t] & TRADED:
             t -= 1
         if t >= first:
             position.last_price = bars.close[s, t]

@@ -274,7 +274,7 @@ def opening_state(
     indicators = new_indicators(len(deployment.symbols), params)
     for _, bars in sorted(warm_up.items()):
         for column, symbol in enumerate(deployment.symbols):
-            opened, high, low, close, bar_state, _, volume = bars.get(symbol, NO_BAR)
+            opened, high, low, close, bar_state, _, volume = bars.get(symbol, NO_BAR)[:7]
             if bar_state != layout.BarState.MISSING:
                 observe(indicators[column], params, float(opened), float(high), float(low), float(close), volume)
     return layout.new_state(indicators, money.to_atoms(deployment.capital), int(deployment.inception.timestamp()))

@@ -53,13 +53,21 @@ def test_a_synthetic_bar_counts_as_missing() -> None:
     assert bars.bars_hash == without.bars_hash
 
 
-def test_funding_falls_in_the_bar_of_its_stamp() -> None:
+def test_funding_is_due_at_the_open_that_is_its_stamp_or_inside_the_bar() -> None:
+    stamps = [timedelta(hours=1, milliseconds=3), timedelta(minutes=130), timedelta(minutes=140), timedelta(hours=9)]
     funding = pl.DataFrame({
-        "ts": [FIRST + timedelta(hours=1, milliseconds=3), FIRST + timedelta(hours=9)],
-        "symbol": ["BTC/USDT:USDT"] * 2, "funding_rate": [-0.0001, 0.5],
+        "ts": [FIRST + at for at in stamps], "symbol": ["BTC/USDT:USDT"] * 4,
+        "funding_rate": [-0.0001, 0.0003, 0.08, 0.5],
     })  # fmt: skip
     bars = Bars.from_frame(frame(*GOOD), interval="1h", funding=funding)
     assert bars.matrices.funding_rate[:, 0].tolist() == [0, -1_000_000, 0, 0]
+    assert bars.matrices.funding_inside[:, 0].tolist() == [0, 0, 803_000_000, 0]
+
+
+def test_a_bar_without_its_beginning_has_no_open_to_fill_at() -> None:
+    bars = Bars.from_frame(frame(*GOOD).with_columns(has_open=pl.Series([False, False, None])), interval="1h")
+    states = [BarState.NO_OPEN, BarState.UNFILLABLE, BarState.MISSING, BarState.TRADABLE]
+    assert bars.matrices.bar_state[:, 0].tolist() == states
 
 
 def test_a_tick_is_the_row_that_closed(walk) -> None:
@@ -163,7 +171,9 @@ def test_funding_that_would_be_paid_twice_or_by_nobody_is_refused(funding, error
 
 
 def test_a_universe_that_does_not_fit_is_refused_by_name() -> None:
-    with pytest.raises(UniverseError, match=r"4 flags for .ETH/USDT:USDT.; the bars are 4 of each of BTC"):
+    with pytest.raises(
+        UniverseError, match=r"4 flags or codes are given for .ETH/USDT:USDT.; the bars are 4 of each of BTC"
+    ):
         Bars.from_frame(frame(*GOOD), interval="1h", universe={"ETH/USDT:USDT": np.ones(4, np.bool_)})
-    with pytest.raises(UniverseError, match=r"has 3 flags for 'BTC/USDT:USDT'"):
+    with pytest.raises(UniverseError, match=r"3 flags or codes are given for 'BTC/USDT:USDT'"):
         Bars.from_frame(frame(*GOOD), interval="1h", universe={BITCOIN: np.ones(3, np.bool_)})
