@@ -60,6 +60,7 @@ def collect(world: "World", key: str, bars: int = BARS_SHOWN) -> dict[str, objec
             "decision": _without(decision, "base_limits", "effective_limits", "features"),
             "candles": _candles(ledger, decision, bars),
             "price_unit": _price_unit(ledger, decision),
+            "source": ledger.deployment_at(decision["tick_at"]).source,
             "indicators": json.loads(decision["features"]),
             "limits": _limits(decision),
             "proposal": _first(ledger, "autopilot_proposals", "decision_key = ?", [wanted]),
@@ -157,7 +158,7 @@ def _position(ledger: "StrategyLedger", entry: str) -> dict[str, object] | None:
         return None
     of_symbol = ("symbol = ? AND deployment_id = ?", opened.row(0))
     fills = ledger.query("SELECT * FROM autopilot_fills", *of_symbol)
-    funding = ledger.query("SELECT * FROM autopilot_funding_payments", *of_symbol).rename({"bar_at": "funded_at"})
+    funding = ledger.query("SELECT * FROM autopilot_funding_payments", *of_symbol)
     trades = closed_trades(fills, funding).to_dicts()
     closed = next((trade for trade in trades if trade["entry_decision_key"] == entry), None)
     if closed:
@@ -185,7 +186,8 @@ def show(chain: dict[str, Any], out: "Console") -> None:
     """Print the chain for a person, in the order in which it happened."""
     decision = chain["decision"]
     out.print(f"[bold]{decision['decision_key']}[/]", soft_wrap=True)
-    _show_rows(out, f"1. Candles of {decision['symbol']}, newest last", chain["candles"])
+    source = chain["source"] or "a source that was not recorded"
+    _show_rows(out, f"1. Candles of {decision['symbol']} from {source}, newest last", chain["candles"])
     _show_pairs(out, f"2. Indicators, prices in units of {digits(chain['price_unit'])}", chain["indicators"])
     _show_rows(out, "3. Limits", chain["limits"])
     _show_verdict(out, decision)

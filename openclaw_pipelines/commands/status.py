@@ -26,7 +26,7 @@ class StrategyStatus:
 
     lag_ticks: ticks that have closed and are not recorded. lag_seconds: since the oldest of them closed.
     day_pnl: change of equity since 00:00Z of the last tick's day; total_pnl: since inception, from the capital that
-    the deployment started with.
+    the deployment started with. source: market source that the deployment trades on.
     """
 
     strategy: str
@@ -37,6 +37,7 @@ class StrategyStatus:
     shadow: bool
     start_day: str
     deployment_id: str | None
+    source: str | None
     last_tick: datetime | None
     last_tick_status: str | None
     lag_ticks: int
@@ -108,6 +109,7 @@ def _strategy(world: "World", name: str, now: datetime) -> StrategyStatus:
         shadow=own.shadow,
         start_day=own.start_day.isoformat(),
         deployment_id=tick.get("deployment_id"),
+        source=head.deployment.source if head else None,
         last_tick=at,
         last_tick_status=tick.get("status"),
         lag_ticks=due.count if due else 0,
@@ -162,7 +164,19 @@ def show(answer: Status, out: "Console") -> None:
 
 def _show_strategies(answer: Status, out: "Console") -> None:
     numbers = ("lag", "equity", "day PnL", "total PnL", "open")
-    columns = ("strategy", "bars", "mode", "last tick", "lag", "equity", "day PnL", "total PnL", "open", "deployment")
+    columns = (
+        "strategy",
+        "bars",
+        "mode",
+        "last tick",
+        "lag",
+        "equity",
+        "day PnL",
+        "total PnL",
+        "open",
+        "deployment",
+        "source",
+    )
     made = table("Strategies", *columns, right=numbers)
     for own in answer.strategies:
         made.add_row(
@@ -176,6 +190,7 @@ def _show_strategies(answer: Status, out: "Console") -> None:
             money(own.total_pnl),
             str(len(own.positions)),
             own.deployment_id or f"starts {own.start_day}",
+            own.source or "-",
         )
     out.print(made)
     for own in answer.strategies:

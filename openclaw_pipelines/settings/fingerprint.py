@@ -1,12 +1,13 @@
 """What the fingerprints of settings cover.
 
 Order, comments, layers and spelling of numbers do not matter, only what holds in the end. What changes no decision is
-left out of the configuration's fingerprint: where things lie (data folder, archive folder, overlay and kill-switch
-file), how they are reached (time-outs, retries, connection options), log level and jitter, and what the factory
-searches and requires (a cycle's contract covers that).
+left out of the configuration's fingerprint: where things lie (data folder, overlay and kill-switch file, the way to the
+archive's folder but not its name, which is the venue), how they are reached (time-outs, retries, connection options),
+log level and jitter, and what the factory searches and requires (a cycle's contract covers that).
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from openclaw_pipelines.contracts.config.configuration import Configuration
 
@@ -20,7 +21,6 @@ UNFINGERPRINTED = frozenset(
         "lock_timeout_seconds",
         "kill_switch_file",
         "overlay_file",
-        "market.archive_dir",
         "market.timeout_seconds",
         "market.max_retries",
         "strategies.<name>.jitter_seconds",
@@ -55,7 +55,8 @@ def fingerprinted(config: Configuration, resolved: Mapping[str, Mapping[str, obj
     tree["outcome_horizons_seconds"].sort()
     for name in ("symbols", "intervals"):  # sets, whatever their order in a file
         tree["market"][name].sort()
-    options = tree["market"]["exchange_options"]
+    archive, options = tree["market"]["archive_dir"], tree["market"]["exchange_options"]
+    tree["market"]["archive_dir"] = archive and Path(archive).name
     tree["market"]["exchange_options"] = {k: v for k, v in options.items() if k not in CONNECTION_OPTIONS}
     for name, strategy in tree["strategies"].items():
         strategy.update(resolved[name])

@@ -80,10 +80,6 @@ class Settings:
             raise UnknownStrategyError(name, nearest(name, self.strategies), ", ".join(self.strategies))
         return self.strategies[name]
 
-    def deployment_fingerprint(self, name: str) -> str:
-        """Fingerprint of a strategy's deployment."""
-        return self.strategy(name).deployment_fingerprint
-
 
 def load_settings(environ: Mapping[str, str] | None = None, *, path: Path | None = None) -> Settings:
     """Read and check the configuration.

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
-from functools import cached_property
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -61,12 +60,16 @@ class StrategySettings:
             raise UnknownSettingError("limit_source", f"risk.{key}", f"risk.{nearest(key, Risk.model_fields)}")
         return self.limit_layers[symbol].get(key, DEFAULT)
 
-    @cached_property
-    def deployment_fingerprint(self) -> str:
-        """SHA-256 of what a running deployment cannot change: family, parameters, interval and symbol columns."""
+    def deployment_fingerprint(self, source: str | None) -> str:
+        """SHA-256 of what a running deployment cannot change: market source, family, parameters, interval and symbols.
+
+        source: name of the market source; None for the fingerprint of the first ledgers, which did not know theirs.
+        """
         params = {key: _hex(value) for key, value in self.params.items()}
+        known = {} if source is None else {"source": source}
         return sha256_of(
             {"family": self.own.family, "params": params, "interval": self.own.interval, "symbols": self.symbols}
+            | known
         )
 
     def resolved(self) -> dict[str, object]:

@@ -115,6 +115,24 @@ def _next(value: Any) -> Any:
     return value - 1 if value == 10_000 else value + 1
 
 
+def deployed(settings_: Settings, source: str | None = "archive:binance_spot") -> str:
+    return settings_.strategy("trend").deployment_fingerprint(source)
+
+
+def test_the_market_source_starts_a_new_deployment(tmp_path: Path) -> None:
+    known = load(tmp_path, yaml.safe_dump(FULL))
+    assert len({deployed(known), deployed(known, "archive:bybit_spot"), deployed(known, None)}) == 3
+
+
+def test_the_archives_folder_counts_by_its_name(tmp_path: Path) -> None:
+    def fingerprint(folder: str) -> str:
+        tree = with_other_value("account")
+        tree["market"]["archive_dir"] = folder
+        return load(tmp_path, yaml.safe_dump(tree)).config_fingerprint
+
+    assert fingerprint("here/binance_spot") == fingerprint("there/binance_spot") != fingerprint("here/bybit_spot")
+
+
 @pytest.mark.parametrize("key", known_keys())
 def test_every_deciding_value_counts(tmp_path: Path, key: str) -> None:
     before = load(tmp_path, yaml.safe_dump(FULL))
@@ -133,7 +151,7 @@ def test_what_starts_a_new_deployment_or_policy(tmp_path: Path, key: str) -> Non
     limits = {f"risk.{name}" for name in Risk.model_fields} | {"symbols.<symbol>.risk", "strategies.<name>.risk"}
     costs = {f"costs.{name}" for name in Costs.model_fields} | {"strategies.<name>.costs"}
     controls = {f"strategies.<name>.{part}" for part in ("mode", "shadow", "paused", "canary_bps", "approval_ticks")}
-    changed = after.deployment_fingerprint("trend") != before.deployment_fingerprint("trend")
+    changed = deployed(after) != deployed(before)
     assert changed == (key in deploys)
     assert (policy_id(after) != policy_id(before)) == (key in limits | costs | controls | new_columns)
 
@@ -178,7 +196,7 @@ def test_order_and_comments_do_not_count(tmp_path: Path, seed: int) -> None:
     expected = load(tmp_path, yaml.safe_dump(FULL))
     shuffled = load(tmp_path, "\n".join(_lines(FULL, random.Random(seed))))
     assert shuffled.config_fingerprint == expected.config_fingerprint
-    assert shuffled.deployment_fingerprint("trend") == expected.deployment_fingerprint("trend")
+    assert deployed(shuffled) == deployed(expected)
     assert policy_id(shuffled) == policy_id(expected)
 
 
@@ -213,5 +231,5 @@ def test_order_of_symbols_does_not_count(tmp_path: Path) -> None:
     tree["market"]["symbols"].reverse()
     second = load(tmp_path, yaml.safe_dump(tree))
     assert first.strategy("trend").symbols == second.strategy("trend").symbols == (SYMBOL, "ETH/USDT")
-    assert first.deployment_fingerprint("trend") == second.deployment_fingerprint("trend")
+    assert deployed(first) == deployed(second)
     assert first.config_fingerprint == second.config_fingerprint

@@ -20,7 +20,12 @@ def test_every_key_variable_and_bound_is_listed() -> None:
     rows = {line.split("|")[1].strip(): line for line in reference().splitlines() if line.startswith("| `")}
     assert {f"`{key}`" for key in known_keys()} | {f"`{name}`" for name in VARIABLES} <= set(rows)
     cells = [cell.strip() for cell in rows["`risk.max_orders_per_window`"].split("|")[2:6]]
-    assert cells == ["whole number", "20", "at least 0, at most 64", "entries per window; 0 is no limit"]
+    assert cells == [
+        "whole number",
+        "20",
+        "at least 0, at most 64",
+        "entries per window, exits do not count; 0 is no limit",
+    ]
 
 
 def test_shipped_configuration() -> None:

@@ -46,6 +46,7 @@ class TickInputRow(TypedDict):
     executor: str | None
     reports: str | None
     signals: str | None
+    sources: str | None
 
 
 class TickContextRow(TypedDict):

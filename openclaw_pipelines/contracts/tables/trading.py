@@ -43,6 +43,9 @@ class TickInputs(TickRow):
     executor: str = pa.Field(nullable=True, description="what filled the orders; empty before it was recorded")
     reports: str = pa.Field(nullable=True, description="JSON: what the executor told since the tick before")
     signals: str = pa.Field(nullable=True, description="JSON: what a planner wanted, and who it is; empty for a family")
+    sources: str = pa.Field(
+        nullable=True, description="JSON: per symbol the market source of its bar; empty before it was recorded"
+    )
 
 
 class TickContexts(pa.DataFrameModel):

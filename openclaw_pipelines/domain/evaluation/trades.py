@@ -99,8 +99,7 @@ def closed_trades(fills: pl.DataFrame, funding: pl.DataFrame | None = None) -> p
     """Round trips that `fills` complete, oldest exit first, in the columns of `TRADE_SCHEMA`.
 
     fills: rows of `autopilot_fills` since inception; orders that were not filled are passed over.
-    funding: payments with `symbol`, `funded_at` and `amount` (received positive, quote currency). A payment belongs to
-        the trade that was open before the fills of its bar: entry < funded_at <= exit.
+    funding: payments with `entry_decision_key` and `amount` (received positive, quote currency).
 
     `entry_at` and `exit_at` are opens of the bars of the first and last fill; a stop in the entry bar holds 0 seconds.
     Prices are averages by quantity, rounded to 1e-8; PnL is the sum of the fills' own and exact.
@@ -144,7 +143,7 @@ def _exit(position: _Open | None, fill: FillRow) -> _Open:
 
 def _trade(position: _Open, last: FillRow, funding: pl.DataFrame | None) -> Trade:
     first = position.first
-    paid = _funding(funding, last["symbol"], first["bar_at"], last["bar_at"])
+    paid = _funding(funding, first["decision_key"])
     net = position.gross_pnl - position.fees + paid
     return {
         "account_id": first["account_id"],
@@ -169,11 +168,11 @@ def _trade(position: _Open, last: FillRow, funding: pl.DataFrame | None) -> Trad
     }
 
 
-def _funding(funding: pl.DataFrame | None, symbol: str, entry_at: datetime, exit_at: datetime) -> Decimal:
+def _funding(funding: pl.DataFrame | None, entry_decision_key: str) -> Decimal:
     if funding is None:
         return Decimal(0)
-    held = (pl.col("symbol") == symbol) & (pl.col("funded_at") > entry_at) & (pl.col("funded_at") <= exit_at)
-    return sum(funding.filter(held)["amount"].to_list(), Decimal(0))
+    own = funding.filter(pl.col("entry_decision_key") == entry_decision_key)
+    return sum(own["amount"].to_list(), Decimal(0))
 
 
 def _product(qty: Decimal, price: Decimal) -> Decimal:

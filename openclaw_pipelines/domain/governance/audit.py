@@ -66,6 +66,14 @@ def proposal_moved(
     return AuditEntry("PROPOSAL_MOVED", key, from_state.value, to_state.value, tick_at, actor, canonical_json(details))
 
 
+def source_taken_over(deployment_id: str, source: str, tick_at: datetime) -> AuditEntry:
+    """A deployment of a ledger that did not record its market source is bound to one."""
+    details = canonical_json(
+        {"because": "its ledger did not record a market source; the configured one was taken over"}
+    )
+    return AuditEntry("SOURCE_TAKEN_OVER", deployment_id, None, source, tick_at, "autopilot", details)
+
+
 @dataclass
 class AuditChain:
     """Gives entries their place: sequence, hash of the row before and own hash."""

@@ -36,6 +36,8 @@ class Instrument:
     liquidation_fee_rate: Decimal
     funding_interval_hours: int | None
     state: InstrumentState
+    source: str | None = None
+    """Market source that gave it; None in the first ledgers, which did not know theirs"""
 
     @property
     def is_perp(self) -> bool:
@@ -63,7 +65,8 @@ class Instrument:
             )
         }
         kinds = {"market_type": MarketType(values["market_type"]), "state": InstrumentState(values["state"])}
-        return cls(**{**{name: values[name] for name in cls.__dataclass_fields__}, **decimals, **kinds})
+        plain = {name: values[name] for name in cls.__dataclass_fields__ if name != "source"}
+        return cls(**{**plain, **decimals, **kinds, "source": values.get("source")})
 
 
 def instruments_of(source: str, symbols: list[str], rows: list[dict[str, object]]) -> tuple[Instrument, ...]:

@@ -1,10 +1,10 @@
 """What a strategy is while it runs: parameters, symbols, instruments and limits, as Decimals and as kernel arrays.
 
-A deployment starts flat at its inception. Parameters, family, interval and symbols are its fingerprint; limits and
-controls may change within it and are recorded per tick. Reading configuration is in `settings`.
+A deployment starts flat at its inception. Market source, parameters, family, interval and symbols are its fingerprint;
+limits and controls may change within it and are recorded per tick. Reading configuration is in `settings`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -43,6 +43,8 @@ class Deployment:
     inception: datetime
     instruments: tuple[Instrument, ...]
     fingerprint: str
+    source: str | None = None
+    """Market source that it trades on; None in the first ledgers until they take theirs over"""
 
     @property
     def deployment_id(self) -> str:
@@ -53,6 +55,11 @@ class Deployment:
     def symbols(self) -> list[str]:
         """Columns of every kernel array, in order."""
         return [instrument.symbol for instrument in self.instruments]
+
+    @property
+    def sources(self) -> dict[str, str] | None:
+        """Market source of each symbol's bars; None in the first ledgers."""
+        return None if self.source is None else dict.fromkeys(self.symbols, self.source)
 
     @property
     def interval_seconds(self) -> int:
@@ -69,10 +76,16 @@ class Deployment:
         """Bars before inception on which the indicators are warmed."""
         return warmup_bars(params_record(self.family, self.params, self.interval_seconds))
 
+    def on(self, source: str) -> "Deployment":
+        """The same deployment, its source known; its identity stays what it was recorded under."""
+        return replace(
+            self, source=source, instruments=tuple(replace(item, source=source) for item in self.instruments)
+        )
+
     def payload(self) -> dict[str, object]:
-        """Plain values for canonical JSON."""
+        """Plain values for canonical JSON; without a source as the first ledgers recorded it."""
         values = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return {**values, "instruments": [item.payload() for item in self.instruments]}
+        return _known({**values, "instruments": [_known(item.payload()) for item in self.instruments]})
 
     @classmethod
     def from_payload(cls, values: dict[str, Any]) -> "Deployment":
@@ -121,6 +134,10 @@ class Deployment:
         limits.executes = policy.executes
         limits.first_rules = int(policy.form < Form.ENTRIES_COUNT)
         return limits
+
+
+def _known(payload: dict[str, object]) -> dict[str, object]:
+    return {name: value for name, value in payload.items() if name != "source" or value is not None}
 
 
 def kernel_instrument(item: Instrument, costs: Costs) -> KernelInstrument:

@@ -41,6 +41,7 @@ class TickInput:
     executor: name of what filled the orders, None in ticks of a version that did not record it.
     reports: what the executor told since the tick before.
     planned: what a planner outside the kernel wants, None where the strategy's family plans.
+    sources: per symbol the market source that gave its bar, None in ticks of a version that did not record it.
     """
 
     at: datetime
@@ -54,6 +55,7 @@ class TickInput:
     executor: str | None = None
     reports: tuple[Report, ...] | None = None
     planned: Planned | None = None
+    sources: Mapping[str, str] | None = None
 
     def kernel_tick(self, symbols: list[str]) -> layout.Tick:
         """The kernel's view, in the columns of `symbols`."""
@@ -106,6 +108,7 @@ class TickInput:
             executor=row["executor"],
             reports=None if row["reports"] is None else reports_of(row["reports"]),
             planned=None if row["signals"] is None else Planned.of(row["signals"]),
+            sources=None if row["sources"] is None else json.loads(row["sources"]),
         )
 
 
@@ -157,8 +160,9 @@ def _funding_due(funding: pl.DataFrame, length: timedelta) -> dict[tuple[str, da
     due: dict[tuple[str, datetime], tuple[int, int]] = {}
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
     for row in funding.select("symbol", "ts", "funding_rate").iter_rows(named=True):
-        after_open = (row["ts"] - epoch) % length
-        key = (row["symbol"], row["ts"] - after_open)
+        stamp = row["ts"].replace(microsecond=0)
+        after_open = (stamp - epoch) % length
+        key = (row["symbol"], stamp - after_open)
         rate = int((Decimal(repr(row["funding_rate"])) / money.RATE_UNIT).to_integral_value())
         at_open, inside = due.get(key, (0, 0))
         due[key] = (at_open, inside + rate) if after_open else (at_open + rate, inside)

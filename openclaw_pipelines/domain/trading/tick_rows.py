@@ -44,6 +44,7 @@ def input_row(session: Session, tick_input: TickInput, reports: tuple[Report, ..
         "executor": tick_input.executor,
         "reports": None if reports is None else reports_json(reports),
         "signals": None if tick_input.planned is None else tick_input.planned.json(),
+        "sources": None if tick_input.sources is None else canonical_json(dict(tick_input.sources)),
     }
 
 

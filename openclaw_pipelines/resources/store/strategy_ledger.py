@@ -128,7 +128,7 @@ class StrategyLedger:
         return sorted(self.rows("autopilot_ticks", after, until)["tick_at"].to_list())
 
     def inputs(self, after: datetime, until: datetime) -> list[Row]:
-        """Recorded inputs in the order of ticks, each with the `policy` and `inception` of its context."""
+        """Recorded inputs in the order of ticks, each with `policy`, `deployment` and `inception` of its context."""
         rows = self.query(
             "SELECT tick_inputs.*, payload FROM tick_inputs JOIN tick_contexts USING (context_hash)",
             "tick_at > ? AND tick_at <= ?",
@@ -139,6 +139,7 @@ class StrategyLedger:
             {
                 **row,
                 "policy": contexts[row["payload"]]["policy"],
+                "deployment": contexts[row["payload"]]["deployment"],
                 "inception": datetime.fromisoformat(contexts[row["payload"]]["deployment"]["inception"]),
             }
             for row in rows.iter_rows(named=True)

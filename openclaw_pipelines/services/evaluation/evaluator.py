@@ -143,7 +143,7 @@ class Evaluator:
             minimum_sample=settings.config.minimum_sample,
             positions=rows["autopilot_positions"],
             reconcile_events=rows["reconcile_events"],
-            funding=_funding(rows),
+            funding=rows["autopilot_funding_payments"],
             max_leverage_bps=own.account_limits.max_leverage_bps,
         )
         fingerprint = sha256_of([__version__, settings.config_fingerprint])
@@ -201,7 +201,7 @@ class Evaluator:
         data = ReportData(
             day=day,
             account=settings.config.account,
-            market=self.source,
+            market=", ".join(self._sources(settings)) or self.source,
             as_of=min(end, self.clock.now()),
             generated_at=self.clock.now(),
             version=program_version(),
@@ -211,6 +211,11 @@ class Evaluator:
         )
         html = render_daily_report(data)
         return replace_file(settings.data_dir / "reports" / f"{day}.html", html), html
+
+    def _sources(self, settings: Settings) -> list[str]:
+        """Market sources that the strategies' newest ticks were recorded on."""
+        heads = (self.ledger(name).head() for name in settings.strategies)
+        return sorted({head.deployment.source for head in heads if head and head.deployment.source})
 
     def _strategy_report(self, settings: Settings, name: str, day: str) -> StrategyReport:
         rows = self._day_rows(self.ledger(name), day)
@@ -227,7 +232,7 @@ class Evaluator:
             metrics=rows["autopilot_metrics"],
             ticks=rows["autopilot_ticks"],
             reconcile_events=rows["reconcile_events"],
-            funding=_funding(rows),
+            funding=rows["autopilot_funding_payments"],
             starts_at=day_start(own.start_day.isoformat()),
             enabled=own.enabled,
         )
@@ -239,7 +244,3 @@ def _checks_frame(checks: Sequence[Examined]) -> pl.DataFrame:
         for asset, partition, result in checks
     ]
     return pl.DataFrame(rows, schema=CHECK_COLUMNS, orient="row")
-
-
-def _funding(rows: dict[str, pl.DataFrame]) -> pl.DataFrame:
-    return rows["autopilot_funding_payments"].rename({"bar_at": "funded_at"})

@@ -73,7 +73,7 @@ class MarketData:
         return Deployment(
             self.settings.config.account, own.name, own.own.family, dict(own.params), own.own.interval,
             own.own.capital, self.whole.start, instruments_of(self.source, list(own.symbols), rows),
-            own.deployment_fingerprint,
+            own.deployment_fingerprint(self.source), self.source,
         )  # fmt: skip
 
     @cached_property

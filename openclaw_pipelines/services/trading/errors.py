@@ -20,12 +20,27 @@ class DeploymentChangedError(LedgerError):
 
     template = (
         "{strategy} recorded ticks until {recorded} under {old}; the configuration now describes {new}. "
-        "Set its start_day after that, or give it a new name."
+        "Put back what changed, set its start_day after that, or give it a new name."
     )
     strategy: str
     recorded: datetime
     old: str
     new: str
+
+
+class OtherVenueError(LedgerError):
+    """A ledger of a version that did not record its market source would take over that of another venue."""
+
+    template = (
+        "{strategy} runs since before ledgers knew their market source, and would take over {source} now. But {symbol} "
+        "has {what} {now} there, and {recorded} in the recorded ticks. Configure the source that it was recorded on."
+    )
+    strategy: str
+    source: str
+    symbol: str
+    what: str
+    now: str
+    recorded: str
 
 
 class CapitalChangedError(LedgerError):

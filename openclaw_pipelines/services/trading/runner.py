@@ -40,6 +40,7 @@ from openclaw_pipelines.services.trading.errors import (
     HoleError,
     LiveExecutorError,
     MarketNotReadyError,
+    OtherVenueError,
     WarmUpError,
 )
 from openclaw_pipelines.services.trading.feed import Feed, Unknown
@@ -190,16 +191,28 @@ class Runner:
             return self._start(settings, strategy, ledger, day, inception)
         if head.tick_at >= day_start(day) + DAY:
             return None
-        if _differs(head, strategy, inception):
+        if self._differs(head, strategy, inception):
             if inception <= head.tick_at:  # a tick has one row, so the old deployment's last one cannot be an inception
-                new = f"{strategy.name}@{strategy.deployment_fingerprint[:12]}@{inception:%Y%m%d}"
-                raise DeploymentChangedError(strategy.name, head.tick_at, head.deployment_id, new)
+                new = f"{strategy.name}@{strategy.deployment_fingerprint(self.source)[:12]}@{inception:%Y%m%d}"
+                old = f"{head.deployment_id} on {head.deployment.source or 'a source that was not recorded'}"
+                raise DeploymentChangedError(strategy.name, head.tick_at, old, f"{new} on {self.source}")
             return self._start(settings, strategy, ledger, day, inception)
         _refuse_other_capital(head, strategy)
         if head.tick_at < day_start(day):
             missing = f"the tick of {(head.tick_at + strategy.interval).isoformat()}"
             raise HoleError(strategy.name, missing, day, f"{head.tick_at:%Y-%m-%d}")
-        return Walk(ledger, ledger.session_at(head.tick_at), head.tick_at)
+        walk = Walk(ledger, ledger.session_at(head.tick_at), head.tick_at)
+        if head.deployment.source is None:
+            _refuse_other_venue(head, strategy, self._new_deployment(settings, strategy, inception))
+            walk.take_over(self.source)
+        return walk
+
+    def _differs(self, head: Head, strategy: StrategySettings, inception: datetime) -> bool:
+        recorded, source = head.deployment, head.deployment.source
+        if recorded.inception != inception or source not in (None, self.source):
+            return True
+        same = {strategy.deployment_fingerprint(None), strategy.deployment_fingerprint(self.source)}
+        return recorded.fingerprint not in same
 
     def _start(
         self, settings: Settings, strategy: StrategySettings, ledger: StrategyLedger, day: str, inception: datetime
@@ -228,7 +241,8 @@ class Runner:
             capital=strategy.own.capital,
             inception=inception,
             instruments=instruments_of(self.source, list(strategy.symbols), rows),
-            fingerprint=strategy.deployment_fingerprint,
+            fingerprint=strategy.deployment_fingerprint(self.source),
+            source=self.source,
         )
 
     def _warm_up_bars(
@@ -313,6 +327,7 @@ class Runner:
             halt=HALTS[switch],
             settle_only=settle_only,
             external=verdicts(session.awaiting, requests, int(tick_at.timestamp()), wait_seconds),
+            sources=session.deployment.sources,
         )
 
     def _too_old(self, strategy: StrategySettings, tick_at: datetime) -> str | None:
@@ -330,6 +345,11 @@ def _refuse_other_capital(head: Head, strategy: StrategySettings) -> None:
         raise CapitalChangedError(strategy.name, f"{recorded.inception:%Y-%m-%d}", before, now, head.tick_at)
 
 
-def _differs(head: Head, strategy: StrategySettings, inception: datetime) -> bool:
-    recorded = head.deployment
-    return (recorded.fingerprint, recorded.inception) != (strategy.deployment_fingerprint, inception)
+def _refuse_other_venue(head: Head, strategy: StrategySettings, configured: Deployment) -> None:
+    """What a ledger does not say of its source, its instruments may."""
+    for recorded, now in zip(head.deployment.instruments, configured.instruments, strict=True):
+        for what in ("price_unit", "tick", "lot"):
+            before, after = getattr(recorded, what), getattr(now, what)
+            if before != after:
+                texts = decimal_text(after), decimal_text(before)
+                raise OtherVenueError(strategy.name, str(configured.source), now.symbol, what, *texts)

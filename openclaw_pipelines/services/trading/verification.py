@@ -14,6 +14,7 @@ from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.contracts.time import DAY, day_start
 from openclaw_pipelines.domain.governance.audit import AuditChain
 from openclaw_pipelines.domain.governance.policy import Policy
+from openclaw_pipelines.domain.trading.deployment import Deployment
 from openclaw_pipelines.domain.trading.inputs import TickInput
 from openclaw_pipelines.domain.trading.records import Row
 from openclaw_pipelines.domain.trading.tick import run_tick
@@ -87,6 +88,7 @@ def replayed(
     for row in inputs:
         session.config_fingerprint = row["config_fingerprint"]
         if row["context_hash"] != context_hash:
+            session.deployment = Deployment.from_payload(row["deployment"])
             session.use_policy(change(Policy.from_payload(row["policy"])))
             context_hash = row["context_hash"]
         result = run_tick(session, TickInput.from_row(row))

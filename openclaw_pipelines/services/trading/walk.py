@@ -10,6 +10,7 @@ from openclaw_pipelines.contracts.canonical import canonical_json
 from openclaw_pipelines.contracts.enums import TickStatus
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.contracts.time import day_start
+from openclaw_pipelines.domain.governance.audit import source_taken_over
 from openclaw_pipelines.domain.trading import tick_rows
 from openclaw_pipelines.domain.trading.inputs import TickInput, chained_hash
 from openclaw_pipelines.domain.trading.records import Row
@@ -43,7 +44,7 @@ class Walk:
         session = self.session
         bars = canonical_json({at.isoformat(): own for at, own in warm_up.items()})
         session.bars_hash = chained_hash(session.bars_hash, bars)
-        recorded = TickInput(session.deployment.inception, {}, {}, (), None)
+        recorded = TickInput(session.deployment.inception, {}, {}, (), None, sources=session.deployment.sources)
         after = state_hash(session.state)
         tick = tick_rows.tick_row(session, recorded, {"WARM_UP": {"bars": len(warm_up)}}, after)
         rows = {
@@ -52,6 +53,14 @@ class Walk:
             "autopilot_equity": [tick_rows.equity_row(session)],
         }
         self._append(TickResult(recorded.at, tick_rows.stamped(session, recorded.at, rows), after))
+
+    def take_over(self, source: str) -> None:
+        """Bind a deployment whose ledger did not record its market source to this one, with a row that says so."""
+        session = self.session
+        session.deployment = session.deployment.on(source)
+        session.use_policy(session.policy)
+        entries = session.chain.append([source_taken_over(session.deployment.deployment_id, source, self.at)])
+        self._append_rows(tick_rows.stamped(session, self.at, {"admin_actions": entries}))
 
     def add(self, session: Session, result: TickResult) -> None:
         """Go on from `session`, which took the tick."""
@@ -104,8 +113,7 @@ class Walk:
 
     def _append(self, result: TickResult) -> None:
         """Keep the rows; contexts and policies once per walk; the state of the newest tick and of each day's end."""
-        for table, own in result.rows.items():
-            self.rows.setdefault(table, []).extend(own)
+        self._append_rows(result.rows)
         session = self.session
         if session.context_hash not in self._contexts:
             self._contexts.add(session.context_hash)
@@ -115,6 +123,10 @@ class Walk:
         self.states += tick_rows.stamped(session, result.at, {"kernel_states": [kernel_state_row(session)]})[
             "kernel_states"
         ]
+
+    def _append_rows(self, rows: dict[str, list[Row]]) -> None:
+        for table, own in rows.items():
+            self.rows.setdefault(table, []).extend(own)
 
     def _add_context(self, session: Session, at: datetime) -> None:
         context = {"context_hash": session.context_hash, "payload": canonical_json(session.payload)}

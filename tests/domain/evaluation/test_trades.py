@@ -71,18 +71,14 @@ def test_a_stop_in_the_entry_bar_closes_it_and_the_bars_own_exit_comes_first() -
     ]
 
 
-def test_funding_belongs_to_the_position_held_before_the_fills_of_its_bar() -> None:
+def test_funding_belongs_to_the_position_whose_entry_it_names() -> None:
+    """Also what fell due inside the bar of the entry, after its fill."""
+    entry = fill("entry", "buy", 0, "1", "100", "0.1")
     payments = pl.DataFrame(
-        {
-            "symbol": ["BTC/USDT"] * 3 + ["ETH/USDT"],
-            "funded_at": [START, START + timedelta(minutes=15), START + timedelta(minutes=30), START],
-            "amount": [D(100), D("-0.5"), D("-0.25"), D(7)],
-        },
-        schema={"symbol": pl.String, "funded_at": pl.Datetime("us", "UTC"), "amount": pl.Decimal(38, 18)},
+        {"entry_decision_key": [entry["decision_key"]] * 2 + ["another"], "amount": [D("-0.5"), D("-0.25"), D(7)]},
+        schema={"entry_decision_key": pl.String, "amount": pl.Decimal(38, 18)},
     )
-    (trade,) = trades(
-        fill("entry", "buy", 0, "1", "100", "0.1"), fill("exit", "sell", 30, "1", "101", "0.1", "1"), funding=payments
-    )
+    (trade,) = trades(entry, fill("exit", "sell", 30, "1", "101", "0.1", "1"), funding=payments)
     assert (trade["funding"], trade["net_pnl"]) == (D("-0.75"), D("0.05"))
 
 

@@ -28,9 +28,10 @@ FIRST = {**dict.fromkeys(KINDS, "legacy default"), K.STRATEGY: "binding", K.SYMB
 """Words under policies that were recorded without a form."""
 
 
-def policy_with(policy_of: Any, *layers: Layer) -> Policy:
+def policy_with(policy_of: Any, *layers: Layer, form: Form = Form.EVERY_LAYER) -> Policy:
     """A policy over one symbol whose limits came from these layers."""
-    return replace(policy_of([PERP], {}, {}), sources={PERP: {f"limit{n}": layer for n, layer in enumerate(layers)}})
+    sources = {PERP: {f"limit{n}": layer for n, layer in enumerate(layers)}}
+    return replace(policy_of([PERP], {}, {}), sources=sources, form=form)
 
 
 def recorded_first(policy: Policy) -> Policy:
@@ -87,8 +88,17 @@ def test_a_form_is_recorded_only_where_the_words_differ(policy_of: Any, kind: La
     assert before.form is (Form.THREE_WORDS if differs else Form.EVERY_LAYER)
 
 
+@pytest.mark.parametrize("kind", LayerKind)
+def test_policies_of_today_say_their_form(policy_of: Any, kind: LayerKind) -> None:
+    policy = policy_with(policy_of, KINDS[kind][0], form=policy_of([PERP], {}, {}).form)
+    assert policy.payload()["form"] == Form.ENTRIES_COUNT == 3
+    again = Policy.from_payload(json.loads(canonical_json(policy.payload())))
+    assert (again, again.version_id, again.source(PERP)) == (policy, policy.version_id, KINDS[kind][1])
+
+
 def test_one_symbol_whose_word_differs_is_enough(policy_of: Any) -> None:
-    policy = replace(policy_of([PERP], {}, {}), sources={PERP: {"a": KINDS[K.STRATEGY][0]}, SPOT: {"a": LIVE}})
+    sources = {PERP: {"a": KINDS[K.STRATEGY][0]}, SPOT: {"a": LIVE}}
+    policy = replace(policy_of([PERP], {}, {}), sources=sources, form=Form.EVERY_LAYER)
     assert policy.payload()["form"] == 2
     assert "form" not in replace(policy, sources={PERP: {"a": LIVE, "b": KINDS[K.SYMBOLS][0]}}).payload()
 

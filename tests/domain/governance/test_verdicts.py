@@ -173,7 +173,15 @@ CASES = [
     Case(R.MAX_POSITION_NOTIONAL, one, risk(max_position_notional=1000), NOTIONAL, Dec(1000), setting="risk"),
     Case(R.MAX_POSITION_PCT_EQUITY, one, risk(max_position_pct_equity_bps=1000), NOTIONAL, Dec(1000), setting="risk"),
     Case(R.MAX_OPEN_POSITIONS, both, risk(max_open_positions=1), Dec(2), Dec(1), setting="risk"),
-    Case(R.MAX_SYMBOL_CONCENTRATION, one, risk(max_symbol_concentration_bps=1000), NOTIONAL, Dec(1000), setting="risk"),
+    # at 2x half of the notional is margin: a tenth of 1,999.935 + 10,000 - 999.9675
+    Case(
+        R.MAX_SYMBOL_CONCENTRATION,
+        one,
+        risk(max_symbol_concentration_bps=1000),
+        NOTIONAL,
+        Dec("1099.99675"),
+        setting="risk",
+    ),
     # the price buffer is named in the configuration, so the sentence says from where
     Case(R.INSUFFICIENT_BALANCE, one, ALL_IN, WORST + WORST * Dec("0.0005"), Dec(10_000), setting="risk"),
     Case(R.MAX_LEVERAGE, one, risk(max_leverage_bps=1000), NOTIONAL, Dec(1000), setting="risk"),

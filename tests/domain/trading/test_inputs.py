@@ -1,5 +1,6 @@
 """What a tick depends on: bars out of candles, funding, and the JSON that the ledger keeps."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from openclaw_pipelines.contracts.enums import Leg, Side
 from openclaw_pipelines.domain.execution.port import Report, ReportKind, reports_json
 from openclaw_pipelines.domain.governance.approvals import External
-from openclaw_pipelines.domain.trading.inputs import TickInput, bars_by_tick, chained_hash
+from openclaw_pipelines.domain.trading.inputs import BAR_FIELDS, TickInput, bars_by_tick, chained_hash
 from openclaw_pipelines.domain.trading.planned import Planned, Signal
 from openclaw_pipelines.kernel.base import layout
 from openclaw_pipelines.kernel.base.layout import WHOLE
@@ -41,8 +42,8 @@ def deployment(desk: Any) -> Any:
 @pytest.mark.parametrize(
     ("change", "bar"),
     [
-        pytest.param({}, (10_000, 10_150, 9_900, 10_025, 1, 0, 3.5), id="traded"),
-        pytest.param({"volume": 0.0}, (10_000, 10_150, 9_900, 10_025, 2, 0, 0.0), id="no volume fills nothing"),
+        pytest.param({}, (10_000, 10_150, 9_900, 10_025, 1, 0, 3.5, 0), id="traded"),
+        pytest.param({"volume": 0.0}, (10_000, 10_150, 9_900, 10_025, 2, 0, 0.0, 0), id="no volume fills nothing"),
         pytest.param({"is_synthetic": True}, None, id="synthetic is missing"),
     ],
 )
@@ -52,17 +53,30 @@ def test_a_bar_in_integers_at_its_close(deployment: Any, change: dict[str, Any],
 
 
 @pytest.mark.parametrize(
-    ("rows", "rate"),
+    ("rows", "due"),
     [
-        pytest.param([(PERP, EIGHT, 0.0001)], 1_000_000, id="at the open"),
-        pytest.param([(PERP, EIGHT + timedelta(milliseconds=12), 0.0001)], 1_000_000, id="stamped late"),
-        pytest.param([(PERP, EIGHT, 0.0001), (PERP, EIGHT + HOUR / 2, -0.00005)], 500_000, id="two in one bar"),
-        pytest.param([(PERP, EIGHT + HOUR, 0.0001)], 0, id="the next bar's"),
-        pytest.param([(SPOT, EIGHT, 0.0001)], 0, id="another symbol's"),
+        pytest.param([(PERP, EIGHT, 0.0001)], (1_000_000, 0), id="at the open"),
+        pytest.param([(PERP, EIGHT + timedelta(milliseconds=12), 0.0001)], (1_000_000, 0), id="stamped late"),
+        pytest.param([(PERP, EIGHT, 0.0001), (PERP, EIGHT + HOUR / 2, -0.00005)], (1_000_000, -500_000), id="inside"),
+        pytest.param(
+            [(PERP, EIGHT + HOUR / 4, 0.08), (PERP, EIGHT + HOUR / 2, 0.07)], (0, 1_500_000_000), id="two inside"
+        ),
+        pytest.param([(PERP, EIGHT + HOUR, 0.0001)], (0, 0), id="the next bar's"),
+        pytest.param([(SPOT, EIGHT, 0.0001)], (0, 0), id="another symbol's"),
     ],
 )
-def test_funding_is_due_in_the_bar_it_lies_in(deployment: Any, rows: list[Any], rate: int) -> None:
-    assert bars_by_tick(candles({}), funding(*rows), deployment)[EIGHT + HOUR][PERP][5] == rate
+def test_funding_is_due_at_the_open_that_is_its_stamp_or_inside_the_bar(
+    deployment: Any, rows: list[Any], due: tuple[int, int]
+) -> None:
+    bar = bars_by_tick(candles({}), funding(*rows), deployment)[EIGHT + HOUR][PERP]
+    named = dict(zip(BAR_FIELDS, bar, strict=True))
+    assert (named["funding_rate"], named["funding_inside"]) == due
+
+
+def test_a_bar_of_the_first_ledgers_is_charged_at_its_open() -> None:
+    given = TickInput(EIGHT, {PERP: (1, 2, 1, 2, 1, 700, 1.0)}, {}, (PERP,), None)
+    record = given.kernel_tick([PERP]).symbols[0]
+    assert (int(record.funding_rate), int(record.funding_inside), float(record.volume)) == (700, 0, 1.0)
 
 
 def test_spot_has_no_funding(deployment: Any) -> None:
@@ -72,7 +86,7 @@ def test_spot_has_no_funding(deployment: Any) -> None:
 
 def test_a_missing_bar_does_not_excuse_from_funding(deployment: Any) -> None:
     found = bars_by_tick(candles({"symbol": SPOT}), funding((PERP, EIGHT, 0.0001)), deployment)
-    assert found[EIGHT + HOUR][PERP] == (0, 0, 0, 0, 0, 1_000_000, 0.0)
+    assert found[EIGHT + HOUR][PERP] == (0, 0, 0, 0, 0, 1_000_000, 0.0, 0)
 
 
 def test_a_price_off_its_unit_is_an_error(deployment: Any) -> None:
@@ -133,12 +147,13 @@ PLANNED = st.builds(
     external=st.lists(EXTERNAL, max_size=2),
     told=st.none() | st.tuples(st.sampled_from(["paper", "venue"]), st.lists(REPORT, max_size=2)),
     planned=st.none() | PLANNED,
+    sources=st.none() | st.just({PERP: "archive:here", SPOT: "ccxt:there"}),
 )
 def test_what_is_recorded_is_what_was_given(
-    bars: Any, controls: Any, halt: Any, settle_only: Any, external: Any, told: Any, planned: Any
+    bars: Any, controls: Any, halt: Any, settle_only: Any, external: Any, told: Any, planned: Any, sources: Any
 ) -> None:
     executor, reports = (None, None) if told is None else (told[0], tuple(told[1]))
-    outside = (tuple(external), executor, reports, planned)
+    outside = (tuple(external), executor, reports, planned, sources)
     given = TickInput(EIGHT, bars, controls, (SPOT, PERP), "u", halt, settle_only, *outside)
     row = {
         "tick_at": EIGHT,
@@ -149,6 +164,7 @@ def test_what_is_recorded_is_what_was_given(
         "executor": executor,
         "reports": None if reports is None else reports_json(reports),
         "signals": None if planned is None else planned.json(),
+        "sources": None if sources is None else json.dumps(sources),
     }
     assert TickInput.from_row(row) == given
 

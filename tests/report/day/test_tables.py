@@ -39,12 +39,9 @@ def test_a_trade_closed_on_another_day_is_not_listed(
 
 
 def test_trades_bear_their_funding(day: Day, full_day: ReportData, change: Callable[..., ReportData]) -> None:
-    paid = {
-        "symbol": ["BTC/USDT:USDT"],
-        "funded_at": [full_day.start + timedelta(minutes=30)],
-        "amount": [Decimal("-0.5")],
-    }
-    types = {"symbol": pl.String, "funded_at": pl.Datetime("us", "UTC"), "amount": pl.Decimal(38, 18)}
+    entries = day.strategy.fills.filter(pl.col("leg") == "entry").sort("bar_at")
+    paid = {"entry_decision_key": [entries["decision_key"][0]], "amount": [Decimal("-0.5")]}
+    types = {"entry_decision_key": pl.String, "amount": pl.Decimal(38, 18)}
     other = change(full_day, funding=pl.DataFrame(paid, schema=types))
     row = cells(tables.trades_table(Day(other, other.strategies[0])).rows[0])
     assert row[8:12] == ["+15.49", "1.97", "-0.50", "+13.02"]
