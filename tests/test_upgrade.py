@@ -68,6 +68,21 @@ def test_a_released_store_migrates_verifies_and_takes_its_next_ticks(kept: tuple
     after = {own["strategy"]: own for own in verified(folder)}
     assert {name: own["ticks"] for name, own in after.items()} == {"breakout_15m": 208, "momentum_1h": 52}
     assert {own["differences"] == [] for own in after.values()} == {True}
+    taken_over = store.query("ledger", "SELECT * FROM admin_actions WHERE action = 'SOURCE_TAKEN_OVER'")
+    assert sorted(taken_over["strategy_config_id"]) == ["breakout_15m", "momentum_1h"], "once each, over four hours"
+    assert set(taken_over["to_state"]) == {"simulated"}
+
+
+def test_a_deployment_that_knows_no_source_does_not_take_over_another_venues(kept: tuple[str, Path]) -> None:
+    """The twin: the configured source has another lot than the recorded ticks."""
+    _, folder = kept
+    with Store(folder / "data").write("market") as con:
+        con.execute("UPDATE instruments SET lot = lot * 10 WHERE symbol LIKE 'BTC%'")
+    lived = openclaw(folder, "ticker", "--clock", "replayed", "--from", KEPT_UNTIL, "--to", LIVED_UNTIL)
+    assert "OtherVenueError" in lived.stderr + lived.stdout
+    assert "BTC/USDT:USDT has lot" in lived.stderr + lived.stdout
+    newest = Store(folder / "data").query("ledger", "SELECT max(tick_at) AS at FROM autopilot_ticks")["at"][0]
+    assert f"{newest:%Y-%m-%dT%H:%M}" == KEPT_UNTIL
 
 
 def test_an_altered_store_is_seen(kept: tuple[str, Path]) -> None:
