@@ -50,6 +50,7 @@ class CycleContractError(ContractError):
 class RunContract:
     """What besides its parameters decides a run. `window` names its days, `bars_hash` covers them with the warm-up.
 
+    universe: the lists, masks and daily universe that refuse entries; the bars hold what came of them.
     start: row of the bars at which trading begins. limits_hash: of LIMITS[S], ACCOUNT_LIMITS[1] and INSTRUMENT[S].
     """
 
@@ -59,7 +60,7 @@ class RunContract:
     start: int
     interval: str
     symbols: tuple[str, ...]
-    universe: str
+    universe: Mapping[str, object]
     profile: str
     capital: str
     costs: Mapping[str, object]

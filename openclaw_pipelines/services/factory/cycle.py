@@ -168,7 +168,7 @@ class Cycle:
         interval = finer_interval(self.settings, self.interval)
         if interval is None:
             return None
-        bars = self.data.bars(self.warmup_bars, interval)
+        bars = self.data.finer_bars(self.warmup_bars, interval)
         coarse = self.run(self.split.holdout, self.data.terms.costs).bars
         ends = coarse.times[0], coarse.times[-1] + coarse.interval_seconds
         first, stop = np.searchsorted(bars.times, ends).tolist()

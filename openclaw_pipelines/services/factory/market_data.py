@@ -1,10 +1,13 @@
 """What a cycle's runs read: bars out of the store, instruments as shipped, limits and costs as configured."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 
 import numpy as np
+import polars as pl
+from numpy.typing import NDArray
 
 from openclaw_pipelines.contracts.enums import Mode
 from openclaw_pipelines.contracts.errors import DataError
@@ -12,7 +15,15 @@ from openclaw_pipelines.contracts.time import DAY, interval_length
 from openclaw_pipelines.domain.factory.contract import RunContract, costs_payload, limits_hash
 from openclaw_pipelines.domain.governance.policy import Policy
 from openclaw_pipelines.domain.market.instruments import instruments_of
+from openclaw_pipelines.domain.market.masks import Codes
 from openclaw_pipelines.domain.selection.windows import Window, bars_between
+from openclaw_pipelines.domain.trading.admission import (
+    Entries,
+    flags_by_day,
+    mask_window,
+    refusing_codes,
+    universes,
+)
 from openclaw_pipelines.domain.trading.deployment import Deployment, kernel_instrument
 from openclaw_pipelines.kernel.base import layout
 from openclaw_pipelines.kernel.base.compile_cache import sources_hash
@@ -23,9 +34,6 @@ from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.governance.policy import policy_of
 from openclaw_pipelines.services.market.history import days_between, uncovered_days
 from openclaw_pipelines.settings import Settings, StrategySettings
-
-UNIVERSE = "every symbol, every day"
-"""A cycle searches for what a strategy does on its columns; which of them a day may enter is the autopilot's."""
 
 
 class MarketDaysMissingError(DataError):
@@ -77,12 +85,24 @@ class MarketData:
         )  # fmt: skip
 
     @cached_property
+    def policy(self) -> Policy:
+        """Limits of a run; what an operator switched for today (mode, canary, pause) is left out."""
+        return replace(policy_of(self.strategy), mode=Mode.AUTO, shadow=False, paused=False, canary_bps=10_000)
+
+    @cached_property
+    def entries(self) -> Entries:
+        """What refuses entries in a tick of the strategy: lists, universe and masks."""
+        own, store = self.strategy.own, self.world.store
+        return Entries(
+            self.strategy.name, self.deployment.instruments, self.policy, frozenset(own.allow),
+            frozenset(own.deny), frozenset(self.strategy.symbols) - self.strategy.enabled_symbols,
+            self.strategy.universe, self.settings.config.quality, market_tables.instruments(store, self.source),
+        )  # fmt: skip
+
+    @cached_property
     def terms(self) -> Terms:
-        """Capital, costs and limits of a run; what an operator switched for today (mode, canary, pause) is left out."""
-        policy: Policy = replace(
-            policy_of(self.strategy), mode=Mode.AUTO, shadow=False, paused=False, canary_bps=10_000
-        )
-        own = self.strategy.costs
+        """Capital, costs and limits of a run."""
+        policy, own = self.policy, self.strategy.costs
         return Terms(
             costs=Costs(fee_bps=own.taker_fee_bps, slippage_bps=own.slippage_bps, funding=own.funding),
             profile=self.profile,
@@ -91,16 +111,48 @@ class MarketData:
             account_limits=self.deployment.account_limits(policy, layout.Halt.OFF),
         )
 
-    def bars(self, warmup_bars: int, interval: str | None = None) -> Bars:
-        """Bars of the range and up to `warmup_bars` of the strategy's interval before it."""
-        wanted = interval or self.strategy.own.interval
+    def bars(self, warmup_bars: int) -> Bars:
+        """Bars of the range and up to `warmup_bars` before it, with what refuses entries at each.
+
+        Raises:
+            OwnOutcomesError: the universe of a day would follow from what a parameter row traded before.
+        """
+        interval, start = self.strategy.own.interval, self._first(warmup_bars)
+        before = max(self.entries.look_back, mask_window(self.entries.quality, self.strategy.interval))
+        candles = self._candles(interval, start - before)
+        frame = candles.filter(pl.col("ts") >= start)
+        if frame.is_empty():
+            return self._aligned(frame, interval, start)
+        symbols, length = self.entries.symbols, self.strategy.interval
+        first, last = frame.select(pl.min("ts"), last=pl.max("ts")).row(0)
+        days = [self.whole.start + n * DAY for n in range(self.whole.days)]
+        chosen = dict(zip(days, universes(self.entries, candles, days, interval), strict=True))
+        flags = flags_by_day([first + n * length for n in range((last - first) // length + 1)], chosen, symbols)
+        codes = refusing_codes(self.entries, candles, first + length, last + length, interval)
+        return self._aligned(
+            frame, interval, start,
+            universe=dict(zip(symbols, flags.T, strict=True)), controls=dict(zip(symbols, codes.T, strict=True)),
+        )  # fmt: skip
+
+    def finer_bars(self, warmup_bars: int, interval: str) -> Bars:
+        """The same range in shorter bars, which settle and decide nothing."""
         start = self._first(warmup_bars)
-        symbols, store = list(self.strategy.symbols), self.world.store
-        frame = market_tables.candles(store, self.source, symbols, wanted, start, self.whole.end)
-        funding = market_tables.funding_rates(store, self.source, symbols, start, self.whole.end)
-        costs = self.strategy.costs
+        return self._aligned(self._candles(interval, start), interval, start)
+
+    def _candles(self, interval: str, start: datetime) -> pl.DataFrame:
+        symbols = list(self.strategy.symbols)
+        return market_tables.candles(self.world.store, self.source, symbols, interval, start, self.whole.end)
+
+    def _aligned(
+        self, frame: pl.DataFrame, interval: str, start: datetime,
+        universe: Mapping[str, NDArray[np.bool_]] | None = None, controls: Mapping[str, Codes] | None = None,
+    ) -> Bars:  # fmt: skip
+        symbols, costs = list(self.strategy.symbols), self.strategy.costs
+        funding = market_tables.funding_rates(self.world.store, self.source, symbols, start, self.whole.end)
         instruments = [kernel_instrument(item, costs) for item in self.deployment.instruments]
-        return Bars.from_frame(frame, interval=wanted, instruments=instruments, funding=funding)
+        return Bars.from_frame(
+            frame, interval=interval, instruments=instruments, funding=funding, universe=universe, controls=controls
+        )
 
     def run(self, bars: Bars, window: Window, warmup_bars: int, costs: Costs) -> Run:
         """A window of the bars with its contract under a cost model."""
@@ -111,14 +163,15 @@ class MarketData:
         """The contract of a run over `bars`."""
         return RunContract(
             code_version=sources_hash(), bars_hash=bars.bars_hash, window=str(window), start=start,
-            interval=bars.interval, symbols=bars.symbols, universe=UNIVERSE, profile=self.profile,
+            interval=bars.interval, symbols=bars.symbols, universe=self.entries.payload(), profile=self.profile,
             capital=str(self.terms.capital), costs=costs_payload(costs),
             limits_hash=limits_hash(self.terms.limits, self.terms.account_limits, bars.instrument_records),
         )  # fmt: skip
 
     def days(self, warmup_bars: int) -> list[str]:
-        """Partition keys of the market days that the cycle reads."""
-        return days_between(self.settings, self._first(warmup_bars), self.whole.end)
+        """Partition keys of the market days that the cycle reads, from the market's first day on."""
+        first = min(self._first(warmup_bars), self.whole.start - self.entries.look_back)
+        return days_between(self.settings, first, self.whole.end)
 
     def missing_days(self, warmup_bars: int) -> list[str]:
         """Those that the market source was not asked for."""

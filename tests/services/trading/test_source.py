@@ -17,7 +17,7 @@ def test_the_source_is_in_the_deployment_in_its_instruments_and_in_every_tick(de
     deployment = trading.ledger(MOMENTUM).head().deployment
     assert deployment.source == "simulated"
     assert {item.source for item in deployment.instruments} == {"simulated"}
-    sources = {text for text in trading.rows("tick_inputs", MOMENTUM)["sources"].to_list()}
+    sources = set(trading.rows("tick_inputs", MOMENTUM)["sources"].to_list())
     assert [json.loads(text) for text in sources] == [dict.fromkeys(deployment.symbols, "simulated")]
 
 
