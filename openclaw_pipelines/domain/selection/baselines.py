@@ -85,17 +85,18 @@ def exposure_bps(result: Result) -> int:
 def buy_and_hold(
     bars: Bars, *, capital: Decimal = Decimal(10_000), costs: Costs | None = None, invested_bps: int = _FULL_BPS
 ) -> BuyAndHold:
-    """Buy every symbol with an equal part of `invested_bps` of the capital and keep it.
+    """Buy every symbol that may ever be entered with an equal part of `invested_bps` of the capital and keep it.
 
-    Each is bought at the open of its first tradable bar that follows a bar, since a decision needs one. A part that
-    rounds to no basis point buys nothing.
+    Each is bought at the open of its first tradable bar after a bar at whose close no entry is refused: a decision needs
+    one. A part that rounds to no basis point buys nothing.
     """
-    each_bps = invested_bps // len(bars.symbols)
+    states = bars.matrices.bar_state
+    admitted = (states != _MISSING) & (bars.matrices.in_universe != 0) & (bars.matrices.control == 0)
+    bought = admitted[:-1] & (states[1:] == _TRADABLE)
+    each_bps = invested_bps // max(int(bought.any(axis=0).sum()), 1)
     entries = np.zeros((len(bars.times), len(bars.symbols)), np.bool_)
     for column in range(len(bars.symbols)) if each_bps > 0 else ():
-        states = bars.matrices.bar_state[:, column]
-        first = np.flatnonzero((states[:-1] != _MISSING) & (states[1:] == _TRADABLE))
-        entries[first[:1], column] = True
+        entries[np.flatnonzero(bought[:, column])[:1], column] = True
     result = simulate_signals(
         bars, entries, np.zeros_like(entries), costs=costs, capital=capital, position_bps=max(each_bps, 1)
     )  # fmt: skip

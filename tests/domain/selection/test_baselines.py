@@ -10,6 +10,7 @@ from domain.selection.controls import FIRST, HOUR, SYMBOLS, flat_bars, walk_bars
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from openclaw_pipelines.contracts.enums import RejectCode
 from openclaw_pipelines.domain.selection.baselines import (
     PlacementError,
     buy_and_hold,
@@ -20,7 +21,7 @@ from openclaw_pipelines.domain.selection.baselines import (
 )
 from openclaw_pipelines.kernel.account.instruments import Instrument
 from openclaw_pipelines.kernel.base.layout import records
-from openclaw_pipelines.kernel.base.money import from_atoms, to_rate
+from openclaw_pipelines.kernel.base.money import from_atoms, to_atoms, to_rate
 from openclaw_pipelines.kernel.run.bars import Bars
 from openclaw_pipelines.kernel.run.random_trades import PLACED, trade_nets
 from openclaw_pipelines.kernel.run.replay import Costs, instruments_with
@@ -199,6 +200,17 @@ def test_holding_starts_where_a_symbol_can_first_be_bought() -> None:
                          costs=FREE, invested_bps=5_000)  # fmt: skip
     assert both.day_equity[0] == early.day_equity[0]
     assert both.day_equity[-1] != early.day_equity[-1]
+
+
+def test_holding_buys_where_an_entry_is_first_admitted_and_leaves_out_what_never_is() -> None:
+    frame, hours = walk_frame(100), np.arange(100)
+    denied = {SYMBOLS[1]: np.full(100, int(RejectCode.SYMBOL_DENIED), np.int8)}
+    late = {SYMBOLS[0]: hours >= 30}
+    held = buy_and_hold(Bars.from_frame(frame, interval="1h", universe=late, controls=denied), costs=FREE)
+    own = frame.filter(pl.col("symbol") == SYMBOLS[0])
+    alone = buy_and_hold(Bars.from_frame(own.filter(pl.col("ts") >= FIRST + 30 * HOUR), interval="1h"), costs=FREE)
+    assert held.net == alone.net != 0
+    assert held.day_equity[0] == to_atoms(Decimal(10_000)), "nothing is held on the first day"
 
 
 def test_exposure_is_the_mean_share_of_equity() -> None:
