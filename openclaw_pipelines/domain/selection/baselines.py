@@ -87,8 +87,8 @@ def buy_and_hold(
 ) -> BuyAndHold:
     """Buy every symbol that may ever be entered with an equal part of `invested_bps` of the capital and keep it.
 
-    Each is bought at the open of its first tradable bar after a bar at whose close no entry is refused: a decision needs
-    one. A part that rounds to no basis point buys nothing.
+    Each is bought at the open of its first tradable bar after a bar at whose close no entry is refused, as a decision
+    needs one. A part that rounds to no basis point buys nothing.
     """
     states = bars.matrices.bar_state
     admitted = (states != _MISSING) & (bars.matrices.in_universe != 0) & (bars.matrices.control == 0)
