@@ -6,6 +6,7 @@ Candle prices are float64, as every exchange and file gives them; they become in
 import pandera.polars as pa
 import polars as pl
 
+from openclaw_pipelines.contracts.bounds import LEAST_PRICE, MOST_FUNDING_RATE, MOST_PRICE, MOST_VOLUME
 from openclaw_pipelines.contracts.enums import InstrumentState, MarketType, Regime
 from openclaw_pipelines.contracts.schema import Table
 from openclaw_pipelines.contracts.tables.rows import Money, Time
@@ -17,11 +18,11 @@ class _Bars(pa.DataFrameModel):
     symbol: str = pa.Field(description="instrument as ccxt writes it")
     interval: str = pa.Field(isin=list(INTERVALS), description="length of the bar")
     ts: Time = pa.Field(description="open of the bar, UTC; it is closed at ts + interval")
-    open: float = pa.Field(gt=0, description="first price, in quote currency")
-    high: float = pa.Field(gt=0, description="highest price, in quote currency")
-    low: float = pa.Field(gt=0, description="lowest price, in quote currency")
-    close: float = pa.Field(gt=0, description="last price, in quote currency")
-    volume: float = pa.Field(ge=0, description="traded amount, in base currency")
+    open: float = pa.Field(ge=LEAST_PRICE, le=MOST_PRICE, description="first price, in quote currency")
+    high: float = pa.Field(ge=LEAST_PRICE, le=MOST_PRICE, description="highest price, in quote currency")
+    low: float = pa.Field(ge=LEAST_PRICE, le=MOST_PRICE, description="lowest price, in quote currency")
+    close: float = pa.Field(ge=LEAST_PRICE, le=MOST_PRICE, description="last price, in quote currency")
+    volume: float = pa.Field(ge=0, le=MOST_VOLUME, description="traded amount, in base currency")
 
     class Config:
         strict = True
@@ -86,7 +87,9 @@ class FundingRates(pa.DataFrameModel):
     symbol: str = pa.Field(description="instrument as ccxt writes it")
     ts: Time = pa.Field(description="funding time, floored to the venue's grid")
     stamped_at: Time = pa.Field(description="time as the venue stamped it; often late by milliseconds")
-    funding_rate: float = pa.Field(ge=-0.09, le=0.09, description="rate of the interval, 0.0001 is one basis point")
+    funding_rate: float = pa.Field(
+        ge=-MOST_FUNDING_RATE, le=MOST_FUNDING_RATE, description="rate of the interval, 0.0001 is one basis point"
+    )
     ingested_at: Time = pa.Field(description="when the row was first written")
 
     class Config:

@@ -7,6 +7,7 @@ Fetching is in `market`, cleaning in `domain`; the connection and its lock are i
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 
 import polars as pl
 
@@ -232,6 +233,11 @@ def instruments(store: Store, source: str, symbols: Sequence[str] | None = None)
     """Instruments of a source by symbol; all of them without `symbols`."""
     frame = store.query("market", "SELECT * FROM instruments WHERE source = ? ORDER BY symbol", [source])
     return frame if symbols is None else frame.filter(pl.col("symbol").is_in(list(symbols)))
+
+
+def price_units(store: Store, source: str) -> dict[str, Decimal]:
+    """Finest price step of every instrument of a source."""
+    return dict(instruments(store, source).select("symbol", "price_unit").iter_rows())
 
 
 def newest_candle(store: Store, source: str, interval: str) -> dict[str, datetime]:

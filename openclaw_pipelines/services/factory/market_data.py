@@ -12,6 +12,7 @@ from openclaw_pipelines.contracts.time import DAY, interval_length
 from openclaw_pipelines.domain.factory.contract import RunContract, costs_payload, limits_hash
 from openclaw_pipelines.domain.governance.policy import Policy
 from openclaw_pipelines.domain.market.instruments import instruments_of
+from openclaw_pipelines.domain.market.quality.units import usable
 from openclaw_pipelines.domain.selection.windows import Window, bars_between
 from openclaw_pipelines.domain.trading.deployment import Deployment, kernel_instrument
 from openclaw_pipelines.kernel.base import layout
@@ -92,11 +93,15 @@ class MarketData:
         )
 
     def bars(self, warmup_bars: int, interval: str | None = None) -> Bars:
-        """Bars of the range and up to `warmup_bars` of the strategy's interval before it."""
+        """Bars of the range and up to `warmup_bars` of the strategy's interval before it.
+
+        Bars that are not `usable` are missing, as they are for ticks.
+        """
         wanted = interval or self.strategy.own.interval
         start = self._first(warmup_bars)
         symbols, store = list(self.strategy.symbols), self.world.store
         frame = market_tables.candles(store, self.source, symbols, wanted, start, self.whole.end)
+        frame = usable(frame, self.deployment.price_units)
         funding = market_tables.funding_rates(store, self.source, symbols, start, self.whole.end)
         costs = self.strategy.costs
         instruments = [kernel_instrument(item, costs) for item in self.deployment.instruments]
