@@ -3,7 +3,7 @@
 Stated once: the models of the tables hold stored rows to it, `domain.market.quality.bounds` every answer and file.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 LEAST_PRICE, MOST_PRICE = 1e-12, 1e12
 """In quote currency. Beyond them no price unit fits a price and an order into the kernel's integers."""
@@ -17,5 +17,5 @@ MOST_FUNDING_RATE = 0.09
 FIRST_TIME = datetime(2009, 1, 3, tzinfo=UTC)
 """The first block; nothing was traded before."""
 
-CLOCKS_APART = timedelta(days=1)
-"""How far a stamp may lie after now: no more than a clock or a time zone can be wrong."""
+DAYS_AHEAD = 2
+"""A stamp may lie in the day of now or the next: clocks and time zones are not further apart."""

@@ -11,14 +11,14 @@ import numpy as np
 import polars as pl
 
 from openclaw_pipelines.contracts.bounds import (
-    CLOCKS_APART,
+    DAYS_AHEAD,
     FIRST_TIME,
     LEAST_PRICE,
     MOST_FUNDING_RATE,
     MOST_PRICE,
     MOST_VOLUME,
 )
-from openclaw_pipelines.contracts.time import interval_length
+from openclaw_pipelines.contracts.time import DAY, floor_to, interval_length
 
 PRICES = ("open", "high", "low", "close")
 
@@ -68,14 +68,14 @@ def off_grid(stamps: pl.Series, interval: str) -> int | None:
 
 
 def time_range(now: datetime) -> tuple[datetime, datetime]:
-    """First and last time that a source may speak of."""
-    return FIRST_TIME, now + CLOCKS_APART
+    """First time that a source may speak of, and the first after those."""
+    return FIRST_TIME, floor_to(now, DAY) + DAYS_AHEAD * DAY
 
 
 def out_of_time(stamps: pl.Series, now: datetime) -> int | None:
     """The first row whose time no source can speak of at `now`; None where there is none."""
     first, last = time_range(now)
-    return _first((stamps < first) | (stamps > last))
+    return _first((stamps < first) | (stamps >= last))
 
 
 def _first(wrong: pl.Series) -> int | None:

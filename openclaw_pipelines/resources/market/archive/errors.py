@@ -150,7 +150,7 @@ class BadStampError(ArchiveFileError):
 class TimeOutOfRangeError(ArchiveFileError):
     """A time before there was a market, or one that has not come."""
 
-    template = "{file}, row {row}: {ts} is not between {first} and {last}. Correct the stamp."
+    template = "{file}, row {row}: {ts} is not from {first} on and before {last}. Correct the stamp."
     file: str
     row: int
     ts: str

@@ -179,7 +179,7 @@ CASES = [
     pytest.param(
         parquet(ts=[*STAMPS[:2], datetime(2090, 2, 1, tzinfo=UTC), datetime(2090, 2, 2, tzinfo=UTC)]),
         errors.TimeOutOfRangeError,
-        "row 3: 2090-02-01 00:00:00.*not between 2009-01-03",
+        "row 3: 2090-02-01 00:00:00.*not from 2009-01-03",
         id="stamp of 2090",
     ),
     pytest.param(
