@@ -55,8 +55,42 @@ class CandleRevisions(_Bars):
         strict = True
 
 
+class CandleCorrections(_Bars):
+    """Bars that an operator replaced, or stored though their scale was refused. The trace of `candles correct`."""
+
+    corrected_at: Time = pa.Field(description="when it was done")
+    actor: str = pa.Field(description="who did it, the user of the operating system")
+    reason: str = pa.Field(description="why, in the operator's words")
+    taken_from: str = pa.Field(
+        isin=["source", "revision"], description="the source anew, or a later value it once gave"
+    )
+    old_open: float = pa.Field(nullable=True, description="first price before; empty where no bar was stored")
+    old_high: float = pa.Field(nullable=True, description="highest price before")
+    old_low: float = pa.Field(nullable=True, description="lowest price before")
+    old_close: float = pa.Field(nullable=True, description="last price before")
+    old_volume: float = pa.Field(nullable=True, description="traded amount before")
+
+    class Config:
+        strict = True
+
+
+class RefusedAnswers(pa.DataFrameModel):
+    """What a source answered and cannot be, per series and day. Of it nothing was stored."""
+
+    source: str = pa.Field(description="source that answered")
+    symbol: str = pa.Field(description="instrument as ccxt writes it")
+    series: str = pa.Field(isin=[*INTERVALS, "funding"], description="length of the bars, or `funding`")
+    day: str = pa.Field(description="day that was asked for, YYYY-MM-DD")
+    first_seen_at: Time = pa.Field(description="when it first answered so")
+    last_seen_at: Time = pa.Field(description="when it last did")
+    reason: str = pa.Field(description="the newest refusal in words")
+
+    class Config:
+        strict = True
+
+
 class CandleCoverage(pa.DataFrameModel):
-    """How far into a day a source was asked. A bar is missing only if it was asked for after it closed."""
+    """How far into a day a source was asked. A bar is missing only if it was asked for after it closed, or was refused."""
 
     source: str = pa.Field(description="source that was asked")
     symbol: str = pa.Field(description="instrument as ccxt writes it")
@@ -179,6 +213,20 @@ TABLES = (
         key=("source", "symbol", "interval", "ts", "seen_at"),
         unhashed=("seen_at",),
         primary_key=False,
+    ),
+    Table(
+        "candle_corrections",
+        "market",
+        CandleCorrections,
+        key=("source", "symbol", "interval", "ts", "corrected_at"),
+        unhashed=("corrected_at",),
+    ),
+    Table(
+        "refused_answers",
+        "market",
+        RefusedAnswers,
+        key=("source", "symbol", "series", "day"),
+        unhashed=("first_seen_at", "last_seen_at"),
     ),
     Table("candle_coverage", "market", CandleCoverage, key=("source", "symbol", "interval", "day"), unhashed=()),
     Table("funding_coverage", "market", FundingCoverage, key=("source", "symbol", "day"), unhashed=()),
