@@ -62,7 +62,7 @@ class CandleCorrections(_Bars):
     actor: str = pa.Field(description="who did it, the user of the operating system")
     reason: str = pa.Field(description="why, in the operator's words")
     taken_from: str = pa.Field(
-        isin=["source", "revision"], description="the source anew, or a later value it once gave"
+        isin=["source", "revision"], description="the source asked anew, or one of its revisions"
     )
     old_open: float = pa.Field(nullable=True, description="first price before; empty where no bar was stored")
     old_high: float = pa.Field(nullable=True, description="highest price before")
@@ -90,13 +90,13 @@ class RefusedAnswers(pa.DataFrameModel):
 
 
 class CandleCoverage(pa.DataFrameModel):
-    """How far into a day a source was asked. A bar is missing only if it was asked for after it closed, or was refused."""
+    """How far into a day a source was asked. A bar is missing only if it was asked for after it closed."""
 
     source: str = pa.Field(description="source that was asked")
     symbol: str = pa.Field(description="instrument as ccxt writes it")
     interval: str = pa.Field(isin=list(INTERVALS), description="length of the bars")
     day: str = pa.Field(description="day, YYYY-MM-DD")
-    covered_until: Time = pa.Field(description="every bar of the day that closed by then is stored or does not exist")
+    covered_until: Time = pa.Field(description="every bar of the day that closed by then is stored, refused or absent")
 
     class Config:
         strict = True

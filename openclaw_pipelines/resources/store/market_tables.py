@@ -102,9 +102,10 @@ def _keep_latest(con: Connection, table: str, coverage: pl.DataFrame) -> None:
 def _keep_refused(con: Connection, refused: pl.DataFrame | None) -> None:
     if refused is None or refused.is_empty():
         return
+    key = _names(table_named("refused_answers").key)
     with registered(con, refused, "refused") as told:
         con.execute(
-            f"MERGE INTO refused_answers AS old USING {told} AS new USING ({_names(table_named('refused_answers').key)}) "
+            f"MERGE INTO refused_answers AS old USING {told} AS new USING ({key}) "
             "WHEN MATCHED THEN UPDATE SET last_seen_at = new.last_seen_at, reason = new.reason "
             "WHEN NOT MATCHED THEN INSERT BY NAME"
         )
@@ -249,7 +250,8 @@ def refused_answers(store: Store, source: str, symbols: Sequence[str], day: str)
     """What a source answered for a day and was refused, by symbol and series."""
     return store.query(
         "market",
-        "SELECT * FROM refused_answers WHERE source = ? AND list_contains(?, symbol) AND day = ? ORDER BY symbol, series",
+        "SELECT * FROM refused_answers WHERE source = ? AND list_contains(?, symbol) AND day = ? "
+        "ORDER BY symbol, series",
         [source, list(symbols), day],
     )
 

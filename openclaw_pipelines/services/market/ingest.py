@@ -205,9 +205,9 @@ class Ingest:
         found = jumps(bars, stored)
         if not found:
             return bars, None
-        first = bars.row(found[0].row, named=True)
+        jump, first = found[0], bars.row(found[0].row, named=True)
         problem = ScaleJumpError(
-            self.source.name, first["symbol"], first["interval"], first["ts"], *found[0][1:], len(found)
+            self.source.name, first["symbol"], first["interval"], first["ts"], jump.factor, jump.before, len(found)
         )
         return bars.with_row_index("row").filter(~pl.col("row").is_in([own.row for own in found])).drop("row"), problem
 

@@ -69,9 +69,7 @@ def coverage(window: Window) -> Finding:
     )
     expected = table.filter(pl.col("expected_bars") > 0)
     cases = expected.filter(pl.col("bars") == 0)
-    unexplained = (
-        cases if window.refused is None else cases.join(_refused_series(window.refused), on=SERIES, how="anti")
-    )
+    unexplained = cases if window.refused is None else cases.join(_series(window.refused), on=SERIES, how="anti")
     others = expected.height > cases.height and unexplained.height > 0
     facts: dict[str, Fact] = {"series": expected.height, "series_without_bars": cases.height}
     for row in expected.iter_rows(named=True):
@@ -99,7 +97,7 @@ def refused_answers(window: Window) -> Finding:
     return Finding(cases, sentence, {"refused_series": cases.height})
 
 
-def _refused_series(refused: pl.DataFrame) -> pl.DataFrame:
+def _series(refused: pl.DataFrame) -> pl.DataFrame:
     return refused.select("symbol", pl.col("series").alias("interval"))
 
 

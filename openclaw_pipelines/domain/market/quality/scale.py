@@ -19,8 +19,8 @@ class ScaleJumpError(DataError):
     """Bars of another scale than those stored before them."""
 
     template = (
-        "{source} gave {symbol} {interval} of {ts} {factor:,.0f} times off the {before} before it; {bars} such bar(s) were "
-        "not stored and are missing. If the source is wrong, wait or change it. If the coin has another scale now, run "
+        "{source} gave {symbol} {interval} of {ts} {factor:,.0f} times off the {before} before it; {bars} such bar(s) "
+        "were not stored and are missing. If the source is wrong, wait or change it. If the coin has another scale now, run "
         "`openclaw candles correct {symbol} {interval} {ts}`: the bars after it are then taken."
     )
     source: str
@@ -48,8 +48,8 @@ def jumps(bars: pl.DataFrame, stored: pl.DataFrame) -> list[Jump]:
         stored: ts and close of the series' stored bars, ascending: the newest before `bars`, and those among them.
     """
     known: dict[datetime, float] = dict(stored.select("ts", "close").iter_rows())
-    first = bars["ts"].first()
-    before = next((close for ts, close in reversed(known.items()) if first is not None and ts < first), None)
+    among = set(bars["ts"])
+    before = next((close for ts, close in reversed(known.items()) if ts not in among), None)
     found = []
     for row, (ts, high, low, close) in enumerate(bars.select("ts", "high", "low", "close").iter_rows()):
         if ts in known:

@@ -188,7 +188,8 @@ def _rows(path: Path, frame: pl.DataFrame, time_column: str, values: list[str]) 
     stamps, now = _utc_stamps(path, frame[time_column]), RealClock().now()
     odd = out_of_time(stamps, now)
     if odd is not None:
-        raise TimeOutOfRangeError(path.name, odd + 1, str(stamps.cast(pl.String)[odd]), *time_range(now))
+        first, last = time_range(now)
+        raise TimeOutOfRangeError(path.name, odd + 1, str(stamps.cast(pl.String)[odd]), first, last)
     numbers = [_floats(path, frame[column]) for column in values]
     return pl.DataFrame([stamps.alias("ts"), *numbers]).with_row_index("row", 1)
 
