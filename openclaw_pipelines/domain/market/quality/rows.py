@@ -125,9 +125,11 @@ def revisions(window: Window) -> Finding:
         return Finding(pl.DataFrame(), "No stored bar was contradicted later.", {"revised_rows": 0})
     rows = window.revisions.filter((pl.col("ts") >= window.start) & (pl.col("ts") < window.end))
     key = ["source", *SERIES, "ts"]
+    values = ["open", "high", "low", "close", "volume"]
     stored = window.candles.select(*key, pl.col("close", "volume").name.prefix("stored_"))
     cases = (
-        rows.join(stored, on=key, how="left")
+        rows.join(window.candles, on=[*key, *values], how="anti")  # a correction may have put a later value there
+        .join(stored, on=key, how="left")
         .with_columns(((pl.col("close") / pl.col("stored_close") - 1) * 10_000).round(2).alias("close_change_bps"))
         .select(*key, "seen_at", "stored_close", "close", "close_change_bps", "stored_volume", "volume")
         .sort(*SERIES, "ts", "seen_at")

@@ -20,8 +20,8 @@ class ScaleJumpError(DataError):
 
     template = (
         "{source} gave {symbol} {interval} of {ts} {factor:,.0f} times off the {before} before it; {bars} such bar(s) "
-        "were not stored and are missing. If the source is wrong, wait or change it. If the coin has another scale now, run "
-        "`openclaw candles correct {symbol} {interval} {ts}`: the bars after it are then taken."
+        "were not stored and are missing. If the source is wrong, wait or change it. If the coin has a new scale now, "
+        "run `openclaw candles correct {symbol} {interval} {ts}`: the bars after it are then taken."
     )
     source: str
     symbol: str
