@@ -86,9 +86,7 @@ def test_usable_bars_lie_on_their_unit_and_contradict_nothing() -> None:
 @pytest.mark.parametrize(
     ("price", "unit", "says"),
     [
-        pytest.param(
-            49681.98, "0.1", r"49681\.98 is no .* price unit 0\.1\..*unit 0\.01 ", id="older step"
-        ),
+        pytest.param(49681.98, "0.1", r"49681\.98 is no .* price unit 0\.1\..*unit 0\.01 ", id="older step"),
         pytest.param(7.123e-06, "1e-8", r"7\.123e-06 .* unit 0\.00000001\..*unit 0\.000000001 ", id="nine decimals"),
         pytest.param(100 / 3, "0.1", r"33\.3333.*missing: use `openclaw candles correct`", id="an average"),
     ],
