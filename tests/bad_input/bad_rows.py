@@ -430,7 +430,7 @@ CHECKED = [
     row("high below the low", behind_the_source(WRONG_HIGH), BOTH, BLOCKED, BTC, "high is not the highest price", checks={"ohlc": ERROR}),
     row("volume below zero", behind_the_source(put(volume="-1.0")), BOTH, BLOCKED, BTC, "volume is negative", checks={"schema": ERROR, "ohlc": ERROR}),
     row("bar off the grid", behind_the_source(put(ts="ts + INTERVAL 61 MINUTE")), BOTH, BLOCKED, BTC, "multiple of their interval", checks={"off_grid": ERROR, "gaps": WARN}),
-    row("bar off its price unit", stored_again(OFF_UNIT), CANDLES, "", BTC, "2025-05-11T12:00Z", "price unit 0.1", "candles correct", checks={"off_unit": WARN}, exit_code=0),
+    row("bar off its price unit", stored_again(OFF_UNIT), CANDLES, "", BTC, "2025-05-11T12:00Z", "price unit 0.1", "candles correct", checks={"off_unit": WARN, "refused_answers": WARN}, exit_code=0),
     row("symbol without a bar", stored_again(ALL_DAY), BOTH, BLOCKED, BTC, "check the name", checks={"coverage": ERROR, "freshness": WARN}),
     row("day without a bar", stored_again(ALL_DAY, without(ETH, 0, 24)), CANDLES, "", "is the source there", checks={"coverage": WARN, "freshness": WARN}, exit_code=0),
     row("hole in the bars", stored_again(without(ETH, 9, 3)), CANDLES, "", ETH, "2025-05-11 09:00", checks={"gaps": WARN}, exit_code=0),

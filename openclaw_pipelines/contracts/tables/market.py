@@ -75,7 +75,7 @@ class CandleCorrections(_Bars):
 
 
 class RefusedAnswers(pa.DataFrameModel):
-    """What a source answered and cannot be, per series and day. Of it nothing was stored."""
+    """What a source answered and cannot be, per series and day. It was not stored, or counts as missing."""
 
     source: str = pa.Field(description="source that answered")
     symbol: str = pa.Field(description="instrument as ccxt writes it")

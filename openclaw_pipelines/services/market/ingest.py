@@ -8,6 +8,7 @@ refused for its own series and noted; the other series go on.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Self
 
 import polars as pl
@@ -17,6 +18,7 @@ from openclaw_pipelines.contracts.errors import OpenclawError
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.contracts.time import DAY, day_start, floor_to, interval_length
 from openclaw_pipelines.domain.market.quality.scale import ScaleJumpError, jumps
+from openclaw_pipelines.domain.market.quality.units import OffUnitError, off_unit_words, on_unit
 from openclaw_pipelines.resources.market.base import CANDLE_COLUMNS, MarketSource
 from openclaw_pipelines.resources.market.errors import UntrueAnswerError
 from openclaw_pipelines.resources.store import market_tables
@@ -32,7 +34,10 @@ RECHECKED_BARS = 3
 
 @dataclass(frozen=True)
 class Refused:
-    """An answer for one series that cannot be, or bars of it. series: interval of the bars, or `funding`."""
+    """An answer for one series that cannot be, or bars of it that no tick can take.
+
+    series: interval of the bars, or `funding`.
+    """
 
     symbol: str
     series: str
@@ -43,7 +48,8 @@ class Refused:
 class Ingested:
     """What became of one request for candles. Counts are bars.
 
-    series: bars per symbol and interval, as `BTC/USDT 1m`. refused: answers of which nothing or not all was stored.
+    series: bars per symbol and interval, as `BTC/USDT 1m`.
+    refused: what of the answers was not stored, or no tick can take.
     """
 
     inserted: int
@@ -175,6 +181,7 @@ class Ingest:
         frames: dict[tuple[str, str], pl.DataFrame] = {}
         refused: list[Refused] = []
         stored = market_tables.closes(self.store, self.source.name, starts, day + DAY)
+        units = market_tables.price_units(self.store, self.source.name)
         for (symbol, interval), start in starts.items():
             try:
                 told = self.source.candles(symbol, interval, start, day + DAY, as_of)
@@ -184,6 +191,7 @@ class Ingest:
             own = stored.filter((pl.col("symbol") == symbol) & (pl.col("interval") == interval))
             frames[symbol, interval], jump = self._in_scale(told, own)
             refused += [Refused(symbol, interval, jump)] if jump else []
+            refused += self._off_unit(frames[symbol, interval], units)
         bars = pl.concat(list(frames.values()))
         if refused and bars.is_empty():
             raise refused[0].problem
@@ -210,6 +218,14 @@ class Ingest:
             self.source.name, first["symbol"], first["interval"], first["ts"], jump.factor, jump.before, len(found)
         )
         return bars.with_row_index("row").filter(~pl.col("row").is_in([own.row for own in found])).drop("row"), problem
+
+    def _off_unit(self, bars: pl.DataFrame, units: dict[str, Decimal]) -> list[Refused]:
+        """What is said of bars of one series that are stored and no tick can take."""
+        off = bars.filter(~on_unit(bars, units))
+        if off.is_empty():
+            return []
+        problem = OffUnitError(self.source.name, off.height, off_unit_words(off, units))
+        return [Refused(off["symbol"][0], off["interval"][0], problem)]
 
     def _refused(self, refused: list[Refused], day: datetime, now: datetime) -> pl.DataFrame:
         shared = {"source": self.source.name, "day": f"{day:%Y-%m-%d}", "first_seen_at": now, "last_seen_at": now}

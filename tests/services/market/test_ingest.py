@@ -282,6 +282,16 @@ class TestLies:
         assert refused_answers(two.store, "simulated", [SYMBOL], DAY)["series"].to_list() == ["funding"]
 
 
+def test_a_bar_off_its_unit_is_stored_and_said(ingest: Ingest, market: Watched) -> None:
+    ingest.instruments(MIDNIGHT)
+    market.close_of[MIDNIGHT + QUARTER] = 95_000.037
+    done = ingest.candles_day(DAY, MIDNIGHT + 4 * QUARTER)
+    assert (done.inserted, told(ingest, SYMBOL)) == (4, 4)
+    [off] = done.refused
+    first = f"the first is {SYMBOL} 15m of 2025-05-10T00:15Z: its price 95001.037"
+    assert str(off.problem).startswith(f"simulated gave 1 bar(s) off their price unit; {first}")
+
+
 class TestScale:
     """Bars of another scale than the stored ones."""
 

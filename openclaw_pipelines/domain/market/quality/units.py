@@ -10,11 +10,21 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from openclaw_pipelines.contracts.errors import DataError
 from openclaw_pipelines.domain.market.quality.bounds import BROKEN_BAR, PRICES
 from openclaw_pipelines.kernel.base import money
 
 FINEST_DECIMALS = 12
 """Decimals up to which a finer unit is looked for."""
+
+
+class OffUnitError(DataError):
+    """Bars that are stored, and that no tick can take."""
+
+    template = "{source} gave {bars} bar(s) off their price unit; {words}."
+    source: str
+    bars: int
+    words: str
 
 
 def usable(bars: pl.DataFrame, price_units: Mapping[str, Decimal]) -> pl.DataFrame:
