@@ -21,6 +21,7 @@ COMMANDS = {
     "tables": f"{_HOME}.data:tables",
     "export": f"{_HOME}.data:export",
     "market": f"{_HOME}.data:market",
+    "candles": f"{_HOME}.candles:candles",
     "approve": f"{_HOME}.approvals:approve",
     "decline": f"{_HOME}.approvals:decline",
     "deployments": f"{_HOME}.promotion:deployments",

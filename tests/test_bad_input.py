@@ -17,13 +17,14 @@ from typing import Any
 import pytest
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE / name) for name in ("bad_input", "resources/ccxt")]
+sys.path[:0] = [str(HERE / name) for name in ("bad_input", "resources/market/ccxt")]
 
 from bad_rows import (  # noqa: E402
     CANDLES,
     DEFECTS,
     FEATHER,
     MORE_CASH,
+    OFF_UNIT,
     POINTER,
     ROWS,
     Row,
@@ -198,6 +199,40 @@ def test_an_exchange_that_fails_is_named_and_leaves_the_store_as_it_was(
     before = scene.keep()
     judge(scene.materialize("candles", partition=day), Row(nothing, CANDLES, error, says))
     assert scene.changed(before) == []
+
+
+INFINITE = b'[[1746835200000,"1","1e300","1","1","1",1746838799999,"0",1,"0","0","0"]]'
+
+
+def test_one_lying_symbol_stops_no_other_and_is_said(scenes: Scenes, server: ExchangeServer) -> None:
+    scene = scenes.copy()
+    spot, perp = "BTC/USDT", "BTC/USDT:USDT"
+    kraken(scene, server, exchange="binance", symbols=[spot, perp], exchange_options=server.options("binance"))
+    server.fail(Fault(body=INFINITE))  # the first request for candles is for the first symbol
+    outcome = scene.materialize("candles", partition=RECORDED)
+    assert (outcome.error, outcome.exit_code) == ("", 0)
+    assert outcome.failed["refused_answers"] == "WARN"
+    assert "ERROR" not in outcome.failed.values()
+    stored = scene.query(
+        "market", "SELECT symbol, count(*) AS n FROM candles WHERE source = 'ccxt:binance' GROUP BY ALL"
+    )
+    assert dict(stored.iter_rows()) == {perp: 12}
+    [alert] = scene.query("ledger", "SELECT * FROM notifications_outbox WHERE kind = 'refused_answer'").to_dicts()
+    assert (alert["subject"], alert["severity"]) == (f"ccxt:binance {spot} 1h", "warning")
+    assert "2025-05-10T00:00:00+00:00 the bar (1.0, 1e+300, 1.0, 1.0, 1.0)" in alert["message"]
+    assert scene.materialize("candles", partition=RECORDED).failed["refused_answers"] == "WARN"  # of the day, it stays
+    assert scene.query("market", "SELECT count(*) AS n FROM candles WHERE source = 'ccxt:binance'")["n"][0] == 24
+
+
+def test_a_bar_off_its_unit_stops_no_tick(scenes: Scenes) -> None:
+    scene = scenes.copy()
+    OFF_UNIT(scene)
+    next_day(scene)
+    ticks = scene.materialize(*CYCLE, partition=f"{NEXT}|{STRATEGY}")
+    assert (ticks.exit_code, ticks.failed) == (0, {}), ticks.message
+    later = "WHERE tick_at > TIMESTAMPTZ '2025-05-11 00:00:00+00' ORDER BY tick_at"
+    bars = scene.query("ledger", f"SELECT bars FROM tick_inputs {later}")["bars"].to_list()
+    assert ["BTC/USDT:USDT" in json.loads(own) for own in bars] == [hour != 12 for hour in range(24)]
 
 
 def test_the_exchange_unspoiled_gives_its_bars(scenes: Scenes, server: ExchangeServer) -> None:

@@ -8,10 +8,12 @@ import dagster as dg
 from openclaw_pipelines.assets.attributes import all_day, attributes, each_night
 from openclaw_pipelines.assets.metadata import markdown_table, spec_metadata, time_range
 from openclaw_pipelines.assets.run_tags import is_live
+from openclaw_pipelines.domain.governance.alerts import refused_answer_alert
 from openclaw_pipelines.resources.store import market_tables
 from openclaw_pipelines.resources.world import World
+from openclaw_pipelines.services.governance.notifications import notify
 from openclaw_pipelines.services.market.features import compute_features
-from openclaw_pipelines.services.market.ingest import Ingest
+from openclaw_pipelines.services.market.ingest import Ingest, Refused
 
 GROUP = "market"
 EACH_DAY = "5 0 * * *"
@@ -51,6 +53,7 @@ def _candles(asked: dict[str, Any]) -> list[dg.AssetsDefinition]:
         ask = Ingest.of(world).candles_since if is_live(context) else Ingest.of(world).candles_day
         for n, day in enumerate(context.partition_keys, start=1):
             result = ask(day, world.clock.now())
+            _warn(context, world, result.refused)
             if not is_live(context):
                 context.log.info(
                     "%s: %d new bars (%d of %d days)", day, result.inserted, n, len(context.partition_keys)
@@ -62,6 +65,7 @@ def _candles(asked: dict[str, Any]) -> list[dg.AssetsDefinition]:
                     "unchanged": result.unchanged,
                     "revised": result.revised,
                     "dagster/partition_row_count": result.rows,
+                    "refused": _refused(result.refused),
                     "bars": dg.MetadataValue.json(result.series),
                     **time_range(result.first, result.last),
                 },
@@ -77,9 +81,26 @@ def _funding_rates(asked: dict[str, Any]) -> list[dg.AssetsDefinition]:
         """Funding of perpetuals, on the venue's grid."""
         for day in context.partition_keys:
             result = Ingest.of(world).funding_day(day, world.clock.now())
-            context.add_asset_metadata({"source": world.source, **vars(result)}, partition_key=day)
+            _warn(context, world, result.refused)
+            context.add_asset_metadata(
+                {"source": world.source, **vars(result), "refused": _refused(result.refused)}, partition_key=day
+            )
 
     return [funding_rates]
+
+
+def _refused(refused: tuple[Refused, ...]) -> str:
+    return ", ".join(f"{own.symbol} {own.series}" for own in refused) or "none"
+
+
+def _warn(context: dg.AssetExecutionContext, world: World, refused: tuple[Refused, ...]) -> None:
+    """What a source answered and cannot be is said in the run and as an alert; the other symbols go on."""
+    for own in refused:
+        context.log.warning("%s %s: %s", own.symbol, own.series, own.problem)
+    now = world.clock.now()
+    notify(
+        world, [refused_answer_alert(world.source, own.symbol, own.series, str(own.problem), now) for own in refused]
+    )
 
 
 def _features(daily: dict[str, Any]) -> list[dg.AssetsDefinition]:

@@ -55,7 +55,7 @@ def test_every_column_is_described_and_every_key_exists(name: str) -> None:
     ("change", "broken"),
     [
         pytest.param({}, None, id="ordinary bar"),
-        pytest.param({"close": 0.0}, "close: greater_than(0)", id="a price of nothing"),
+        pytest.param({"close": 0.0}, "close: greater_than_or_equal_to(1e-12)", id="a price of nothing"),
         pytest.param({"volume": -1.0}, "volume: greater_than_or_equal_to(0)", id="negative volume"),
         pytest.param({"interval": "7m"}, "interval: isin", id="unknown interval"),
         pytest.param({"close": None}, "close: not_nullable", id="a hole"),

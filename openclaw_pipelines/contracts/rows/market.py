@@ -39,6 +39,41 @@ class CandleRevisionRow(TypedDict):
     seen_at: datetime
 
 
+class CandleCorrectionRow(TypedDict):
+    """A row of `candle_corrections`."""
+
+    source: str
+    symbol: str
+    interval: str
+    ts: datetime
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+    corrected_at: datetime
+    actor: str
+    reason: str
+    taken_from: str
+    old_open: float | None
+    old_high: float | None
+    old_low: float | None
+    old_close: float | None
+    old_volume: float | None
+
+
+class RefusedAnswerRow(TypedDict):
+    """A row of `refused_answers`."""
+
+    source: str
+    symbol: str
+    series: str
+    day: str
+    first_seen_at: datetime
+    last_seen_at: datetime
+    reason: str
+
+
 class CandleCoverageRow(TypedDict):
     """A row of `candle_coverage`."""
 

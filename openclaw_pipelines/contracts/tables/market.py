@@ -6,6 +6,7 @@ Candle prices are float64, as every exchange and file gives them; they become in
 import pandera.polars as pa
 import polars as pl
 
+from openclaw_pipelines.contracts.bounds import LEAST_PRICE, MOST_FUNDING_RATE, MOST_PRICE, MOST_VOLUME
 from openclaw_pipelines.contracts.enums import InstrumentState, MarketType, Regime
 from openclaw_pipelines.contracts.schema import Table
 from openclaw_pipelines.contracts.tables.rows import Money, Time
@@ -17,11 +18,11 @@ class _Bars(pa.DataFrameModel):
     symbol: str = pa.Field(description="instrument as ccxt writes it")
     interval: str = pa.Field(isin=list(INTERVALS), description="length of the bar")
     ts: Time = pa.Field(description="open of the bar, UTC; it is closed at ts + interval")
-    open: float = pa.Field(gt=0, description="first price, in quote currency")
-    high: float = pa.Field(gt=0, description="highest price, in quote currency")
-    low: float = pa.Field(gt=0, description="lowest price, in quote currency")
-    close: float = pa.Field(gt=0, description="last price, in quote currency")
-    volume: float = pa.Field(ge=0, description="traded amount, in base currency")
+    open: float = pa.Field(ge=LEAST_PRICE, le=MOST_PRICE, description="first price, in quote currency")
+    high: float = pa.Field(ge=LEAST_PRICE, le=MOST_PRICE, description="highest price, in quote currency")
+    low: float = pa.Field(ge=LEAST_PRICE, le=MOST_PRICE, description="lowest price, in quote currency")
+    close: float = pa.Field(ge=LEAST_PRICE, le=MOST_PRICE, description="last price, in quote currency")
+    volume: float = pa.Field(ge=0, le=MOST_VOLUME, description="traded amount, in base currency")
 
     class Config:
         strict = True
@@ -54,6 +55,40 @@ class CandleRevisions(_Bars):
         strict = True
 
 
+class CandleCorrections(_Bars):
+    """Bars that an operator replaced, or stored though their scale was refused. The trace of `candles correct`."""
+
+    corrected_at: Time = pa.Field(description="when it was done")
+    actor: str = pa.Field(description="who did it, the user of the operating system")
+    reason: str = pa.Field(description="why, in the operator's words")
+    taken_from: str = pa.Field(
+        isin=["source", "revision"], description="the source asked anew, or one of its revisions"
+    )
+    old_open: float = pa.Field(nullable=True, description="first price before; empty where no bar was stored")
+    old_high: float = pa.Field(nullable=True, description="highest price before")
+    old_low: float = pa.Field(nullable=True, description="lowest price before")
+    old_close: float = pa.Field(nullable=True, description="last price before")
+    old_volume: float = pa.Field(nullable=True, description="traded amount before")
+
+    class Config:
+        strict = True
+
+
+class RefusedAnswers(pa.DataFrameModel):
+    """What a source answered and cannot be, per series and day. It was not stored, or counts as missing."""
+
+    source: str = pa.Field(description="source that answered")
+    symbol: str = pa.Field(description="instrument as ccxt writes it")
+    series: str = pa.Field(isin=[*INTERVALS, "funding"], description="length of the bars, or `funding`")
+    day: str = pa.Field(description="day that was asked for, YYYY-MM-DD")
+    first_seen_at: Time = pa.Field(description="when it first answered so")
+    last_seen_at: Time = pa.Field(description="when it last did")
+    reason: str = pa.Field(description="the newest refusal in words")
+
+    class Config:
+        strict = True
+
+
 class CandleCoverage(pa.DataFrameModel):
     """How far into a day a source was asked. A bar is missing only if it was asked for after it closed."""
 
@@ -61,7 +96,7 @@ class CandleCoverage(pa.DataFrameModel):
     symbol: str = pa.Field(description="instrument as ccxt writes it")
     interval: str = pa.Field(isin=list(INTERVALS), description="length of the bars")
     day: str = pa.Field(description="day, YYYY-MM-DD")
-    covered_until: Time = pa.Field(description="every bar of the day that closed by then is stored or does not exist")
+    covered_until: Time = pa.Field(description="every bar of the day that closed by then is stored, refused or absent")
 
     class Config:
         strict = True
@@ -86,7 +121,9 @@ class FundingRates(pa.DataFrameModel):
     symbol: str = pa.Field(description="instrument as ccxt writes it")
     ts: Time = pa.Field(description="funding time, floored to the venue's grid")
     stamped_at: Time = pa.Field(description="time as the venue stamped it; often late by milliseconds")
-    funding_rate: float = pa.Field(ge=-0.09, le=0.09, description="rate of the interval, 0.0001 is one basis point")
+    funding_rate: float = pa.Field(
+        ge=-MOST_FUNDING_RATE, le=MOST_FUNDING_RATE, description="rate of the interval, 0.0001 is one basis point"
+    )
     ingested_at: Time = pa.Field(description="when the row was first written")
 
     class Config:
@@ -176,6 +213,20 @@ TABLES = (
         key=("source", "symbol", "interval", "ts", "seen_at"),
         unhashed=("seen_at",),
         primary_key=False,
+    ),
+    Table(
+        "candle_corrections",
+        "market",
+        CandleCorrections,
+        key=("source", "symbol", "interval", "ts", "corrected_at"),
+        unhashed=("corrected_at",),
+    ),
+    Table(
+        "refused_answers",
+        "market",
+        RefusedAnswers,
+        key=("source", "symbol", "series", "day"),
+        unhashed=("first_seen_at", "last_seen_at"),
     ),
     Table("candle_coverage", "market", CandleCoverage, key=("source", "symbol", "interval", "day"), unhashed=()),
     Table("funding_coverage", "market", FundingCoverage, key=("source", "symbol", "day"), unhashed=()),

@@ -20,6 +20,12 @@ def failed_run_alert(job: str, message: str, now: datetime) -> Alert:
     return Alert(f"failed_run:{job}:{now:%Y%m%dT%H}", "failed_run", "error", job, message)
 
 
+def refused_answer_alert(source: str, symbol: str, series: str, problem: str, now: datetime) -> Alert:
+    """An alert for what a source answered and cannot be, once per series and hour."""
+    subject = f"{source} {symbol} {series}"
+    return Alert(f"refused_answer:{subject}:{now:%Y%m%dT%H}", "refused_answer", "warning", subject, problem)
+
+
 def stale_market_alert(source: str, newest: datetime | None, now: datetime, limit: timedelta) -> Alert | None:
     """An alert for market data that does not move, once per source and hour."""
     if newest is not None and now - newest <= limit:

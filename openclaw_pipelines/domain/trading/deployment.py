@@ -62,6 +62,11 @@ class Deployment:
         return None if self.source is None else dict.fromkeys(self.symbols, self.source)
 
     @property
+    def price_units(self) -> dict[str, Decimal]:
+        """Finest price step of each symbol."""
+        return {instrument.symbol: instrument.price_unit for instrument in self.instruments}
+
+    @property
     def interval_seconds(self) -> int:
         """Length of a bar."""
         return int(interval_length(self.interval).total_seconds())

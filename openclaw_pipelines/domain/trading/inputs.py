@@ -19,6 +19,7 @@ from openclaw_pipelines.contracts.enums import RejectCode
 from openclaw_pipelines.contracts.time import interval_length
 from openclaw_pipelines.domain.execution.port import Report, reports_of
 from openclaw_pipelines.domain.governance.approvals import External
+from openclaw_pipelines.domain.market.quality.units import usable
 from openclaw_pipelines.domain.trading.deployment import Deployment
 from openclaw_pipelines.domain.trading.planned import Planned
 from openclaw_pipelines.kernel.base import layout, money
@@ -122,14 +123,15 @@ def bars_by_tick(
 ) -> dict[datetime, dict[str, tuple[object, ...]]]:
     """Integer bars per tick and symbol out of stored candles of the deployment's interval.
 
-    A bar off its price unit is a `PriceUnitError`. Synthetic bars count as missing; zero-volume bars fill nothing.
+    Synthetic bars and bars that are not `usable` count as missing; zero-volume bars fill nothing.
     Funding is due at a bar's open or inside it, where several are added up.
     """
     length = interval_length(deployment.interval)
     due = _funding_due(funding, length)
     bars: dict[datetime, dict[str, tuple[object, ...]]] = {}
+    traded = usable(candles, deployment.price_units).filter(~pl.col("is_synthetic"))
     for item in deployment.instruments:
-        own = candles.filter((pl.col("symbol") == item.symbol) & ~pl.col("is_synthetic")).sort("ts")
+        own = traded.filter(pl.col("symbol") == item.symbol).sort("ts")
         units = [money.to_units(own[name].to_numpy(), item.price_unit, item.symbol) for name in BAR_FIELDS[:4]]
         volume = own["volume"].to_numpy()
         states = np.where(volume > 0, int(layout.BarState.TRADABLE), int(layout.BarState.UNFILLABLE))

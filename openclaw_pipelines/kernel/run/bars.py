@@ -20,10 +20,11 @@ from openclaw_pipelines.contracts.errors import DataError
 from openclaw_pipelines.contracts.time import NaiveTimeError, interval_length
 from openclaw_pipelines.kernel.account.instruments import Instrument, instrument_records
 from openclaw_pipelines.kernel.base.layout import SYMBOL_TICK, BarState, Records, Tick, records
-from openclaw_pipelines.kernel.base.money import MAX_RATE, PriceUnitError, to_units
+from openclaw_pipelines.kernel.base.money import MAX_RATE, nearest_units, to_units
 
 _PRICES = ("open", "high", "low", "close")
-_FINEST_DECIMALS = 8
+_USUAL_DECIMALS, _FINEST_DECIMALS = 8, 12
+"""Of a price unit that is read off the prices; the finer ones only of coins below 1, where a float still holds them."""
 
 
 class BarsError(DataError):
@@ -33,6 +34,18 @@ class BarsError(DataError):
     symbol: str
     ts: datetime | str
     why: str
+
+
+class NoPriceUnitError(DataError):
+    """Prices off which no price unit can be read, as averages are."""
+
+    template = (
+        "{symbol}: price {value} lies on no price unit down to 1e-{decimals}, so none can be read off the prices. Give "
+        "`instruments=` with the price_unit of {symbol}, and prices that are multiples of it."
+    )
+    symbol: str
+    value: float
+    decimals: int
 
 
 class MissingColumnsError(DataError):
@@ -118,7 +131,8 @@ class Bars:
             controls: per symbol [T] codes of `RejectCode` that refuse entries, 0 for none; a symbol left out has none.
 
         Raises:
-            MissingColumnsError, NaiveTimeError, UnknownInstrumentError, PriceUnitError: as their names say.
+            MissingColumnsError, NaiveTimeError, UnknownInstrumentError, PriceUnitError, NoPriceUnitError: as their
+                names say.
             BarsError: duplicate, unsorted or off-grid stamp, high or low that is none, negative or NaN volume, funding
                 twice or without a number.
             UniverseError: a mask or controls of no symbol of the bars, or of another length.
@@ -203,9 +217,10 @@ def _check_rows(
     rules: list[tuple[str, NDArray[np.bool_]]] = [
         (f"the stamp is off the {seconds} s grid", exact & (stamps % seconds == 0)),
         ("high is below another price, or no number", (high >= open_) & (high >= close) & (high >= low)),
+        ("high is endless", np.isfinite(high)),
         ("low is above another price, or no number", (low <= open_) & (low <= close)),
         ("a price is not above 0", low > 0),
-        ("volume is negative or no number", volume >= 0),
+        ("volume is negative or no finite number", (volume >= 0) & (volume < np.inf)),
     ]
     for why, holds in rules:
         if not holds.all():
@@ -236,15 +251,12 @@ def _instruments_for(
 
 def _inferred(frame: pl.DataFrame, symbol: str, rows: NDArray[np.int64]) -> Instrument:
     prices = np.concatenate([frame[name].to_numpy()[rows] for name in _PRICES])
-    for decimals in range(_FINEST_DECIMALS + 1):
-        unit = Decimal(1).scaleb(-decimals)
-        try:
-            to_units(prices, unit, symbol)
-        except PriceUnitError:
-            if decimals == _FINEST_DECIMALS:
-                raise
-        else:
-            break
+    finest = _FINEST_DECIMALS if prices.max() < 1 else _USUAL_DECIMALS
+    units = (Decimal(1).scaleb(-decimals) for decimals in range(finest + 1))
+    unit = next((one for one in units if nearest_units(prices, one)[1].all()), None)
+    if unit is None:
+        off = ~nearest_units(prices, Decimal(1).scaleb(-finest))[1]
+        raise NoPriceUnitError(symbol, float(prices[off][0]), finest)
     leverage = 20 if symbol.endswith(f":{symbol.split('/')[1].split(':')[0]}") else 1
     return Instrument(symbol=symbol, price_unit=unit, lot=Decimal("1e-8"), max_leverage=leverage)
 

@@ -1,6 +1,10 @@
-"""Errors that more than one market source raises."""
+"""Errors that more than one market source raises, and their kinds."""
 
-from openclaw_pipelines.contracts.errors import ConfigError
+from openclaw_pipelines.contracts.errors import ConfigError, MarketError
+
+
+class UntrueAnswerError(MarketError):
+    """A source answered for a series what cannot be. That series is refused; the others go on."""
 
 
 class MissingSourceSettingError(ConfigError):

@@ -4,12 +4,14 @@ The first value written for a bar stays; a later, different one goes to `candle_
 Fetching is in `market`, cleaning in `domain`; the connection and its lock are in `store`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 
 import polars as pl
 
+from openclaw_pipelines.contracts.bounds import LEAST_PRICE, MOST_PRICE
 from openclaw_pipelines.contracts.errors import DataError
 from openclaw_pipelines.contracts.schema import Table
 from openclaw_pipelines.contracts.time import utc
@@ -53,7 +55,13 @@ class Upserted:
     unchanged: int
 
 
-def append_candles(store: Store, frame: pl.DataFrame, now: datetime, coverage: pl.DataFrame | None = None) -> Written:
+def append_candles(
+    store: Store,
+    frame: pl.DataFrame,
+    now: datetime,
+    coverage: pl.DataFrame | None = None,
+    refused: pl.DataFrame | None = None,
+) -> Written:
     """Store closed candles, first write wins, in one transaction.
 
     Args:
@@ -61,6 +69,7 @@ def append_candles(store: Store, frame: pl.DataFrame, now: datetime, coverage: p
         frame: rows in `resources.market.base.CANDLE_COLUMNS`.
         now: time written to `ingested_at` and `seen_at`.
         coverage: rows of `candle_coverage`, how far the source was asked; what is stored moves forward, never back.
+        refused: rows of `refused_answers`; of a series and day that was refused before only the newest words change.
 
     A different value of open, high, low, close or volume is written to `candle_revisions`, once per distinct value.
 
@@ -77,6 +86,7 @@ def append_candles(store: Store, frame: pl.DataFrame, now: datetime, coverage: p
         inserted = _append_absent(con, table, rows, incoming) if rows.height else 0
         if coverage is not None:
             _keep_latest(con, "candle_coverage", coverage)
+        _keep_refused(con, refused)
     return Written(inserted, rows.height - inserted - revised, revised)
 
 
@@ -89,17 +99,33 @@ def _keep_latest(con: Connection, table: str, coverage: pl.DataFrame) -> None:
         )
 
 
-def append_funding(store: Store, frame: pl.DataFrame, now: datetime, coverage: pl.DataFrame) -> Written:
+def _keep_refused(con: Connection, refused: pl.DataFrame | None) -> None:
+    if refused is None or refused.is_empty():
+        return
+    key = _names(table_named("refused_answers").key)
+    with registered(con, refused, "refused") as told:
+        con.execute(
+            f"MERGE INTO refused_answers AS old USING {told} AS new USING ({key}) "
+            "WHEN MATCHED THEN UPDATE SET last_seen_at = new.last_seen_at, reason = new.reason "
+            "WHEN NOT MATCHED THEN INSERT BY NAME"
+        )
+
+
+def append_funding(
+    store: Store, frame: pl.DataFrame, now: datetime, coverage: pl.DataFrame, refused: pl.DataFrame | None = None
+) -> Written:
     """Store funding, first write wins, in one transaction; `frame` is in `FUNDING_COLUMNS`.
 
     A later, different rate is counted as revised and not stored. The venue's own stamp may differ without meaning.
     Live ticks bring the same rates every minute: where nothing is new, nothing is opened for writing.
 
     coverage: rows of `funding_coverage`, how far the source was asked; what is stored moves forward, never back.
+    refused: rows of `refused_answers`.
     """
     table = table_named("funding_rates")
     rows = checked(table, _stamped(frame, "ingested_at", now))
-    if coverage.is_empty() and rows.is_empty():
+    told_lies = refused is not None and refused.height > 0
+    if coverage.is_empty() and rows.is_empty() and not told_lies:
         return Written(0, 0, 0)
     with store.sharing("market"):
         held = f"SELECT {_names(table.key)}, funding_rate AS held FROM funding_rates WHERE ts BETWEEN ? AND ?"
@@ -107,10 +133,11 @@ def append_funding(store: Store, frame: pl.DataFrame, now: datetime, coverage: p
         moves = _moves(store, coverage)
     revised = known.filter(pl.col("funding_rate") != pl.col("held")).height
     inserted = 0
-    if known.height < rows.height or moves:
+    if known.height < rows.height or moves or told_lies:
         with store.write("market") as con, registered(con, rows) as incoming:
             inserted = _append_absent(con, table, rows, incoming)
             _keep_latest(con, "funding_coverage", coverage)
+            _keep_refused(con, refused)
     return Written(inserted, rows.height - inserted - revised, revised)
 
 
@@ -204,6 +231,31 @@ def newest_before(
     )
 
 
+def closes(store: Store, source: str, starts: Mapping[tuple[str, str], datetime], end: datetime) -> pl.DataFrame:
+    """Stored closes of each series from its start to `end`, and the newest before it: symbol, interval, ts, close."""
+    symbols, intervals = [symbol for symbol, _ in starts], [interval for _, interval in starts]
+    asked = "(SELECT unnest(?) AS symbol, unnest(?) AS interval, unnest(?) AS start) AS asked"
+    own = f"FROM candles JOIN {asked} USING (symbol, interval) WHERE source = ? AND close BETWEEN ? AND ?"
+    bound = [symbols, intervals, list(starts.values()), source, LEAST_PRICE, MOST_PRICE]
+    return store.query(
+        "market",
+        f"SELECT symbol, interval, ts, close {own} AND ts >= start AND ts < ? UNION ALL "
+        f"SELECT symbol, interval, max(ts), arg_max(close, ts) {own} AND ts < start GROUP BY symbol, interval "
+        "ORDER BY symbol, interval, ts",
+        [*bound, end, *bound],
+    )
+
+
+def refused_answers(store: Store, source: str, symbols: Sequence[str], day: str) -> pl.DataFrame:
+    """What a source answered for a day and was refused, by symbol and series."""
+    return store.query(
+        "market",
+        "SELECT * FROM refused_answers WHERE source = ? AND list_contains(?, symbol) AND day = ? "
+        "ORDER BY symbol, series",
+        [source, list(symbols), day],
+    )
+
+
 def features(
     store: Store, source: str, symbols: Sequence[str], interval: str, start: datetime, end: datetime
 ) -> pl.DataFrame:
@@ -232,6 +284,11 @@ def instruments(store: Store, source: str, symbols: Sequence[str] | None = None)
     """Instruments of a source by symbol; all of them without `symbols`."""
     frame = store.query("market", "SELECT * FROM instruments WHERE source = ? ORDER BY symbol", [source])
     return frame if symbols is None else frame.filter(pl.col("symbol").is_in(list(symbols)))
+
+
+def price_units(store: Store, source: str) -> dict[str, Decimal]:
+    """Finest price step of every instrument of a source."""
+    return dict(instruments(store, source).select("symbol", "price_unit").iter_rows())
 
 
 def newest_candle(store: Store, source: str, interval: str) -> dict[str, datetime]:

@@ -16,6 +16,7 @@ from openclaw_pipelines.domain.factory.contract import RunContract, costs_payloa
 from openclaw_pipelines.domain.governance.policy import Policy
 from openclaw_pipelines.domain.market.instruments import instruments_of
 from openclaw_pipelines.domain.market.masks import Codes
+from openclaw_pipelines.domain.market.quality.units import usable
 from openclaw_pipelines.domain.selection.windows import Window, bars_between
 from openclaw_pipelines.domain.trading.admission import (
     Entries,
@@ -140,8 +141,10 @@ class MarketData:
         return self._aligned(self._candles(interval, start), interval, start)
 
     def _candles(self, interval: str, start: datetime) -> pl.DataFrame:
+        """Stored candles; those that are not `usable` are missing, as they are for ticks."""
         symbols = list(self.strategy.symbols)
-        return market_tables.candles(self.world.store, self.source, symbols, interval, start, self.whole.end)
+        stored = market_tables.candles(self.world.store, self.source, symbols, interval, start, self.whole.end)
+        return usable(stored, self.deployment.price_units)
 
     def _aligned(
         self, frame: pl.DataFrame, interval: str, start: datetime,

@@ -37,6 +37,7 @@ def examine_candles(world: World, day: str) -> list[CheckResult]:
             revisions=pl.concat(revisions),
             listed_at=_known(known, "listed_at"),
             price_units=_known(known, "price_unit"),
+            refused=market_tables.refused_answers(*args, day),
             before=market_tables.newest_before(*args, settings.intervals, start, start - LOOK_BACK),
         )
     )

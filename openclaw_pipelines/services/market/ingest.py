@@ -1,28 +1,47 @@
 """Brings market data into the store: whole days for backfills, what is new for live ticks.
 
 How far each day was asked for is kept beside candles and funding, so that what does not exist can be told from what
-nobody asked for yet. Sources are in `market`, the tables in `market_tables`.
+nobody asked for yet. Sources are in `market`, the tables in `market_tables`. What a source answers and cannot be is
+refused for its own series and noted; the other series go on.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Self
 
 import polars as pl
 
 from openclaw_pipelines.contracts.enums import SourceKind
+from openclaw_pipelines.contracts.errors import OpenclawError
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.contracts.time import DAY, day_start, floor_to, interval_length
-from openclaw_pipelines.resources.market.base import MarketSource
+from openclaw_pipelines.domain.market.quality.scale import ScaleJumpError, jumps
+from openclaw_pipelines.domain.market.quality.units import OffUnitError, off_unit_words, on_unit
+from openclaw_pipelines.resources.market.base import CANDLE_COLUMNS, MarketSource
+from openclaw_pipelines.resources.market.errors import UntrueAnswerError
 from openclaw_pipelines.resources.store import market_tables
 from openclaw_pipelines.resources.store.coverage import FUNDING_GRID, FUNDING_LATE, coverage, funding_asked, perpetuals
 from openclaw_pipelines.resources.store.store import Store
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.settings import Settings
 
+_NO_CANDLES = pl.DataFrame(schema={name: TABLES["candles"].polars_schema[name] for name in CANDLE_COLUMNS})
 RECHECKED_BARS = 3
 """Stored bars that a live refresh asks for again, to see whether the source changed its mind."""
+
+
+@dataclass(frozen=True)
+class Refused:
+    """An answer for one series that cannot be, or bars of it that no tick can take.
+
+    series: interval of the bars, or `funding`.
+    """
+
+    symbol: str
+    series: str
+    problem: OpenclawError
 
 
 @dataclass(frozen=True)
@@ -30,6 +49,7 @@ class Ingested:
     """What became of one request for candles. Counts are bars.
 
     series: bars per symbol and interval, as `BTC/USDT 1m`.
+    refused: what of the answers was not stored, or no tick can take.
     """
 
     inserted: int
@@ -38,11 +58,19 @@ class Ingested:
     first: datetime | None
     last: datetime | None
     series: dict[str, int]
+    refused: tuple[Refused, ...] = ()
 
     @property
     def rows(self) -> int:
         """Bars that the source gave."""
         return self.inserted + self.unchanged + self.revised
+
+
+@dataclass(frozen=True)
+class IngestedFunding(market_tables.Written):
+    """What became of one request for funding."""
+
+    refused: tuple[Refused, ...] = ()
 
 
 def publish_lag(settings: Settings) -> timedelta:
@@ -90,12 +118,25 @@ class Ingest:
         start = day_start(day)
         return self._ask(self._continuing(start), start, as_of)
 
-    def funding_day(self, day: str, as_of: datetime) -> market_tables.Written:
-        """Ask for the funding of a day."""
+    def funding_day(self, day: str, as_of: datetime) -> IngestedFunding:
+        """Ask for the funding of a day.
+
+        Raises:
+            UntrueAnswerError: no symbol's answer can be; nothing is stored.
+        """
         start, end = day_start(day), day_start(day) + DAY
-        rates = {symbol: self.source.funding_rates(symbol, start, end, as_of) for symbol in self.symbols}
+        rates, refused = {}, []
+        for symbol in self.symbols:
+            try:
+                rates[symbol] = self.source.funding_rates(symbol, start, end, as_of)
+            except UntrueAnswerError as problem:
+                refused.append(Refused(symbol, "funding", problem))
+        if refused and not rates:
+            raise refused[0].problem
         covered = self._funding_covered(rates, start, end, as_of)
-        return market_tables.append_funding(self.store, pl.concat(list(rates.values())), as_of, covered)
+        told = pl.concat(list(rates.values()))
+        written = market_tables.append_funding(self.store, told, as_of, covered, self._refused(refused, start, as_of))
+        return IngestedFunding(**vars(written), refused=tuple(refused))
 
     def instruments(self, as_of: datetime) -> market_tables.Upserted:
         """Store the source's instruments of the configured symbols."""
@@ -132,12 +173,30 @@ class Ingest:
         return starts
 
     def _ask(self, starts: dict[tuple[str, str], datetime], day: datetime, as_of: datetime) -> Ingested:
-        frames = {
-            (symbol, interval): self.source.candles(symbol, interval, start, day + DAY, as_of)
-            for (symbol, interval), start in starts.items()
-        }
+        """Ask for every series and store what can be.
+
+        Raises:
+            UntrueAnswerError, ScaleJumpError: no series' answer can be; nothing is stored.
+        """
+        frames: dict[tuple[str, str], pl.DataFrame] = {}
+        refused: list[Refused] = []
+        stored = market_tables.closes(self.store, self.source.name, starts, day + DAY)
+        units = market_tables.price_units(self.store, self.source.name)
+        for (symbol, interval), start in starts.items():
+            try:
+                told = self.source.candles(symbol, interval, start, day + DAY, as_of)
+            except UntrueAnswerError as problem:
+                told = _NO_CANDLES
+                refused.append(Refused(symbol, interval, problem))
+            own = stored.filter((pl.col("symbol") == symbol) & (pl.col("interval") == interval))
+            frames[symbol, interval], jump = self._in_scale(told, own)
+            refused += [Refused(symbol, interval, jump)] if jump else []
+            refused += self._off_unit(frames[symbol, interval], units)
         bars = pl.concat(list(frames.values()))
-        written = market_tables.append_candles(self.store, bars, as_of, self._covered(frames, day, day + DAY, as_of))
+        if refused and bars.is_empty():
+            raise refused[0].problem
+        covered = self._covered(frames, day, day + DAY, as_of)
+        written = market_tables.append_candles(self.store, bars, as_of, covered, self._refused(refused, day, as_of))
         first, last = bars["ts"].min(), bars["ts"].max()
         return Ingested(
             written.inserted,
@@ -146,7 +205,32 @@ class Ingest:
             first if isinstance(first, datetime) else None,
             last if isinstance(last, datetime) else None,
             {f"{symbol} {interval}": frame.height for (symbol, interval), frame in frames.items()},
+            tuple(refused),
         )
+
+    def _in_scale(self, bars: pl.DataFrame, stored: pl.DataFrame) -> tuple[pl.DataFrame, ScaleJumpError | None]:
+        """The bars of one series that go on in its scale, and what is said of the others."""
+        found = jumps(bars, stored)
+        if not found:
+            return bars, None
+        jump, first = found[0], bars.row(found[0].row, named=True)
+        problem = ScaleJumpError(
+            self.source.name, first["symbol"], first["interval"], first["ts"], jump.factor, jump.before, len(found)
+        )
+        return bars.with_row_index("row").filter(~pl.col("row").is_in([own.row for own in found])).drop("row"), problem
+
+    def _off_unit(self, bars: pl.DataFrame, units: dict[str, Decimal]) -> list[Refused]:
+        """What is said of bars of one series that are stored and no tick can take."""
+        off = bars.filter(~on_unit(bars, units))
+        if off.is_empty():
+            return []
+        problem = OffUnitError(self.source.name, off.height, off_unit_words(off, units))
+        return [Refused(off["symbol"][0], off["interval"][0], problem)]
+
+    def _refused(self, refused: list[Refused], day: datetime, now: datetime) -> pl.DataFrame:
+        shared = {"source": self.source.name, "day": f"{day:%Y-%m-%d}", "first_seen_at": now, "last_seen_at": now}
+        rows = [{**shared, "symbol": own.symbol, "series": own.series, "reason": str(own.problem)} for own in refused]
+        return TABLES["refused_answers"].frame(rows)
 
     def _covered(
         self, frames: dict[tuple[str, str], pl.DataFrame], day: datetime, end: datetime, as_of: datetime
@@ -173,7 +257,7 @@ class Ingest:
         asked = floor_to(as_of - FUNDING_LATE, FUNDING_GRID)
         rows = []
         for symbol in perpetuals(self.symbols):
-            newest = rates[symbol]["ts"].max()
+            newest = rates[symbol]["ts"].max() if symbol in rates else None
             until = max(newest, asked) if isinstance(newest, datetime) else asked
             if until >= day:
                 own = {"source": self.source.name, "symbol": symbol, "day": f"{day:%Y-%m-%d}"}

@@ -9,6 +9,7 @@ from openclaw_pipelines.contracts.config.trading import Costs
 from openclaw_pipelines.contracts.enums import RejectCode
 from openclaw_pipelines.contracts.time import DAY, day_start, interval_length
 from openclaw_pipelines.domain.market.masks import entry_masks, window_bars
+from openclaw_pipelines.domain.market.quality.units import usable
 from openclaw_pipelines.domain.trading.deployment import Deployment
 from openclaw_pipelines.domain.trading.inputs import bars_by_tick
 from openclaw_pipelines.resources.store import market_tables
@@ -74,7 +75,8 @@ class Feed:
         """Control codes of the data-quality rules for the ticks from `first` to `last`."""
         start = first - window_bars(quality) * self.length
         candles = market_tables.candles(store, source, deployment.symbols, deployment.interval, start, last)
-        codes = entry_masks(candles, deployment.symbols, first, last, deployment.interval, quality)
+        known = usable(candles, deployment.price_units)
+        codes = entry_masks(known, deployment.symbols, first, last, deployment.interval, quality)
         for n, row in enumerate(codes):
             by_symbol = zip(deployment.symbols, row, strict=True)
             self.masks[first + n * self.length] = {symbol: RejectCode(int(code)) for symbol, code in by_symbol}

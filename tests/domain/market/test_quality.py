@@ -94,7 +94,7 @@ CRASH = {"open": 100.0, "high": 100.0, "low": 89.0, "close": 90.0}
         pytest.param(put(3, high=100.0), {"ohlc": "error"}, id="high below close"),
         pytest.param(put(3, low=100.3), {"ohlc": "error"}, id="low above open"),
         pytest.param(put(3, volume=float("nan")), {"schema": "error", "ohlc": "error"}, id="volume is not a number"),
-        pytest.param(put(3, volume=float("inf")), {"ohlc": "error"}, id="volume is infinite"),
+        pytest.param(put(3, volume=float("inf")), {"schema": "error", "ohlc": "error"}, id="volume is infinite"),
         pytest.param(lambda rows: rows[:24], {"coverage": "error", "freshness": "warning"}, id="a symbol is absent"),
         pytest.param(lambda rows: [], {"coverage": "warning", "freshness": "warning"}, id="nothing at all"),
         pytest.param(without(22, 23), {"gaps": "warning", "freshness": "warning"}, id="ends early"),

@@ -16,7 +16,6 @@ from openclaw_pipelines.domain.trading.inputs import BAR_FIELDS, TickInput, bars
 from openclaw_pipelines.domain.trading.planned import Planned, Signal
 from openclaw_pipelines.kernel.base import layout
 from openclaw_pipelines.kernel.base.layout import WHOLE
-from openclaw_pipelines.kernel.base.money import PriceUnitError
 
 PERP, SPOT = "AAA/USDT:USDT", "BBB/USDT"
 EIGHT = datetime(2025, 5, 10, 8, tzinfo=UTC)
@@ -45,6 +44,11 @@ def deployment(desk: Any) -> Any:
         pytest.param({}, (10_000, 10_150, 9_900, 10_025, 1, 0, 3.5, 0), id="traded"),
         pytest.param({"volume": 0.0}, (10_000, 10_150, 9_900, 10_025, 2, 0, 0.0, 0), id="no volume fills nothing"),
         pytest.param({"is_synthetic": True}, None, id="synthetic is missing"),
+        pytest.param({"close": 100.255}, None, id="off its price unit is missing"),
+        pytest.param({"high": float("inf")}, None, id="an endless high is missing"),
+        pytest.param({"high": 1e300}, None, id="a high beyond any price is missing"),
+        pytest.param({"volume": float("inf")}, None, id="an endless volume is missing"),
+        pytest.param({"high": 99.0}, None, id="a high below the others is missing"),
     ],
 )
 def test_a_bar_in_integers_at_its_close(deployment: Any, change: dict[str, Any], bar: Any) -> None:
@@ -89,9 +93,13 @@ def test_a_missing_bar_does_not_excuse_from_funding(deployment: Any) -> None:
     assert found[EIGHT + HOUR][PERP] == (0, 0, 0, 0, 0, 1_000_000, 0.0, 0)
 
 
-def test_a_price_off_its_unit_is_an_error(deployment: Any) -> None:
-    with pytest.raises(PriceUnitError, match=r"AAA/USDT:USDT: price 100\.255"):
-        bars_by_tick(candles({"close": 100.255}), funding(), deployment)
+def test_a_bar_off_its_unit_stops_no_other_bar(deployment: Any) -> None:
+    found = bars_by_tick(
+        candles({"close": 100.255}, {"symbol": SPOT}, {"ts": EIGHT + HOUR}), funding((PERP, EIGHT, 0.0001)), deployment
+    )
+    assert found[EIGHT + HOUR][PERP] == (0, 0, 0, 0, 0, 1_000_000, 0.0)  # funding is due all the same
+    assert found[EIGHT + HOUR][SPOT][:4] == (10_000, 10_150, 9_900, 10_025)
+    assert found[EIGHT + 2 * HOUR][PERP][:4] == (10_000, 10_150, 9_900, 10_025)
 
 
 def test_a_bar_that_is_absent_is_missing_in_the_kernel(deployment: Any) -> None:

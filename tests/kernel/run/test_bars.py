@@ -15,6 +15,7 @@ from openclaw_pipelines.kernel.run.bars import (
     Bars,
     BarsError,
     MissingColumnsError,
+    NoPriceUnitError,
     UniverseError,
     UnknownInstrumentError,
 )
@@ -93,6 +94,8 @@ BROKEN = [
     pytest.param([changed(0, high=float("nan"))], "high", id="no high"),
     pytest.param([changed(0, low=100.2)], "low", id="low above open"),
     pytest.param([changed(0, low=0)], "not above 0", id="price of nothing"),
+    pytest.param([changed(0, high=float("inf"))], "high is endless", id="endless high"),
+    pytest.param([changed(0, volume=float("inf"))], "volume is .* no finite", id="endless volume"),
     pytest.param([changed(0, volume=-1)], "volume", id="negative volume"),
     pytest.param([changed(0, volume=float("nan"))], "volume", id="no volume"),
 ]
@@ -115,6 +118,28 @@ def test_naive_times() -> None:
 def test_a_price_off_the_given_unit_names_symbol_and_value() -> None:
     with pytest.raises(PriceUnitError, match=r"BTC/USDT:USDT: price 100.55"):
         Bars.from_frame(frame(changed(0, close=100.55)), interval="1h", instruments=[BTC])
+
+
+@pytest.mark.parametrize(
+    ("prices", "unit"),
+    [
+        pytest.param([0.000007123, 0.000007125], "1e-9", id="nine decimals"),
+        pytest.param([0.000000123456, 0.1], "1e-12", id="twelve"),
+        pytest.param([100.25, 99.5], "0.01", id="two"),
+    ],
+)
+def test_the_price_unit_is_read_off_the_prices(prices, unit) -> None:
+    rows = [changed(n, open=at, high=at, low=at, close=at) for n, at in enumerate(prices)]
+    assert Bars.from_frame(frame(*rows), interval="1h").instruments[0].price_unit == Decimal(unit)
+
+
+@pytest.mark.parametrize(
+    ("price", "decimals"), [pytest.param(100 / 3, 8, id="an average"), pytest.param(1 / 3, 12, id="one below 1")]
+)
+def test_prices_without_a_unit_say_what_to_give(price, decimals) -> None:
+    says = rf"BTC/USDT:USDT: price {price} lies on no price unit down to 1e-{decimals}, .*`instruments=`"
+    with pytest.raises(NoPriceUnitError, match=says):
+        Bars.from_frame(frame(changed(0, open=price, high=price, low=price, close=price)), interval="1h")
 
 
 def test_other_named_errors() -> None:

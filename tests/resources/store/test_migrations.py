@@ -43,8 +43,10 @@ def modelled(monkeypatch):
 def test_a_changed_model_is_found(modelled):
     modelled("market", ('"volume" DOUBLE NOT NULL', '"volume" DOUBLE'), ('"regime" VARCHAR NOT NULL,', ""))
     assert schema_differences("market") == [
+        "candle_corrections.volume DOUBLE: only in the models",
         "candle_revisions.volume DOUBLE: only in the models",
         "candles.volume DOUBLE: only in the models",
+        "candle_corrections.volume DOUBLE NOT NULL: only in the migrations",
         "candle_revisions.volume DOUBLE NOT NULL: only in the migrations",
         "candles.volume DOUBLE NOT NULL: only in the migrations",
         "features.regime VARCHAR NOT NULL: only in the migrations",

@@ -8,16 +8,25 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from openclaw_pipelines.domain.market.quality.scale import ScaleJumpError
+from openclaw_pipelines.resources.market.errors import UntrueAnswerError
 from openclaw_pipelines.resources.market.simulated.source import SimulatedMarket
 from openclaw_pipelines.resources.store.coverage import coverage, funding_coverage
 from openclaw_pipelines.resources.store.engine import Connection
-from openclaw_pipelines.resources.store.market_tables import candles, revisions
+from openclaw_pipelines.resources.store.market_tables import append_candles, candles, refused_answers, revisions
 from openclaw_pipelines.resources.store.store import Store
 from openclaw_pipelines.services.market.ingest import RECHECKED_BARS, Ingest
 
 SYMBOL, DAY = "BTC/USDT:USDT", "2025-05-10"
 MIDNIGHT = datetime(2025, 5, 10, tzinfo=UTC)
 QUARTER = timedelta(minutes=15)
+
+
+class LieError(UntrueAnswerError):
+    """What a market that cannot be believed says."""
+
+    template = "{symbol}: a lie."
+    symbol: str
 
 
 class Watched(SimulatedMarket):
@@ -29,14 +38,18 @@ class Watched(SimulatedMarket):
         self.close_of: dict[datetime, float] = {}
         self.withheld: set[datetime] = set()
         self.funding_moved = 0.0
+        self.lying: set[str] = set()
+        self.times: dict[datetime, float] = {}
 
     def funding_rates(self, symbol: str, start: datetime, end: datetime, as_of: datetime) -> pl.DataFrame:
+        self._lie_of(symbol)
         return (
             super().funding_rates(symbol, start, end, as_of).with_columns(pl.col("funding_rate") + self.funding_moved)
         )
 
     def candles(self, symbol: str, interval: str, start: datetime, end: datetime, as_of: datetime) -> pl.DataFrame:
         self.asked.append(start)
+        self._lie_of(symbol)
         bars = super().candles(symbol, interval, start, end, as_of).filter(~pl.col("ts").is_in(list(self.withheld)))
         for ts, close in self.close_of.items():
             here = pl.col("ts") == ts
@@ -44,7 +57,14 @@ class Watched(SimulatedMarket):
                 close=pl.when(here).then(close).otherwise("close"),
                 high=pl.when(here).then(close + 1).otherwise("high"),
             )
+        for since, factor in self.times.items():
+            prices = pl.col("open", "high", "low", "close")
+            bars = bars.with_columns(pl.when(pl.col("ts") >= since).then(prices * factor).otherwise(prices))
         return bars
+
+    def _lie_of(self, symbol: str) -> None:
+        if symbol in self.lying:
+            raise LieError(symbol)
 
 
 @pytest.fixture
@@ -190,3 +210,133 @@ def test_funding_and_instruments(ingest: Ingest) -> None:
     assert ingest.funding_day(DAY, MIDNIGHT + timedelta(days=1)).unchanged == 3
     assert ingest.instruments(MIDNIGHT).inserted == 1
     assert ingest.instruments(MIDNIGHT + timedelta(days=1)).unchanged == 1
+
+
+OTHER = "ETH/USDT:USDT"
+
+
+@pytest.fixture
+def two(tmp_path: Path, market: Watched) -> Ingest:
+    return Ingest(Store(tmp_path), market, [SYMBOL, OTHER], ["15m"])
+
+
+def told(ingest: Ingest, symbol: str) -> int:
+    rows = candles(ingest.store, "simulated", [symbol], "15m", MIDNIGHT, MIDNIGHT + timedelta(days=1))
+    return rows.height
+
+
+class TestLies:
+    """A series of which the source says what cannot be, and the others."""
+
+    def test_one_lying_symbol_stops_no_other(self, two: Ingest, market: Watched) -> None:
+        market.lying = {SYMBOL}
+        done = two.candles_day(DAY, MIDNIGHT + 4 * QUARTER)
+        assert done.series == {f"{SYMBOL} 15m": 0, f"{OTHER} 15m": 4}
+        assert [(own.symbol, own.series, str(own.problem)) for own in done.refused] == [
+            (SYMBOL, "15m", f"{SYMBOL}: a lie.")
+        ]
+        assert (told(two, SYMBOL), told(two, OTHER)) == (0, 4)
+
+    def test_its_ticks_see_missing_bars_and_not_unknown_ones(self, two: Ingest, market: Watched) -> None:
+        market.lying = {SYMBOL}
+        two.candles_day(DAY, MIDNIGHT + 4 * QUARTER)
+        covered = coverage(two.store, "simulated", [DAY])
+        assert {own: until for (own, _, _), until in covered.items()} == dict.fromkeys(
+            (SYMBOL, OTHER), MIDNIGHT + 4 * QUARTER
+        )
+
+    def test_the_truth_is_taken_when_it_is_told(self, two: Ingest, market: Watched) -> None:
+        market.lying = {SYMBOL}
+        two.candles_since(DAY, MIDNIGHT + 4 * QUARTER)
+        market.lying = set()
+        assert two.candles_since(DAY, MIDNIGHT + 5 * QUARTER).refused == ()
+        assert told(two, SYMBOL) == RECHECKED_BARS + 1
+        two.candles_day(DAY, MIDNIGHT + 5 * QUARTER)
+        assert told(two, SYMBOL) == 5
+
+    def test_a_refusal_is_kept_once_per_series_and_day(self, two: Ingest, market: Watched) -> None:
+        market.lying = {SYMBOL}
+        for n in (4, 5):
+            two.candles_since(DAY, MIDNIGHT + n * QUARTER)
+        [row] = refused_answers(two.store, "simulated", [SYMBOL, OTHER], DAY).to_dicts()
+        assert (row["symbol"], row["series"], row["reason"]) == (SYMBOL, "15m", f"{SYMBOL}: a lie.")
+        assert (row["first_seen_at"], row["last_seen_at"]) == (MIDNIGHT + 4 * QUARTER, MIDNIGHT + 5 * QUARTER)
+
+    def test_where_every_series_lies_nothing_is_stored(self, two: Ingest, market: Watched) -> None:
+        market.lying = {SYMBOL, OTHER}
+        with pytest.raises(LieError, match=SYMBOL):
+            two.candles_day(DAY, MIDNIGHT + 4 * QUARTER)
+        with pytest.raises(LieError, match=SYMBOL):
+            two.funding_day(DAY, MIDNIGHT + 4 * QUARTER)
+        assert {name: two.store.table(name).height for name in ("candles", "candle_coverage", "refused_answers")} == {
+            "candles": 0,
+            "candle_coverage": 0,
+            "refused_answers": 0,
+        }
+
+    def test_funding_of_one_symbol_stops_no_other(self, two: Ingest, market: Watched) -> None:
+        market.lying = {SYMBOL}
+        done = two.funding_day(DAY, MIDNIGHT + timedelta(days=1))
+        assert (done.inserted, [(own.symbol, own.series) for own in done.refused]) == (3, [(SYMBOL, "funding")])
+        assert set(two.store.table("funding_rates")["symbol"]) == {OTHER}
+        assert refused_answers(two.store, "simulated", [SYMBOL], DAY)["series"].to_list() == ["funding"]
+
+
+def test_a_bar_off_its_unit_is_stored_and_said(ingest: Ingest, market: Watched) -> None:
+    ingest.instruments(MIDNIGHT)
+    market.close_of[MIDNIGHT + QUARTER] = 95_000.037
+    done = ingest.candles_day(DAY, MIDNIGHT + 4 * QUARTER)
+    assert (done.inserted, told(ingest, SYMBOL)) == (4, 4)
+    [off] = done.refused
+    first = f"the first is {SYMBOL} 15m of 2025-05-10T00:15Z: its price 95001.037"
+    assert str(off.problem).startswith(f"simulated gave 1 bar(s) off their price unit; {first}")
+
+
+class TestScale:
+    """Bars of another scale than the stored ones."""
+
+    def test_they_are_not_stored_and_said(self, ingest: Ingest, market: Watched) -> None:
+        ingest.candles_day(DAY, MIDNIGHT + 4 * QUARTER)
+        market.times[MIDNIGHT + 5 * QUARTER] = 1_000.0
+        done = ingest.candles_since(DAY, MIDNIGHT + 8 * QUARTER)
+        assert (done.inserted, told(ingest, SYMBOL)) == (1, 5)
+        [refused] = done.refused
+        assert isinstance(refused.problem, ScaleJumpError)
+        assert (refused.problem.ts, refused.problem.bars) == (MIDNIGHT + 5 * QUARTER, 3)
+        assert refused.problem.factor == pytest.approx(1_000, rel=0.05)
+        assert f"candles correct {SYMBOL} 15m 2025-05-10T01:15" in str(refused.problem)
+
+    def test_bars_back_in_scale_are_taken(self, ingest: Ingest, market: Watched) -> None:
+        ingest.candles_day(DAY, MIDNIGHT + 4 * QUARTER)
+        market.times = {MIDNIGHT + 5 * QUARTER: 1_000.0, MIDNIGHT + 6 * QUARTER: 0.001}
+        done = ingest.candles_since(DAY, MIDNIGHT + 8 * QUARTER)
+        assert (done.inserted, [own.problem.bars for own in done.refused]) == (3, [1])
+
+    def test_a_day_is_judged_by_the_bar_before_it(self, ingest: Ingest, market: Watched) -> None:
+        ingest.candles_day("2025-05-09", MIDNIGHT)
+        market.times[MIDNIGHT] = 0.001
+        with pytest.raises(ScaleJumpError, match="2025-05-10T00:00:00"):
+            ingest.candles_day(DAY, MIDNIGHT + 4 * QUARTER)
+        assert told(ingest, SYMBOL) == 0
+
+    def test_only_the_symbol_stops(self, two: Ingest, market: Watched) -> None:
+        class OneJumps(Watched):
+            """One symbol in another scale."""
+
+            def candles(self, symbol: str, *rest: object) -> pl.DataFrame:
+                self.times = {MIDNIGHT + 2 * QUARTER: 1_000.0} if symbol == SYMBOL else {}
+                return super().candles(symbol, *rest)
+
+        two.source = OneJumps()
+        done = two.candles_day(DAY, MIDNIGHT + 4 * QUARTER)
+        assert done.series == {f"{SYMBOL} 15m": 2, f"{OTHER} 15m": 4}
+        assert [own.symbol for own in done.refused] == [SYMBOL]
+
+    def test_a_new_scale_goes_on_from_a_bar_that_was_let_in(self, ingest: Ingest, market: Watched) -> None:
+        ingest.candles_day(DAY, MIDNIGHT + 4 * QUARTER)
+        market.times[MIDNIGHT + 4 * QUARTER] = 1_000.0
+        end = MIDNIGHT + 5 * QUARTER
+        bar = market.candles(SYMBOL, "15m", MIDNIGHT + 4 * QUARTER, end, end)
+        append_candles(ingest.store, bar, end)
+        done = ingest.candles_day(DAY, MIDNIGHT + 8 * QUARTER)
+        assert (done.inserted, done.refused) == (3, ())

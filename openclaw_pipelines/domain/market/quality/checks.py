@@ -4,7 +4,7 @@ A check describes and lists; it never mends. Gaps are never filled. What a singl
 `masks`; the column rules themselves are `contracts.tables.market.Candles`.
 """
 
-from openclaw_pipelines.domain.market.quality.coverage import coverage, freshness
+from openclaw_pipelines.domain.market.quality.coverage import coverage, freshness, refused_answers
 from openclaw_pipelines.domain.market.quality.rows import (
     duplicates,
     off_grid,
@@ -23,13 +23,20 @@ CHECKS: tuple[Check, ...] = (
     Check("off_grid", "Bars open on multiples of their interval.", off_grid, "error"),
     Check("unclosed", "Only closed bars are stored.", unclosed, "error"),
     Check("ohlc", "High is highest, low is lowest, all are finite and positive.", ohlc, "error"),
-    Check("off_unit", "Prices are multiples of the instrument's price unit.", off_unit, "error"),
+    Check(
+        "off_unit",
+        "Prices are multiples of the instrument's price unit. Bars that are not count as missing.",
+        off_unit,
+        "warning",
+        blocking=False,
+    ),
     Check("coverage", "Every configured symbol has bars.", coverage, "error"),
     Check("freshness", "The newest bar is recent.", freshness, "warning"),
     Check("gaps", "No bar is absent. Gaps are listed and never filled.", gaps, "warning", blocking=False),
     Check("stale_flat_runs", "No run of bars stands still at one price.", stale, "warning", blocking=False),
     Check("zero_volume", "Share of bars without trades.", zero_volume, "warning", blocking=False),
     Check("outlier_moves", "No move stands out from the window's own.", outliers, "warning", blocking=False),
+    Check("refused_answers", "No answer of the source was refused.", refused_answers, "warning", blocking=False),
     Check("revisions", "No stored bar was contradicted later.", revisions, "warning", blocking=False),
 )
 """Every check, in the order in which people read them. The names are asset check names."""

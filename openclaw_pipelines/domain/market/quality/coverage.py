@@ -6,7 +6,7 @@ import polars as pl
 
 from openclaw_pipelines.contracts.schema import PolarsSchema
 from openclaw_pipelines.contracts.time import DAY, interval_length
-from openclaw_pipelines.domain.market.quality.window import Fact, Finding, Severity, Window, said
+from openclaw_pipelines.domain.market.quality.window import SERIES, Fact, Finding, Severity, Window, said
 
 
 def freshness(window: Window) -> Finding:
@@ -69,18 +69,36 @@ def coverage(window: Window) -> Finding:
     )
     expected = table.filter(pl.col("expected_bars") > 0)
     cases = expected.filter(pl.col("bars") == 0)
-    others = expected.height > cases.height
+    unexplained = cases if window.refused is None else cases.join(_series(window.refused), on=SERIES, how="anti")
+    others = expected.height > cases.height and unexplained.height > 0
     facts: dict[str, Fact] = {"series": expected.height, "series_without_bars": cases.height}
     for row in expected.iter_rows(named=True):
         share = round(row["bars"] / row["expected_bars"] * 10_000)
         facts[f"coverage_bps {row['symbol']} {row['interval']}"] = share
     why = "though the source has others; check the name" if others else "and neither has any other; is the source there"
+    if cases.height and unexplained.is_empty():
+        why = "since what the source answered was refused, see refused_answers"
     return Finding(
         cases,
         said(cases.height, f"of {expected.height} series have no bar at all, {why}", "Every symbol has bars."),
         facts,
         "error" if others else "warning",
     )
+
+
+def refused_answers(window: Window) -> Finding:
+    """Answers of the source that cannot be, of which nothing was stored."""
+    if window.refused is None or window.refused.is_empty():
+        return Finding(pl.DataFrame(), "No answer of the source was refused.", {"refused_series": 0})
+    cases = window.refused.select("symbol", "series", "first_seen_at", "last_seen_at", "reason")
+    sentence = said(
+        cases.height, f"series got answers that cannot be; the first: {cases['reason'][0].removesuffix('.')}", ""
+    )
+    return Finding(cases, sentence, {"refused_series": cases.height})
+
+
+def _series(refused: pl.DataFrame) -> pl.DataFrame:
+    return refused.select("symbol", pl.col("series").alias("interval"))
 
 
 def _present(window: Window, symbol: str, interval: str) -> dict[str, object]:

@@ -1,17 +1,16 @@
 """Data-quality rules that look at single rows: columns, keys, the grid, prices and revisions."""
 
 from datetime import timedelta
-from decimal import Decimal
 from typing import Any
 
-import numpy as np
 import polars as pl
 from pandera.errors import SchemaErrors
 
 from openclaw_pipelines.contracts.tables.market import Candles
 from openclaw_pipelines.contracts.time import interval_length
+from openclaw_pipelines.domain.market.quality.bounds import BROKEN_BAR
+from openclaw_pipelines.domain.market.quality.units import off_unit_words, on_unit
 from openclaw_pipelines.domain.market.quality.window import BAR, SERIES, Fact, Finding, Window, said
-from openclaw_pipelines.kernel.base import money
 
 _OHLC_CHECKS = {"high_is_highest", "low_is_lowest"}
 
@@ -93,50 +92,31 @@ def unclosed(window: Window) -> Finding:
 
 def ohlc(window: Window) -> Finding:
     """Bars that contradict themselves."""
-    prices = ["open", "high", "low", "close"]
-    rules = {
-        "price or volume is not a number": ~pl.all_horizontal(pl.col(*prices, "volume").is_finite()),
-        "price is not positive": pl.any_horizontal(pl.col(*prices) <= 0),
-        "volume is negative": pl.col("volume") < 0,
-        "high is not the highest": pl.col("high") < pl.max_horizontal(prices),
-        "low is not the lowest": pl.col("low") > pl.min_horizontal(prices),
-    }
-    broken = pl.concat_list(pl.when(rule).then(pl.lit(name)) for name, rule in rules.items()).list.drop_nulls()
-    cases = window.candles.select(*BAR, broken.list.join("; ").alias("broken")).filter(pl.col("broken") != "")
+    wrong = pl.concat_list(pl.when(rule).then(pl.lit(name)) for name, rule in BROKEN_BAR.items()).list.drop_nulls()
+    cases = window.candles.select(*BAR, wrong.list.join("; ").alias("broken")).filter(pl.col("broken") != "")
     return Finding(
         cases.sort(*SERIES, "ts"),
-        said(cases.height, "bar(s) contradict themselves; fetch them again or drop the source", "Prices are ordered."),
+        said(
+            cases.height,
+            "bar(s) cannot be; they count as missing until `openclaw candles correct`",
+            "Prices are ordered.",
+        ),
         {"broken_bars": cases.height},
     )
 
 
 def off_unit(window: Window) -> Finding:
     """Bars with a price between two steps of their instrument, which no tick can take as exact money."""
-    found = [
-        part.filter(_off_unit(part, window.price_units[str(symbol)])).select(
-            *BAR, pl.lit(f"{window.price_units[str(symbol)].normalize():f}").alias("price_unit")
-        )
-        for (symbol,), part in window.candles.group_by("symbol", maintain_order=True)
-        if symbol in window.price_units
-    ]
-    cases = pl.concat(found).sort(*SERIES, "ts") if found else pl.DataFrame()
-    sentence = said(
-        cases.height,
-        "bar(s) have a price that is no multiple of the instrument's price unit; correct the bars, or give the "
-        "instrument a finer unit",
-        "All prices on their unit.",
+    ordinary = window.candles.filter(~pl.any_horizontal(BROKEN_BAR.values()))  # the others belong to `ohlc`
+    units = {symbol: f"{unit.normalize():f}" for symbol, unit in window.price_units.items()}
+    cases = (
+        ordinary.filter(~on_unit(ordinary, window.price_units))
+        .select(*BAR, pl.col("symbol").replace_strict(units, default=None, return_dtype=pl.String).alias("price_unit"))
+        .sort(*SERIES, "ts")
     )
+    words = off_unit_words(cases, window.price_units) if cases.height else ""
+    sentence = said(cases.height, f"bar(s) lie off their price unit; {words}", "All prices on their unit.")
     return Finding(cases, sentence, {"off_unit_bars": cases.height})
-
-
-def _off_unit(bars: pl.DataFrame, unit: Decimal) -> pl.Series:
-    """Rows with a finite, positive price off the unit; prices that are none of both belong to `ohlc`."""
-    wrong = np.zeros(bars.height, dtype=bool)
-    for name in ("open", "high", "low", "close"):
-        prices = bars[name].to_numpy()
-        ordinary = np.isfinite(prices) & (prices > 0)
-        wrong |= ordinary & ~money.nearest_units(np.where(ordinary, prices, 0.0), unit)[1]
-    return pl.Series(wrong)
 
 
 def revisions(window: Window) -> Finding:
@@ -145,9 +125,11 @@ def revisions(window: Window) -> Finding:
         return Finding(pl.DataFrame(), "No stored bar was contradicted later.", {"revised_rows": 0})
     rows = window.revisions.filter((pl.col("ts") >= window.start) & (pl.col("ts") < window.end))
     key = ["source", *SERIES, "ts"]
+    values = ["open", "high", "low", "close", "volume"]
     stored = window.candles.select(*key, pl.col("close", "volume").name.prefix("stored_"))
     cases = (
-        rows.join(stored, on=key, how="left")
+        rows.join(window.candles, on=[*key, *values], how="anti")  # a correction may have put a later value there
+        .join(stored, on=key, how="left")
         .with_columns(((pl.col("close") / pl.col("stored_close") - 1) * 10_000).round(2).alias("close_change_bps"))
         .select(*key, "seen_at", "stored_close", "close", "close_change_bps", "stored_volume", "volume")
         .sort(*SERIES, "ts", "seen_at")

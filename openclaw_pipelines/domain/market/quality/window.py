@@ -36,6 +36,7 @@ class Window:
     revisions: rows of `contracts.tables.market.CandleRevisions`, later values of stored bars.
     listed_at: first trade of symbols, where known; a symbol is not expected before it.
     price_units: finest price step of symbols, where known.
+    refused: rows of `contracts.tables.market.RefusedAnswers`, answers for the window that were not stored.
     before: the newest bar of each series before `start`, where one is stored; a window's first bar follows from it.
     """
 
@@ -49,6 +50,7 @@ class Window:
     revisions: pl.DataFrame | None = None
     listed_at: Mapping[str, datetime] = field(default_factory=dict)
     price_units: Mapping[str, Decimal] = field(default_factory=dict)
+    refused: pl.DataFrame | None = None
     before: pl.DataFrame | None = None
 
     def along(self) -> pl.DataFrame:

@@ -109,7 +109,7 @@ class UnknownColumnsError(ArchiveFileError):
 
 
 class WrongSymbolError(ArchiveFileError):
-    """The symbol inside a file is not the one of its name."""
+    """The symbol inside a file is not the one of its name, or that of another market than the file's."""
 
     template = "{file}, row {row}: symbol {found!r} in a file named after {expected!r}. Rename or split the file."
     file: str
@@ -147,6 +147,17 @@ class BadStampError(ArchiveFileError):
     unit: str
 
 
+class TimeOutOfRangeError(ArchiveFileError):
+    """A time before there was a market, or one that has not come."""
+
+    template = "{file}, row {row}: {ts} is not from {first} on and before {last}. Correct the stamp."
+    file: str
+    row: int
+    ts: str
+    first: datetime
+    last: datetime
+
+
 class OffGridStampError(ArchiveFileError):
     """A bar that does not open on its interval."""
 
@@ -175,6 +186,20 @@ class BrokenBarError(ArchiveFileError):
     file: str
     row: int
     ts: datetime
+    what: str
+
+
+class BrokenRateError(ArchiveFileError):
+    """A funding rate that cannot be, or that the kernel cannot charge exactly."""
+
+    template = (
+        "{file}, row {row}, {ts}: funding rate {rate}: {what}. Correct the row or download the file again; if the "
+        "venue did charge it, leave the symbol out of the strategies of that time."
+    )
+    file: str
+    row: int
+    ts: datetime
+    rate: float
     what: str
 
 

@@ -6,6 +6,7 @@ Reading the file is in `readers`. Names that do not say enough are errors, never
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 from pathlib import Path
 
@@ -52,13 +53,13 @@ class FileName:
 
 
 SUFFIXES = (".parquet", ".csv", ".zip", ".feather", ".json", ".json.gz")
-_PARQUET = re.compile(r"([A-Z0-9]+)-([A-Z0-9]+)_(funding|\d+[a-z]+)(?:_\d{8}_\d{8})?\.parquet", re.ASCII)
-_BINANCE = re.compile(r"([A-Z0-9]+)-(fundingRate|\d+[a-z]+)-\d{4}-\d{2}(?:-\d{2})?\.(csv|zip)", re.ASCII)
+_PARQUET = re.compile(r"([A-Z0-9]+)-([A-Z0-9]+)_(funding|\d+[a-z]+)(?:_(\d{8})_(\d{8}))?\.parquet", re.ASCII)
+_BINANCE = re.compile(r"([A-Z0-9]+)-(fundingRate|\d+[a-z]+)-(\d{4}-\d{2}(?:-\d{2})?)\.(csv|zip)", re.ASCII)
 _FREQTRADE = re.compile(
     r"(?:[a-z0-9]+_)?([A-Z0-9]+)_([A-Z0-9]+)(?:_([A-Z0-9]+))?-(\d+[a-zA-Z]+)(?:-([a-z_]+))?(?:\.\w+)?\.(feather|json|json\.gz)",
     re.ASCII,
 )
-_KRAKEN = re.compile(r"([A-Z0-9]+)_(trades|\d+[a-z]*)(?:_\d{8}_\d{8})?\.csv", re.ASCII)
+_KRAKEN = re.compile(r"([A-Z0-9]+)_(trades|\d+[a-z]*)(?:_(\d{8})_(\d{8}))?\.csv", re.ASCII)
 _KRAKEN_MINUTES = {"1": "1m", "5": "5m", "15": "15m", "30": "30m", "60": "1h", "240": "4h", "720": "12h", "1440": "1d"}
 _KRAKEN_NAMES = {"XBT": "BTC", "XDG": "DOGE"}
 _FREQTRADE_FORMATS = {"feather": Format.FEATHER, "json": Format.JSON, "json.gz": Format.JSON_GZ}
@@ -79,22 +80,34 @@ def parse_name(file: str, quotes: Iterable[str], known: Iterable[str] = ()) -> F
     'linear'
     """
     if match := _PARQUET.fullmatch(file):
-        base, quote, what = match.groups()
+        base, quote, what = match.group(1, 2, 3)
+        _refuse_impossible_days(file, match.group(4, 5))
         return _name(file, base, quote, what, Format.PARQUET)
     if match := _BINANCE.fullmatch(file):
         base, quote = split_pair(file, match[1], quotes, known)
+        _refuse_impossible_days(file, [match[3] if match[3].count("-") > 1 else f"{match[3]}-01"])
         what = "funding" if match[2] == "fundingRate" else match[2]
-        named = _name(file, base, quote, what, Format.BINANCE if match[3] == "csv" else Format.BINANCE_ZIP)
+        named = _name(file, base, quote, what, Format.BINANCE if match[4] == "csv" else Format.BINANCE_ZIP)
         # only perpetuals have funding
         return FileName(**{**vars(named), "market_type": MarketType.LINEAR}) if named.kind is Kind.FUNDING else named
     if match := _FREQTRADE.fullmatch(file):
         return _freqtrade_name(file, match)
     if match := _KRAKEN.fullmatch(file):
         base, quote = split_pair(file, _plain_kraken_pair(match[1]), quotes, known)
+        _refuse_impossible_days(file, match.group(3, 4))
         if match[2] == "trades":
             return FileName(base, quote, Kind.OTHER, Format.KRAKEN)
         return _name(file, base, quote, _KRAKEN_MINUTES.get(match[2], match[2]), Format.KRAKEN)
     raise UnknownFileNameError(file, "symbol and interval cannot be told from the name")
+
+
+def _refuse_impossible_days(file: str, days: Iterable[str | None]) -> None:
+    """Days and months of a name that no calendar has, as 2025-99."""
+    for day in days:
+        try:
+            date.fromisoformat(day or "20250101")
+        except ValueError as error:
+            raise UnknownFileNameError(file, f"{day} is no day: {error}") from error
 
 
 def split_pair(file: str, pair: str, quotes: Iterable[str], known: Iterable[str] = ()) -> tuple[str, str]:

@@ -14,6 +14,9 @@ from pathlib import Path
 import polars as pl
 from polars.exceptions import PanicException, PolarsError
 
+from openclaw_pipelines.contracts.enums import MarketType
+from openclaw_pipelines.domain.market.quality.bounds import PRICES, out_of_time, time_range
+from openclaw_pipelines.resources.clock import RealClock
 from openclaw_pipelines.resources.market.archive.errors import (
     BadStampError,
     BadValueError,
@@ -22,13 +25,13 @@ from openclaw_pipelines.resources.market.archive.errors import (
     NaiveStampsError,
     NotCandlesError,
     OversizedFileError,
+    TimeOutOfRangeError,
     UnknownColumnsError,
     UnreadableFileError,
     WrongSymbolError,
 )
 from openclaw_pipelines.resources.market.archive.naming import FileName, Format, Kind
 
-PRICES = ["open", "high", "low", "close"]
 BAR_VALUES = [*PRICES, "volume"]
 UNPACKED_LIMIT_BYTES = 512 * 1024 * 1024
 """A year of minutes is about 50 MB of text; a file that unpacks to more than this is refused."""
@@ -83,10 +86,12 @@ def _parquet(path: Path, name: FileName) -> pl.DataFrame:
     frame = pl.read_parquet(path)
     values = BAR_VALUES if name.kind is Kind.CANDLES else ["funding_rate"]
     _require_columns(path, frame, ["ts", "symbol", *values])
-    pair = f"{name.base}/{name.quote}"
-    odd = frame.with_row_index("row", 1).filter(pl.col("symbol").str.split(":").list.first().ne_missing(pair))
+    pair, full = f"{name.base}/{name.quote}", name.symbol(name.market_type or MarketType.SPOT)
+    # many files of perpetuals hold the pair alone, but then in every row
+    expected = pair if frame["symbol"].first() == pair else full
+    odd = frame.with_row_index("row", 1).filter(pl.col("symbol").ne_missing(expected))
     if odd.height:
-        raise WrongSymbolError(path.name, odd["row"][0], odd["symbol"][0], pair)
+        raise WrongSymbolError(path.name, odd["row"][0], odd["symbol"][0], expected)
     return _rows(path, frame, "ts", values)
 
 
@@ -179,8 +184,12 @@ def _csv(path: Path, text: bytes, columns: list[str]) -> pl.DataFrame:
 
 
 def _rows(path: Path, frame: pl.DataFrame, time_column: str, values: list[str]) -> pl.DataFrame:
-    """Rows with a number each, UTC stamps and finite floats."""
-    stamps = _utc_stamps(path, frame[time_column])
+    """Rows with a number each, UTC stamps that can be, and finite floats."""
+    stamps, now = _utc_stamps(path, frame[time_column]), RealClock().now()
+    odd = out_of_time(stamps, now)
+    if odd is not None:
+        first, last = time_range(now)
+        raise TimeOutOfRangeError(path.name, odd + 1, str(stamps.cast(pl.String)[odd]), first, last)
     numbers = [_floats(path, frame[column]) for column in values]
     return pl.DataFrame([stamps.alias("ts"), *numbers]).with_row_index("row", 1)
 

@@ -5,23 +5,18 @@ from datetime import timedelta
 import polars as pl
 
 from openclaw_pipelines.contracts.time import interval_length
+from openclaw_pipelines.domain.market.quality.bounds import BROKEN_BAR, BROKEN_RATE, broken, off_grid
 from openclaw_pipelines.resources.market.archive.errors import (
     BrokenBarError,
+    BrokenRateError,
     ConflictingFilesError,
     ConflictingRowsError,
     OffGridStampError,
     WrongIntervalError,
 )
-from openclaw_pipelines.resources.market.archive.readers import PRICES
 
 _LEAST_ROWS_TO_JUDGE_INTERVAL = 4
 _AGREE_WITHIN = 1e-9
-_BROKEN = {
-    "a price is not above 0": pl.min_horizontal(*PRICES) <= 0,
-    "volume is negative": pl.col("volume") < 0,
-    "high is not the highest price": pl.col("high") < pl.max_horizontal("open", "low", "close"),
-    "low is not the lowest price": pl.col("low") > pl.min_horizontal("open", "high", "close"),
-}
 
 
 def checked_bars(rows: pl.DataFrame, file: str, interval: str) -> pl.DataFrame:
@@ -30,16 +25,26 @@ def checked_bars(rows: pl.DataFrame, file: str, interval: str) -> pl.DataFrame:
     rows: `row ts open high low close volume`, in any order. Equal duplicates are dropped.
     """
     length = interval_length(interval)
-    _refuse_off_grid(rows, file, interval, length)
-    for what, rule in _BROKEN.items():
-        broken = rows.filter(rule)
-        if broken.height:
-            raise BrokenBarError(file, broken["row"][0], broken["ts"][0], what)
+    off = off_grid(rows["ts"], interval)
+    if off is not None:
+        raise OffGridStampError(file, rows["row"][off], rows["ts"][off], interval)
+    wrong = broken(rows, BROKEN_BAR)
+    if wrong is not None:
+        raise BrokenBarError(file, rows["row"][wrong.row], rows["ts"][wrong.row], wrong.what)
     bars = once_each(rows, file)
     step = bars["ts"].diff().min()
     if bars.height >= _LEAST_ROWS_TO_JUDGE_INTERVAL and isinstance(step, timedelta) and step > length:
         raise WrongIntervalError(file, interval, step)
     return bars
+
+
+def checked_rates(rows: pl.DataFrame, file: str) -> pl.DataFrame:
+    """Funding rates ascending and once each, or an error naming the first offending row."""
+    wrong = broken(rows, BROKEN_RATE)
+    if wrong is not None:
+        at = rows.row(wrong.row, named=True)
+        raise BrokenRateError(file, at["row"], at["ts"], at["funding_rate"], wrong.what)
+    return once_each(rows, file)
 
 
 def once_each(rows: pl.DataFrame, file: str) -> pl.DataFrame:
@@ -73,10 +78,3 @@ def merged(parts: list[tuple[str, pl.DataFrame]]) -> pl.DataFrame:
     if differing.height:
         raise ConflictingFilesError(differing["file"][0], differing["file"][1], differing["ts"][0])
     return tagged.unique(subset="ts", keep="first", maintain_order=True).drop("file")
-
-
-def _refuse_off_grid(rows: pl.DataFrame, file: str, interval: str, length: timedelta) -> None:
-    microseconds = length // timedelta(microseconds=1)
-    off = rows.filter(pl.col("ts").dt.epoch("us") % microseconds != 0)
-    if off.height:
-        raise OffGridStampError(file, off["row"][0], off["ts"][0], interval)

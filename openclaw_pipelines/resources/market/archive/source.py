@@ -1,7 +1,7 @@
 """A folder of bar files as a market source. Formats are in `readers`, names in `naming`, rules in `rules`."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from openclaw_pipelines.resources.market.archive.naming import (
     parse_name,
 )
 from openclaw_pipelines.resources.market.archive.readers import BAR_VALUES, TIME, read_rows, scan_parquet
-from openclaw_pipelines.resources.market.archive.rules import checked_bars, merged, once_each
+from openclaw_pipelines.resources.market.archive.rules import checked_bars, checked_rates, merged, once_each
 from openclaw_pipelines.resources.market.base import CANDLE_COLUMNS, FUNDING_COLUMNS
 from openclaw_pipelines.resources.market.instruments_file import (
     UnknownVenueError,
@@ -210,7 +210,7 @@ class ArchiveMarket:
             if name.kind is Kind.OTHER:
                 raise NotCandlesError(path.name, "trades or mark, index or premium prices")
             kind = agreed_market_type(path.name, self._by_folder, name.market_type, self.kind)
-            return ArchiveFile(path, stamp, name, name.symbol(kind), None)
+            return ArchiveFile(path, stamp, replace(name, market_type=kind), name.symbol(kind), None)
         except OpenclawError as problem:
             return ArchiveFile(path, stamp, name, None, problem)
 
@@ -264,7 +264,7 @@ def _read(file: ArchiveFile) -> _Content:
     if file.name.interval is not None:
         rows = checked_bars(raw, file.path.name, file.name.interval)
     else:
-        rows = once_each(raw, file.path.name)
+        rows = checked_rates(raw, file.path.name)
     tidy = rows.height == raw.height and raw["ts"].is_sorted()
     first, last = rows["ts"][0], rows["ts"][-1]
     by_window = file.name.format is Format.PARQUET and isinstance(pl.read_parquet_schema(file.path)["ts"], pl.Datetime)

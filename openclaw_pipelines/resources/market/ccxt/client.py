@@ -52,10 +52,12 @@ class Backoff:
 class Answer:
     """What a call returned.
 
+    body: the answer as it came over the wire, parsed.
     served_at: clock of the exchange (`Date` header), cut to the second; empty where it sends none.
     """
 
     value: Any
+    body: Any
     served_at: datetime | None
 
 
@@ -106,7 +108,7 @@ class CcxtClient:
             raise self._named(error, what, attempts.statistics.get("attempt_number", 1)) from None
         if value == [] and not self.api.held_list:  # what is no list at all is read as an empty one by ccxt
             raise MalformedResponseError(self.exchange, what, 1, "no list stands where the rows belong")
-        return Answer(value, _served_at(self.api.last_response_headers or {}))
+        return Answer(value, self.api.body, _served_at(self.api.last_response_headers or {}))
 
     def _wait_seconds(self, state: tenacity.RetryCallState) -> float:
         asked = retry_after_seconds(self.api.last_response_headers or {})
@@ -182,21 +184,23 @@ def _create(
 
 
 def _guarded(base: Any, envelope: str | None) -> Any:
-    """The exchange's class with decimal numbers, and with answers that hold no data made errors.
+    """The exchange's class with decimal numbers, nothing dropped, and answers that hold no data made errors.
 
     ccxt turns a body that is no JSON into a string, in which several of its parsers then find an empty list, as they
-    do in an answer without its envelope: lost bars.
+    do in an answer without its envelope: lost bars. Rows of another time or symbol than asked for it drops without a
+    word; here they come through and are judged.
     """
     import ccxt
 
     def fetch(self: Any, url: str, method: str = "GET", headers: object = None, body: object = None) -> object:
         self.last_response_headers = {}
-        self.http_status = None
+        self.http_status = self.body = None
         answer = base.fetch(self, url, method, headers, body)
         if not isinstance(answer, dict | list):
             raise ccxt.BadResponse(f"the body is no JSON: {str(answer)[:80]!r}")
         if answer == {} or (envelope and (not isinstance(answer, dict) or answer.get(envelope) is None)):
             raise ccxt.BadResponse(f"the body holds no data: {str(answer)[:80]!r}")
+        self.body = answer
         self.held_list = _holds_list(answer[envelope] if envelope and isinstance(answer, dict) else answer)
         return answer
 
@@ -204,8 +208,13 @@ def _guarded(base: Any, envelope: str | None) -> Any:
         self.http_status = code
         return base.on_rest_response(self, code, *rest)
 
-    members = {"number": Decimal, "http_status": None, "held_list": False}
+    members: dict[str, object] = {"number": Decimal, "http_status": None, "held_list": False, "body": None}
+    members |= {"filter_by_since_limit": _all_rows, "filter_by_symbol_since_limit": _all_rows}
     return type(base.__name__, (base,), {**members, "fetch": fetch, "on_rest_response": on_rest_response})
+
+
+def _all_rows(_api: Any, rows: Any, *_: object, **_named: object) -> Any:
+    return rows
 
 
 def _holds_list(data: object) -> bool:

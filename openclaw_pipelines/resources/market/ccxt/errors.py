@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from openclaw_pipelines.contracts.errors import ConfigError, MarketError
+from openclaw_pipelines.resources.market.errors import UntrueAnswerError
 
 
 class UnknownExchangeError(ConfigError):
@@ -62,7 +63,7 @@ class ExchangeRefusedError(MarketError):
     cause: str
 
 
-class MalformedResponseError(MarketError):
+class MalformedResponseError(UntrueAnswerError):
     """An answer that is not what the exchange's interface promises."""
 
     template = (
@@ -139,7 +140,7 @@ class HistoryTooShortError(MarketError):
     reachable_from: datetime
 
 
-class OffGridStampError(MarketError):
+class OffGridStampError(UntrueAnswerError):
     """A bar whose stamp is no multiple of its interval."""
 
     template = (
@@ -152,7 +153,62 @@ class OffGridStampError(MarketError):
     interval: str
 
 
-class ConflictingRowsError(MarketError):
+class TimeOutOfRangeError(UntrueAnswerError):
+    """A stamp before there was a market, or one that has not come."""
+
+    template = (
+        "{exchange} stamped a row of {what} {stamp}, in ms no time from {first} on and before {last}: {row}. "
+        "Nothing was kept; ask again, and compare with another source if it stays."
+    )
+    exchange: str
+    what: str
+    stamp: int
+    row: str
+    first: datetime
+    last: datetime
+
+
+class OtherSymbolError(UntrueAnswerError):
+    """Rows of another symbol than the one that was asked for."""
+
+    template = (
+        "{exchange} was asked for {what} and answered for {others}. Nothing was kept; ask again, and update ccxt if it "
+        "stays."
+    )
+    exchange: str
+    what: str
+    others: str
+
+
+class BrokenBarError(UntrueAnswerError):
+    """A bar that cannot be."""
+
+    template = (
+        "{exchange} gave for {what} at {stamp} the bar {bar}: {problem}. Nothing was kept; ask again, and compare with "
+        "another source if it stays."
+    )
+    exchange: str
+    what: str
+    stamp: datetime
+    bar: str
+    problem: str
+
+
+class BrokenRateError(UntrueAnswerError):
+    """A funding rate that cannot be, or that the kernel cannot charge exactly."""
+
+    template = (
+        "{exchange} gave for {what} at {stamp} the rate {rate}: {problem}. Nothing was kept; ask again. If the "
+        "exchange did charge it, leave the symbol out of the strategies of that time."
+    )
+    exchange: str
+    what: str
+    stamp: datetime
+    rate: float
+    problem: str
+
+
+class ConflictingRowsError(UntrueAnswerError):
     """One stamp with two different values inside a single fetch."""
 
     template = (

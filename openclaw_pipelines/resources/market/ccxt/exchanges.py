@@ -13,6 +13,7 @@ class Traits:
     """Facts of one exchange.
 
     defaults: configuration of the ccxt client, before the user's options.
+    symbol_fields: keys under which rows name their symbol. keyed_by_symbol: rows stand under it, in the envelope.
     envelope: key that every answer holds its data under; empty where answers are bare.
     candle_page: bars per request; empty for what ccxt states.
     honours_end: whether a request can be bounded above; without it one request returns everything it has.
@@ -27,6 +28,8 @@ class Traits:
     """
 
     defaults: Mapping[str, object] = field(default_factory=dict)
+    symbol_fields: tuple[str, ...] = ()
+    keyed_by_symbol: bool = False
     envelope: str | None = None
     candle_page: int | None = None
     honours_end: bool = True
@@ -47,17 +50,22 @@ BASE_DEFAULTS: Mapping[str, object] = {"enableRateLimit": True, "has": {"fetchCu
 EXCHANGES: Mapping[str, Traits] = {
     "binance": Traits(
         defaults={"options": {"fetchMarkets": {"types": ["spot", "linear"]}}},
+        symbol_fields=("symbol",),
         # one request may ask for 1,000 of both kinds, https://developers.binance.com/docs
         candle_page=1000,
         funding_page=1000,
     ),
     "binanceusdm": Traits(
-        defaults={"options": {"fetchMarkets": {"types": ["linear"]}}}, candle_page=1000, funding_page=1000
+        defaults={"options": {"fetchMarkets": {"types": ["linear"]}}},
+        symbol_fields=("symbol",),
+        candle_page=1000,
+        funding_page=1000,
     ),
     # the endpoint has no end and always gives the latest 720, https://docs.kraken.com/api/docs/rest-api/get-ohlc-data
-    "kraken": Traits(envelope="result", honours_end=False, candle_horizon_bars=720),
+    "kraken": Traits(envelope="result", keyed_by_symbol=True, honours_end=False, candle_horizon_bars=720),
     "okx": Traits(
         envelope="data",
+        symbol_fields=("instId",),
         defaults={"options": {"fetchMarkets": {"types": ["spot", "swap"]}}},
         candle_page=300,
         funding_end="after",
@@ -67,6 +75,7 @@ EXCHANGES: Mapping[str, Traits] = {
     ),
     "hyperliquid": Traits(
         defaults={"options": {"fetchMarkets": {"types": ["swap"]}}},
+        symbol_fields=("s", "coin"),
         # "only the most recent 5000 candles are available", the info endpoint of its API documentation
         candle_page=1000,
         candle_horizon_bars=5000,

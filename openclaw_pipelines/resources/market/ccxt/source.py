@@ -1,13 +1,11 @@
 """The `ccxt` market source: any exchange that ccxt knows, over REST, closed candles only.
 
 Retries are in `client`, paging in `pages`, facts of exchanges in `exchanges`, units in
-`instruments`. Whether the bars make sense as a market (OHLC rules, gaps, outliers) is judged by the data-quality
-checks: a bar with its high below its low is passed on as the exchange published it.
+`instruments`, what of an answer is believed in `answers`. Gaps and outliers are judged by the data-quality checks.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import polars as pl
@@ -16,15 +14,15 @@ from openclaw_pipelines.contracts.config.market import Market
 from openclaw_pipelines.contracts.symbols import market_type
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.contracts.time import INTERVALS, floor_to, interval_length, utc
-from openclaw_pipelines.resources.market.ccxt.client import Backoff, CcxtClient, nearest
+from openclaw_pipelines.resources.clock import RealClock
+from openclaw_pipelines.resources.market.ccxt.answers import MILLISECOND, Belief, ms, names_in, time_of
+from openclaw_pipelines.resources.market.ccxt.client import Answer, Backoff, CcxtClient, nearest
 from openclaw_pipelines.resources.market.ccxt.errors import (
-    ConflictingRowsError,
     FundingNotOfferedError,
     HistoryTooShortError,
     IntervalNotSupportedError,
     MalformedResponseError,
     MarketKindNotSupportedError,
-    OffGridStampError,
     SymbolNotListedError,
     VolumeUnitUnknownError,
 )
@@ -36,8 +34,6 @@ from openclaw_pipelines.resources.market.errors import MissingSourceSettingError
 from openclaw_pipelines.resources.market.resample import divides, parts_window, resample
 
 HOUR = timedelta(hours=1)
-MILLISECOND = timedelta(milliseconds=1)
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class CcxtMarket:
@@ -79,30 +75,31 @@ class CcxtMarket:
 
         A bar is closed when both `as_of` and the exchange's own clock are past its end. An interval that the exchange
         lacks is built from the longest one that divides it. Raises HistoryTooShortError where the exchange no longer
-        serves `start`, OffGridStampError, ConflictingRowsError, SymbolNotListedError, IntervalNotSupportedError,
-        MarketKindNotSupportedError.
+        serves `start`, SymbolNotListedError, IntervalNotSupportedError, MarketKindNotSupportedError, and an
+        UntrueAnswerError where it answers what cannot be.
         """
         length = interval_length(interval)
         part = self._part_of(interval)
-        self._check_volume_unit(self._market(symbol))
+        market = self._market(symbol)
+        self._check_volume_unit(market)
         first, last = parts_window(interval, utc(start, "start"), utc(end, "end"))
         last = min(last, floor_to(utc(as_of, "as_of"), length))
         if first >= last:
             return candle_frame(self.name, symbol, interval, [])
         what = f"{symbol} {part} bars {first:%Y-%m-%dT%H:%MZ}..{last:%Y-%m-%dT%H:%MZ}"
-        found = self._read_candles(what, symbol, part, first, last)
+        belief = self._belief(what, market, as_of)
+        found = self._read_candles(belief, part, first, last)
         closed_by = last if found.served_at is None else min(last, floor_to(found.served_at, length))
-        rows = self._distinct((row for row in found.rows if row[0] < _ms(closed_by)), what)
-        self._check_grid(rows, part, what)
+        rows = belief.distinct(row for row in found.rows if row[0] < ms(closed_by))
         self._check_reach(rows, found, first, part, as_of, what)
-        frame = candle_frame(self.name, symbol, part, rows)
+        frame = belief.believed_bars(candle_frame(self.name, symbol, part, rows), part)
         return frame if part == interval else resample(frame, interval, closed_by)
 
     def funding_rates(self, symbol: str, start: datetime, end: datetime, as_of: datetime) -> pl.DataFrame:
         """Funding with `start <= ts < end`, stamped at or before `as_of`, in `FUNDING_COLUMNS`; empty for spot.
 
         `ts` is the stamp floored to the hour, the grid on which every venue pays. Raises FundingNotOfferedError,
-        HistoryTooShortError, ConflictingRowsError.
+        HistoryTooShortError, and an UntrueAnswerError where the exchange answers what cannot be.
         """
         market = self._market(symbol)
         first, last = parts_window("1h", utc(start, "start"), utc(end, "end"))
@@ -112,12 +109,13 @@ class CcxtMarket:
         if self._client.api.has.get("fetchFundingRateHistory") is not True:
             raise FundingNotOfferedError(self.exchange, symbol)
         what = f"funding of {symbol} {first:%Y-%m-%dT%H:%MZ}..{last:%Y-%m-%dT%H:%MZ}"
-        found = self._read_funding(what, symbol, first, last)
-        hour = _ms(HOUR)
+        belief = self._belief(what, market, as_of)
+        found = self._read_funding(belief, first, last)
+        hour = ms(HOUR)
         stamps = {stamp // hour * hour: stamp for stamp, _ in sorted(found.rows, reverse=True)}
-        rates = self._distinct(((stamp // hour * hour, rate) for stamp, rate in found.rows), what)
+        rates = belief.distinct((stamp // hour * hour, rate) for stamp, rate in found.rows)
         self._check_funding_reach(rates, found, first, as_of, what)
-        return funding_frame(self.name, symbol, [(ts, stamps[ts], float(rate)) for ts, rate in rates])
+        return belief.believed_rates(funding_frame(self.name, symbol, [(ts, stamps[ts], rate) for ts, rate in rates]))
 
     def instruments(self, symbols: Sequence[str], as_of: datetime) -> pl.DataFrame:
         """Rows of `contracts.tables.market.Instruments`, from a list of markets read anew.
@@ -181,62 +179,43 @@ class CcxtMarket:
             raise IntervalNotSupportedError(self.exchange, interval, ", ".join(own) or "none")
         return max(fitting, key=lambda name: INTERVALS[name])
 
-    def _read_candles(self, what: str, symbol: str, interval: str, first: datetime, last: datetime) -> Walk:
-        step = _ms(INTERVALS[interval])
-        page = self._traits.candle_page or self._client.api.feature_value(symbol, "fetchOHLCV", "limit", 100)
+    def _belief(self, what: str, market: Mapping[str, Any], as_of: datetime) -> Belief:
+        names = frozenset(str(market[name]) for name in ("id", "baseName") if market.get(name))
+        return Belief(self.exchange, what, market["symbol"], names, max(utc(as_of, "as_of"), RealClock().now()))
+
+    def _told(self, belief: Belief, method: str, *args: object) -> Answer:
+        """The answer to a question about one symbol, which must be about that symbol."""
+        answer = self._client.call(belief.what, method, belief.symbol, *args)
+        belief.refuse_other_symbols(names_in(answer.body, self._traits.symbol_fields))
+        if self._traits.keyed_by_symbol and isinstance(answer.body, dict):
+            rows = answer.body.get(self._traits.envelope) or {}
+            belief.refuse_other_symbols(name for name, own in rows.items() if isinstance(own, list))
+        return answer
+
+    def _read_candles(self, belief: Belief, interval: str, first: datetime, last: datetime) -> Walk:
+        step = ms(INTERVALS[interval])
+        page = self._traits.candle_page or self._client.api.feature_value(belief.symbol, "fetchOHLCV", "limit", 100)
 
         def fetch(low: int, high: int) -> Page:
             bounds = (page, {"until": high - 1}) if self._traits.honours_end else (None, {})
-            answer = self._client.call(what, "fetch_ohlcv", symbol, interval, low, *bounds)
-            return Page([self._candle(row, what) for row in answer.value], answer.served_at)
+            answer = self._told(belief, "fetch_ohlcv", interval, low, *bounds)
+            return Page(sorted(map(belief.bar, answer.value)), answer.served_at)
 
         if not self._traits.honours_end:
-            return read_once(fetch, _ms(first), _ms(last))
-        return walk(fetch, _ms(first), _ms(last), step=step, grain=step, page=page)
+            return read_once(fetch, ms(first), ms(last))
+        return walk(fetch, ms(first), ms(last), step=step, grain=step, page=page)
 
-    def _read_funding(self, what: str, symbol: str, first: datetime, last: datetime) -> Walk:
-        step = self._traits.funding_interval_hours * _ms(HOUR)
+    def _read_funding(self, belief: Belief, first: datetime, last: datetime) -> Walk:
+        step = self._traits.funding_interval_hours * ms(HOUR)
         page = self._traits.funding_page
 
         def fetch(low: int, high: int) -> Page:
             # one ms more, since some venues take the end as included and some as excluded
             bounds = (page, {self._traits.funding_end: high})
-            answer = self._client.call(what, "fetch_funding_rate_history", symbol, low, *bounds)
-            return Page([self._funding(row, what) for row in answer.value], answer.served_at)
+            answer = self._told(belief, "fetch_funding_rate_history", low, *bounds)
+            return Page(sorted(map(belief.rate, answer.value)), answer.served_at)
 
-        return walk(fetch, _ms(first), _ms(last), step=step, grain=1, page=page)
-
-    def _candle(self, row: Any, what: str) -> tuple[int, tuple[float, ...]]:
-        stamp, *values = row[:6]
-        return self._stamp(stamp, row, what), tuple(float(self._number(value, row, what)) for value in values)
-
-    def _funding(self, row: Mapping[str, object], what: str) -> tuple[int, Decimal]:
-        shown = row.get("info", row)
-        return self._stamp(row.get("timestamp"), shown, what), self._number(row.get("fundingRate"), shown, what)
-
-    def _stamp(self, value: object, row: object, what: str) -> int:
-        if not isinstance(value, int):
-            raise MalformedResponseError(self.exchange, what, 1, f"no time in {row!s:.120}")
-        return value
-
-    def _number(self, value: object, row: object, what: str) -> Decimal:
-        if not isinstance(value, Decimal) or not value.is_finite():
-            raise MalformedResponseError(self.exchange, what, 1, f"no number where one belongs in {row!s:.120}")
-        return value
-
-    def _distinct(self, rows: Iterable[tuple[int, object]], what: str) -> list[tuple[int, Any]]:
-        """Rows ascending, each stamp once; two values for one stamp are an error."""
-        kept: dict[int, object] = {}
-        for stamp, value in rows:
-            if kept.setdefault(stamp, value) != value:
-                raise ConflictingRowsError(self.exchange, what, _time(stamp), kept[stamp], value)
-        return sorted(kept.items())
-
-    def _check_grid(self, rows: Sequence[tuple[int, object]], interval: str, what: str) -> None:
-        step = _ms(INTERVALS[interval])
-        off = next((stamp for stamp, _ in rows if stamp % step), None)
-        if off is not None:
-            raise OffGridStampError(self.exchange, what, _time(off), interval)
+        return walk(fetch, ms(first), ms(last), step=step, grain=1, page=page)
 
     def _check_reach(
         self,
@@ -249,7 +228,7 @@ class CcxtMarket:
     ) -> None:
         """Bars absent at the beginning are a hole or an unlisted symbol, unless the exchange no longer serves them."""
         bars = self._traits.candle_horizon_bars
-        if bars is None or (rows and rows[0][0] == _ms(first)):
+        if bars is None or (rows and rows[0][0] == ms(first)):
             return
         if not self._traits.honours_end and found.largest_page < bars:
             return  # it gave all it has and that was less than it could give
@@ -264,8 +243,8 @@ class CcxtMarket:
         self, rates: Sequence[tuple[int, object]], found: Walk, first: datetime, as_of: datetime, what: str
     ) -> None:
         days = self._traits.funding_horizon_days
-        usual = self._traits.funding_interval_hours * _ms(HOUR)
-        if days is None or (rates and rates[0][0] - _ms(first) < usual):
+        usual = self._traits.funding_interval_hours * ms(HOUR)
+        if days is None or (rates and rates[0][0] - ms(first) < usual):
             return
         reachable_from = (found.served_at or utc(as_of, "as_of")) - timedelta(days=days)
         if first < reachable_from:
@@ -297,12 +276,4 @@ def _unsupported_kind(market: Mapping[str, object]) -> str | None:
 
 
 def _reached(rows: Sequence[tuple[int, object]], estimate: datetime) -> datetime:
-    return _time(rows[0][0]) if rows else estimate
-
-
-def _ms(value: datetime | timedelta) -> int:
-    return (value - EPOCH if isinstance(value, datetime) else value) // MILLISECOND
-
-
-def _time(stamp: int) -> datetime:
-    return EPOCH + stamp * MILLISECOND
+    return time_of(rows[0][0]) if rows else estimate

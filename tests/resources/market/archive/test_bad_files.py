@@ -16,7 +16,7 @@ from openclaw_pipelines.resources.market.archive import errors, readers
 from openclaw_pipelines.resources.market.archive.source import ArchiveMarket
 
 T0 = datetime(2025, 2, 1, tzinfo=UTC)
-LATER = datetime(2030, 1, 1, tzinfo=UTC)
+LATER = datetime(2026, 1, 1, tzinfo=UTC)
 PERP = "BTC/USDT:USDT"
 MS = int(T0.timestamp() * 1000)
 FIVE = 300_000
@@ -158,6 +158,54 @@ CASES = [
         parquet(low=[9.0, 10.0, 11.0, 13.2]), errors.BrokenBarError, "row 4.*low is not the lowest", id="low above open"
     ),
     pytest.param(parquet(low=[9.0, 0.0, 11.0, 12.0]), errors.BrokenBarError, "row 2.*not above 0", id="price of zero"),
+    pytest.param(
+        parquet(high=[11.0, 1e300, 13.0, 14.0]),
+        errors.BrokenBarError,
+        "row 2.*outside 1e-12 to 1e",
+        id="price of 1e300",
+    ),
+    pytest.param(
+        parquet(low=[9.0, 1e-300, 11.0, 12.0]),
+        errors.BrokenBarError,
+        "row 2.*outside 1e-12 to 1e",
+        id="price of 1e-300",
+    ),
+    pytest.param(
+        parquet(volume=[1.0, 1e19, 2.0, 3.0]), errors.BrokenBarError, "row 2.*above 1e", id="more volume than any coin"
+    ),
+    pytest.param(
+        parquet(high=[11.0, float("inf"), 13.0, 14.0]), errors.BadValueError, "row 2: high is inf", id="endless price"
+    ),
+    pytest.param(
+        parquet(ts=[*STAMPS[:2], datetime(2090, 2, 1, tzinfo=UTC), datetime(2090, 2, 2, tzinfo=UTC)]),
+        errors.TimeOutOfRangeError,
+        "row 3: 2090-02-01 00:00:00.*not from 2009-01-03",
+        id="stamp of 2090",
+    ),
+    pytest.param(
+        parquet(ts=[datetime(1999, 2, 1, tzinfo=UTC), *STAMPS[:2], STAMPS[3]]),
+        errors.TimeOutOfRangeError,
+        "row 1: 1999-02-01",
+        id="stamp before the first block",
+    ),
+    pytest.param(
+        binance(GOOD_LINE, f"{MS * 4},10,11,9,11,1"),
+        errors.TimeOutOfRangeError,
+        "BTCUSDT-5m-2025-02.csv, row 2: 2190-",
+        id="stamp of 2190 in milliseconds",
+    ),
+    pytest.param(
+        parquet(symbol=[PERP, PERP, "BTC/USDT", PERP]),
+        errors.WrongSymbolError,
+        "row 3: symbol 'BTC/USDT' in a file named after 'BTC/USDT:USDT'",
+        id="spot symbol among a perpetual's",
+    ),
+    pytest.param(
+        parquet(symbol=["BTC/USDT:BTC"] * 4),
+        errors.WrongSymbolError,
+        "row 1: symbol 'BTC/USDT:BTC'",
+        id="inverse symbol",
+    ),
     pytest.param(parquet(volume=[1.0, -1.0, 2.0, 3.0]), errors.BrokenBarError, "row 2.*negative", id="negative volume"),
     pytest.param(
         parquet(open=[10.0, None, 12.0, 13.0]), errors.BadValueError, "row 2: open is None", id="missing price"
@@ -263,8 +311,28 @@ def test_funding_that_contradicts_itself_is_refused(archive):
         ArchiveMarket(archive).funding_rates(PERP, T0, LATER, LATER)
 
 
+@pytest.mark.parametrize("rate", [0.12, -0.0901, 1e6])
+def test_a_funding_rate_beyond_the_largest_is_refused_by_file_row_and_time(archive, rate):
+    rows = {"ts": [T0, T0 + timedelta(hours=8)], "funding_rate": [0.09, rate], "symbol": ["BTC/USDT"] * 2}
+    pl.DataFrame(rows).write_parquet(archive / "BTC-USDT_funding.parquet")
+    with pytest.raises(errors.BrokenRateError, match=rf"BTC-USDT_funding.parquet, row 2, 2025-02-01T08.* {rate}.*0.09"):
+        ArchiveMarket(archive).funding_rates(PERP, T0, LATER, LATER)
+
+
+def test_a_perpetual_in_a_folder_of_spot_is_refused(tmp_path):
+    folder = tmp_path / "my_spot"
+    folder.mkdir()
+    table(symbol=[PERP] * 4).write_parquet(folder / "BTC-USDT_5m.parquet")
+    with pytest.raises(errors.WrongSymbolError, match="row 1: symbol 'BTC/USDT:USDT' in a file named after 'BTC/USDT'"):
+        ArchiveMarket(folder).candles("BTC/USDT", "5m", T0, LATER, LATER)
+
+
 def test_every_error_about_a_file_is_in_the_table():
-    named = {case.values[1] for case in CASES} | {errors.ConflictingFilesError, errors.UnknownFileNameError}
+    named = {case.values[1] for case in CASES} | {
+        errors.ConflictingFilesError,
+        errors.UnknownFileNameError,
+        errors.BrokenRateError,
+    }
     assert named == set(errors.ArchiveFileError.__subclasses__())
 
 

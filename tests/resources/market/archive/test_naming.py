@@ -65,6 +65,20 @@ def test_a_known_instrument_settles_an_ambiguous_pair():
 
 
 @pytest.mark.parametrize(
+    ("file", "day"),
+    [
+        ("BTCUSDT-5m-2025-99.csv", "2025-99-01"),
+        ("BTCUSDT-5m-2025-02-30.zip", "2025-02-30"),
+        ("BTC-USDT_5m_20250201_20259901.parquet", "20259901"),
+        ("XBTUSD_5_20250230_20250301.csv", "20250230"),
+    ],
+)
+def test_a_day_that_no_calendar_has_is_no_name(file, day):
+    with pytest.raises(UnknownFileNameError, match=f"{file}: {day} is no day: "):
+        parse_name(file, QUOTES)
+
+
+@pytest.mark.parametrize(
     ("folder", "expected"),
     [
         ("binance_usdm", LINEAR),

@@ -100,6 +100,8 @@ class ExchangeServer:
         self.funding_hours = 8
         self.change: Callable[[list[Bar]], list[Bar]] = list
         self.change_rates: Callable[[list[Rate]], list[Rate]] = list
+        self.told_symbol: str | None = None
+        """What rows are said to be of, in place of the symbol asked for."""
         self.clock_header = True
         self.recorded: dict[tuple[str, ...], list[Any]] = {}
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"exchanges": self}))
@@ -232,7 +234,7 @@ def _binance(server: ExchangeServer, path: str, query: dict[str, str], body: dic
     if name == "fundingRate":
         recorded = server.recorded.get(("binance", path, query["symbol"]))
         rows = (
-            [_binance_rate(query["symbol"], one) for one in server.rates(low, high)]
+            [_binance_rate(server.told_symbol or query["symbol"], one) for one in server.rates(low, high)]
             if recorded is None
             else [row for row in recorded if low <= row["fundingTime"] <= high]
         )
@@ -273,7 +275,10 @@ def _kraken(server: ExchangeServer, path: str, query: dict[str, str], body: dict
     else:
         every = recorded
     rows = [row for row in every if row[0] > since]
-    return "candles", lambda: {"error": [], "result": {pair: rows, "last": every[-2][0] if every[1:] else 0}}
+    return "candles", lambda: {
+        "error": [],
+        "result": {server.told_symbol or pair: rows, "last": every[-2][0] if every[1:] else 0},
+    }
 
 
 def _kraken_bar(one: Bar) -> list[Any]:
@@ -287,7 +292,7 @@ def _okx(server: ExchangeServer, path: str, query: dict[str, str], body: dict[st
     limit = int(query.get("limit", 100))
     if path == "api/v5/public/funding-rate-history":
         oldest = ms(server.now - timedelta(days=92))
-        rates = [_okx_rate(query["instId"], one) for one in server.rates(max(low, oldest), high)]
+        rates = [_okx_rate(server.told_symbol or query["instId"], one) for one in server.rates(max(low, oldest), high)]
         return "funding", lambda: _okx_page(server.page(rates, min(limit, 400), newest=True))
     if path not in ("api/v5/market/candles", "api/v5/market/history-candles"):
         raise ValueError(path)
@@ -323,7 +328,10 @@ def _hyperliquid(server: ExchangeServer, path: str, query: dict[str, str], body:
     if body["type"] == "metaAndAssetCtxs":
         return "markets", lambda: server.markets["hyperliquid:swap"]
     if body["type"] == "fundingHistory":
-        rates = [_hyper_rate(body["coin"], one) for one in server.rates(body["startTime"], body["endTime"])]
+        rates = [
+            _hyper_rate(server.told_symbol or body["coin"], one)
+            for one in server.rates(body["startTime"], body["endTime"])
+        ]
         recorded = server.recorded.get(("hyperliquid", "funding", body["coin"]))
         if recorded is not None:
             rates = [row for row in recorded if body["startTime"] <= row["time"] <= body["endTime"]]
@@ -338,6 +346,7 @@ def _hyperliquid(server: ExchangeServer, path: str, query: dict[str, str], body:
         minutes = MINUTES[asked["interval"]]
         oldest = ms(server.now) - 5000 * minutes * 60_000
         bars = server.bars(minutes, max(asked["startTime"], oldest), asked["endTime"])
+        asked = {**asked, "coin": server.told_symbol or asked["coin"]}
         rows = [_hyper_bar(one, asked, minutes) for one in bars]
     return "candles", lambda: server.page(rows, 5000, newest=False)
 

@@ -2,17 +2,19 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import polars as pl
 import pytest
-from exchange_server import HOUR_MS, NOW, Bar, ExchangeServer, Fault, Rate, bar, ms, rate
+from exchange_server import HOUR_MS, NOW, ExchangeServer, Fault, Rate, bar, ms, rate
 
-from openclaw_pipelines.contracts.errors import DataError, MarketError
-from openclaw_pipelines.contracts.schema import SchemaError
+from openclaw_pipelines.contracts.errors import MarketError
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.contracts.time import floor_to, interval_length
 from openclaw_pipelines.resources.market.base import CANDLE_COLUMNS, FUNDING_COLUMNS
 from openclaw_pipelines.resources.market.ccxt.errors import (
+    BrokenBarError,
+    BrokenRateError,
     ConflictingRowsError,
     ExchangeRateLimitedError,
     ExchangeRefusedError,
@@ -20,9 +22,11 @@ from openclaw_pipelines.resources.market.ccxt.errors import (
     HistoryTooShortError,
     MalformedResponseError,
     OffGridStampError,
+    OtherSymbolError,
     SymbolNotListedError,
 )
 from openclaw_pipelines.resources.market.ccxt.source import CcxtMarket
+from openclaw_pipelines.resources.market.errors import UntrueAnswerError
 
 Open = Callable[..., CcxtMarket]
 
@@ -309,19 +313,63 @@ class TestBadPages:
             open_market(exchange).candles(symbol, *self.window)
 
     @every_venue
-    def test_high_below_low_passes_to_validation(
-        self, open_market: Open, server: ExchangeServer, exchange: str, symbol: str
+    @pytest.mark.parametrize(
+        ("lie", "error", "says"),
+        [
+            pytest.param({"high": "Infinity"}, MalformedResponseError, "no number", id="endless high"),
+            pytest.param({"high": "1e400"}, MalformedResponseError, "no number", id="endless as a float"),
+            pytest.param({"high": "1e300"}, BrokenBarError, "outside 1e-12 to 1e", id="beyond any price"),
+            pytest.param({"low": "1e-300"}, BrokenBarError, "outside 1e-12 to 1e", id="below any price"),
+            pytest.param({"low": "-20000.5"}, BrokenBarError, "not above 0", id="negative price"),
+            pytest.param({"low": "0"}, BrokenBarError, "not above 0", id="price of zero"),
+            pytest.param({"volume": "-1"}, BrokenBarError, "volume is negative", id="negative volume"),
+            pytest.param({"volume": "1e19"}, BrokenBarError, "volume is above", id="more volume than any coin"),
+            pytest.param({"high": "0.5"}, BrokenBarError, "high is not the highest", id="high below low"),
+            pytest.param({"low": "99999"}, BrokenBarError, "high is not the highest", id="low above high"),
+        ],
+    )
+    def test_a_bar_that_cannot_be_is_refused(
+        self, open_market: Open, server: ExchangeServer, exchange: str, symbol: str, lie: Any, error: Any, says: str
     ) -> None:
-        def swap(bars: list[Bar]) -> list[Bar]:
-            return [one._replace(high=one.low, low=one.high) if one.ts == ms(at(10, 7)) else one for one in bars]
+        server.change = lambda bars: [one._replace(**lie) if one.ts == ms(at(10, 7)) else one for one in bars]
+        with pytest.raises(error, match=says) as caught:
+            open_market(exchange).candles(symbol, *self.window)
+        assert isinstance(caught.value, UntrueAnswerError)
+        assert (caught.value.exchange, symbol in str(caught.value)) == (exchange, True)
+        if error is BrokenBarError:
+            assert caught.value.stamp == at(10, 7)
 
-        server.change = swap
-        frame = open_market(exchange).candles(symbol, *self.window)
-        assert frame.filter(pl.col("high") < pl.col("low"))["ts"].to_list() == [at(10, 7)]
-        stored = frame.with_columns(pl.lit(NOW).cast(pl.Datetime("us", "UTC")).alias("ingested_at"))
-        with pytest.raises(SchemaError, match=r"high_is_highest.*low_is_lowest") as caught:
-            TABLES["candles"].validate(stored)
-        assert isinstance(caught.value, DataError)
+    @pytest.mark.parametrize(("exchange", "symbol"), [venue for venue in VENUES if venue.id != "kraken"])
+    @pytest.mark.parametrize(
+        "stamp", [pytest.param(True, id="true"), pytest.param(ms(datetime(1999, 1, 1, tzinfo=UTC)), id="1999")]
+    )
+    def test_a_stamp_before_there_was_a_market_is_refused(
+        self, open_market: Open, server: ExchangeServer, exchange: str, symbol: str, stamp: int
+    ) -> None:
+        self.test_a_stamp_to_come_is_refused(open_market, server, exchange, symbol, stamp)
+
+    @every_venue
+    @pytest.mark.parametrize("stamp", [pytest.param(ms(datetime(2090, 1, 1, tzinfo=UTC)), id="2090")])
+    def test_a_stamp_to_come_is_refused(
+        self, open_market: Open, server: ExchangeServer, exchange: str, symbol: str, stamp: int
+    ) -> None:
+        server.change = lambda bars: [one._replace(ts=stamp) if one.ts == ms(at(10, 7)) else one for one in bars]
+        with pytest.raises(UntrueAnswerError, match=r"stamped a row of|no time in"):
+            open_market(exchange).candles(symbol, *self.window)
+
+    @pytest.mark.parametrize(
+        ("exchange", "symbol", "told"),
+        [
+            pytest.param("kraken", "BTC/USD", "XETHZUSD", id="kraken"),
+            pytest.param("hyperliquid", "BTC/USDC:USDC", "ETH", id="hyperliquid"),
+        ],
+    )
+    def test_bars_of_another_symbol_are_refused(
+        self, open_market: Open, server: ExchangeServer, exchange: str, symbol: str, told: str
+    ) -> None:
+        server.told_symbol = told
+        with pytest.raises(OtherSymbolError, match=f"asked for {symbol} .* answered for {told}"):
+            open_market(exchange).candles(symbol, *self.window)
 
 
 PASSING = [
@@ -553,6 +601,41 @@ class TestFunding:
     def test_malformed_rate(self, open_market: Open, server: ExchangeServer, exchange: str, symbol: str) -> None:
         server.change_rates = lambda rates: [one._replace(rate="n/a") for one in rates]
         with pytest.raises(MalformedResponseError, match="no number where one belongs"):
+            open_market(exchange).funding_rates(symbol, MIDNIGHT, at(9), NOW)
+
+    @every_perpetual
+    @pytest.mark.parametrize("lie", ["1e6", "-0.0901", "0.12"])
+    def test_a_rate_that_cannot_be_is_refused(
+        self, open_market: Open, server: ExchangeServer, exchange: str, symbol: str, lie: str
+    ) -> None:
+        server.change_rates = lambda rates: [one._replace(rate=lie) if one.ts == ms(at(8)) else one for one in rates]
+        with pytest.raises(
+            BrokenRateError, match=rf"{symbol}.* at 2025-05-10T08:00:00.*{float(lie)}: .*0\.09"
+        ) as caught:
+            open_market(exchange).funding_rates(symbol, MIDNIGHT, at(9), NOW)
+        assert isinstance(caught.value, UntrueAnswerError)
+
+    @every_perpetual
+    def test_the_largest_rate_passes(
+        self, open_market: Open, server: ExchangeServer, exchange: str, symbol: str
+    ) -> None:
+        server.change_rates = lambda rates: [one._replace(rate="-0.09") for one in rates]
+        rates = open_market(exchange).funding_rates(symbol, MIDNIGHT, at(9), NOW)["funding_rate"]
+        assert rates.to_list() == [-0.09, -0.09]
+
+    @pytest.mark.parametrize(
+        ("exchange", "symbol", "told"),
+        [
+            pytest.param("binance", "BTC/USDT:USDT", "ETHUSDT", id="binance usdm"),
+            pytest.param("okx", "BTC/USDT:USDT", "ETH-USDT-SWAP", id="okx swap"),
+            pytest.param("hyperliquid", "BTC/USDC:USDC", "ETH", id="hyperliquid"),
+        ],
+    )
+    def test_rates_of_another_symbol_are_refused(
+        self, open_market: Open, server: ExchangeServer, exchange: str, symbol: str, told: str
+    ) -> None:
+        server.told_symbol = told
+        with pytest.raises(OtherSymbolError, match=f"funding of {symbol} .* answered for {told}"):
             open_market(exchange).funding_rates(symbol, MIDNIGHT, at(9), NOW)
 
     @every_perpetual
