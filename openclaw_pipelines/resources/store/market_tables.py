@@ -11,10 +11,10 @@ from decimal import Decimal
 
 import polars as pl
 
-from openclaw_pipelines.contracts.bounds import LEAST_PRICE, MOST_PRICE
+from openclaw_pipelines.contracts.bounds import FIRST_TIME, LEAST_PRICE, MOST_PRICE
 from openclaw_pipelines.contracts.errors import DataError
 from openclaw_pipelines.contracts.schema import Table
-from openclaw_pipelines.contracts.time import utc
+from openclaw_pipelines.contracts.time import DAY, utc
 from openclaw_pipelines.resources.store.engine import Connection
 from openclaw_pipelines.resources.store.store import Store, checked, fetch, insert, key_text, registered, table_named
 
@@ -232,17 +232,33 @@ def newest_before(
 
 
 def closes(store: Store, source: str, starts: Mapping[tuple[str, str], datetime], end: datetime) -> pl.DataFrame:
-    """Stored closes of each series from its start to `end`, and the newest before it: symbol, interval, ts, close."""
+    """Stored closes of each series from its start to `end`, and the newest before it: symbol, interval, ts, close.
+
+    All of a series is looked through only where the week before its start holds none.
+    """
+    recent = min(starts.values()) - 7 * DAY
+    found = _closes(store, source, starts, recent, end)
+    led = {(symbol, interval) for symbol, interval, ts, _ in found.iter_rows() if ts < starts[symbol, interval]}
+    alone = {series: start for series, start in starts.items() if series not in led}
+    if not alone:
+        return found
+    older = _closes(store, source, alone, FIRST_TIME, recent)
+    return pl.concat([older, found]).sort("symbol", "interval", "ts")
+
+
+def _closes(
+    store: Store, source: str, starts: Mapping[tuple[str, str], datetime], first: datetime, end: datetime
+) -> pl.DataFrame:
     symbols, intervals = [symbol for symbol, _ in starts], [interval for _, interval in starts]
     asked = "(SELECT unnest(?) AS symbol, unnest(?) AS interval, unnest(?) AS start) AS asked"
     own = f"FROM candles JOIN {asked} USING (symbol, interval) WHERE source = ? AND close BETWEEN ? AND ?"
-    bound = [symbols, intervals, list(starts.values()), source, LEAST_PRICE, MOST_PRICE]
+    bound = [symbols, intervals, list(starts.values()), source, LEAST_PRICE, MOST_PRICE, first, end]
     return store.query(
         "market",
-        f"SELECT symbol, interval, ts, close {own} AND ts >= start AND ts < ? UNION ALL "
-        f"SELECT symbol, interval, max(ts), arg_max(close, ts) {own} AND ts < start GROUP BY symbol, interval "
-        "ORDER BY symbol, interval, ts",
-        [*bound, end, *bound],
+        f"SELECT symbol, interval, ts, close {own} AND ts >= ? AND ts < ? AND ts >= start UNION ALL "
+        f"SELECT symbol, interval, max(ts), arg_max(close, ts) {own} AND ts >= ? AND ts < ? AND ts < start "
+        "GROUP BY symbol, interval ORDER BY symbol, interval, ts",
+        [*bound, *bound],
     )
 
 

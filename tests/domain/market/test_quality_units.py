@@ -51,3 +51,9 @@ def test_bars_off_their_unit_are_listed(unit, changes, found):
 def test_symbols_without_an_instrument_are_not_judged():
     assert off_unit(window({}, close=10.55)).cases.is_empty()
     assert off_unit(window({"B/USDT": Decimal("0.1")}, close=10.55)).cases.is_empty()
+
+
+def test_most_bars_off_the_unit_mean_that_the_unit_is_wrong():
+    one, all_of_it = window({"A/USDT": Decimal("0.1")}, close=10.55), window({"A/USDT": Decimal("0.3")})
+    assert [off_unit(own).severity for own in (one, all_of_it)] == [None, "error"]
+    assert "give A/USDT the price_unit 0.1 " in off_unit(all_of_it).sentence

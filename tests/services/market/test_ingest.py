@@ -340,3 +340,9 @@ class TestScale:
         append_candles(ingest.store, bar, end)
         done = ingest.candles_day(DAY, MIDNIGHT + 8 * QUARTER)
         assert (done.inserted, done.refused) == (3, ())
+
+    def test_a_bar_of_long_ago_is_the_measure_where_no_newer_is(self, ingest: Ingest, market: Watched) -> None:
+        ingest.candles_day("2025-04-01", MIDNIGHT)
+        market.times[MIDNIGHT] = 1_000.0
+        with pytest.raises(ScaleJumpError, match="2025-05-10T00:00:00"):
+            ingest.candles_day(DAY, MIDNIGHT + 4 * QUARTER)

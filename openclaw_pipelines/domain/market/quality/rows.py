@@ -106,7 +106,10 @@ def ohlc(window: Window) -> Finding:
 
 
 def off_unit(window: Window) -> Finding:
-    """Bars with a price between two steps of their instrument, which no tick can take as exact money."""
+    """Bars with a price between two steps of their instrument, which no tick can take as exact money.
+
+    Most bars of a series are an error, which blocks nothing either: other symbols go on.
+    """
     ordinary = window.candles.filter(~pl.any_horizontal(BROKEN_BAR.values()))  # the others belong to `ohlc`
     units = {symbol: f"{unit.normalize():f}" for symbol, unit in window.price_units.items()}
     cases = (
@@ -116,7 +119,9 @@ def off_unit(window: Window) -> Finding:
     )
     words = off_unit_words(cases, window.price_units) if cases.height else ""
     sentence = said(cases.height, f"bar(s) lie off their price unit; {words}", "All prices on their unit.")
-    return Finding(cases, sentence, {"off_unit_bars": cases.height})
+    shares = cases.group_by(SERIES).len().join(window.candles.group_by(SERIES).len("stored"), on=SERIES)
+    wrong_unit = shares.filter(pl.col("len") * 2 > pl.col("stored")).height > 0  # the unit is wrong, not the bars
+    return Finding(cases, sentence, {"off_unit_bars": cases.height}, "error" if wrong_unit else None)
 
 
 def revisions(window: Window) -> Finding:
