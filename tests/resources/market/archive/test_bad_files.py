@@ -264,7 +264,11 @@ def test_funding_that_contradicts_itself_is_refused(archive):
 
 
 def test_every_error_about_a_file_is_in_the_table():
-    named = {case.values[1] for case in CASES} | {errors.ConflictingFilesError, errors.UnknownFileNameError}
+    named = {case.values[1] for case in CASES} | {
+        errors.AmbiguousPairError,
+        errors.ConflictingFilesError,
+        errors.UnknownFileNameError,
+    }
     assert named == set(errors.ArchiveFileError.__subclasses__())
 
 
