@@ -61,6 +61,7 @@ def _candles(asked: dict[str, Any]) -> list[dg.AssetsDefinition]:
                     "inserted": result.inserted,
                     "unchanged": result.unchanged,
                     "revised": result.revised,
+                    "followed": result.followed,
                     "dagster/partition_row_count": result.rows,
                     "bars": dg.MetadataValue.json(result.series),
                     **time_range(result.first, result.last),

@@ -117,7 +117,8 @@ def bars_by_tick(
 ) -> dict[datetime, dict[str, tuple[object, ...]]]:
     """Integer bars per tick and symbol out of stored candles of the deployment's interval.
 
-    A bar off its price unit is a `PriceUnitError`. Synthetic bars count as missing; zero-volume bars fill nothing.
+    A bar off its price unit is a `PriceUnitError`. Synthetic bars count as missing; zero-volume bars fill nothing; bars
+    built without their first part have no open to fill at.
     Funding whose time lies inside a bar is due at that bar's open; several are added up.
     """
     length = interval_length(deployment.interval)
@@ -127,7 +128,8 @@ def bars_by_tick(
         own = candles.filter((pl.col("symbol") == item.symbol) & ~pl.col("is_synthetic")).sort("ts")
         units = [money.to_units(own[name].to_numpy(), item.price_unit, item.symbol) for name in BAR_FIELDS[:4]]
         volume = own["volume"].to_numpy()
-        states = np.where(volume > 0, int(layout.BarState.TRADABLE), int(layout.BarState.UNFILLABLE))
+        fillable = np.where(own["has_open"].to_numpy(), layout.BarState.TRADABLE, layout.BarState.NO_OPEN)
+        states = np.where(volume > 0, fillable, layout.BarState.UNFILLABLE)
         for row, opened_at in enumerate(own["ts"].to_list()):
             rate = due.get((item.symbol, opened_at), 0) if item.is_perp else 0
             bar = (*(int(column[row]) for column in units), int(states[row]), rate, float(volume[row]))

@@ -7,6 +7,7 @@ nobody asked for yet. Sources are in `market`, the tables in `market_tables`.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Self
 
 import polars as pl
@@ -14,12 +15,17 @@ import polars as pl
 from openclaw_pipelines.contracts.enums import SourceKind
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.contracts.time import DAY, day_start, floor_to, interval_length
-from openclaw_pipelines.resources.market.base import MarketSource
+from openclaw_pipelines.domain.market.parts import incomplete
+from openclaw_pipelines.resources.market.base import CANDLE_COLUMNS, FUNDING_COLUMNS, MarketSource
 from openclaw_pipelines.resources.store import market_tables
 from openclaw_pipelines.resources.store.coverage import FUNDING_GRID, FUNDING_LATE, coverage, funding_asked, perpetuals
 from openclaw_pipelines.resources.store.store import Store
 from openclaw_pipelines.resources.world import World
+from openclaw_pipelines.services.market.listing import Listed
 from openclaw_pipelines.settings import Settings
+
+_NO_CANDLES = TABLES["candles"].frame([]).select(CANDLE_COLUMNS)
+_NO_FUNDING = TABLES["funding_rates"].frame([]).select(FUNDING_COLUMNS)
 
 RECHECKED_BARS = 3
 """Stored bars that a live refresh asks for again, to see whether the source changed its mind."""
@@ -35,6 +41,7 @@ class Ingested:
     inserted: int
     unchanged: int
     revised: int
+    followed: int
     first: datetime | None
     last: datetime | None
     series: dict[str, int]
@@ -42,7 +49,7 @@ class Ingested:
     @property
     def rows(self) -> int:
         """Bars that the source gave."""
-        return self.inserted + self.unchanged + self.revised
+        return self.inserted + self.unchanged + self.revised + self.followed
 
 
 def publish_lag(settings: Settings) -> timedelta:
@@ -93,13 +100,18 @@ class Ingest:
     def funding_day(self, day: str, as_of: datetime) -> market_tables.Written:
         """Ask for the funding of a day."""
         start, end = day_start(day), day_start(day) + DAY
-        rates = {symbol: self.source.funding_rates(symbol, start, end, as_of) for symbol in self.symbols}
+        listed, ask = Listed(self.store, self.source, as_of), self.source.funding_rates
+        rates = {
+            symbol: listed.ask(symbol, start, partial(ask, symbol, start, end, as_of), _NO_FUNDING)
+            for symbol in self.symbols
+        }
         covered = self._funding_covered(rates, start, end, as_of)
         return market_tables.append_funding(self.store, pl.concat(list(rates.values())), as_of, covered)
 
     def instruments(self, as_of: datetime) -> market_tables.Upserted:
         """Store the source's instruments of the configured symbols."""
-        return market_tables.upsert_instruments(self.store, self.source.instruments(self.symbols, as_of))
+        listed = Listed(self.store, self.source, as_of)
+        return market_tables.upsert_instruments(self.store, listed.instruments(self.symbols))
 
     def unknown_instruments(self) -> list[str]:
         """Configured symbols of which the store has no instrument."""
@@ -132,8 +144,9 @@ class Ingest:
         return starts
 
     def _ask(self, starts: dict[tuple[str, str], datetime], day: datetime, as_of: datetime) -> Ingested:
+        listed = Listed(self.store, self.source, as_of)
         frames = {
-            (symbol, interval): self.source.candles(symbol, interval, start, day + DAY, as_of)
+            (symbol, interval): self._series(listed, symbol, interval, start, day + DAY)
             for (symbol, interval), start in starts.items()
         }
         bars = pl.concat(list(frames.values()))
@@ -143,10 +156,18 @@ class Ingest:
             written.inserted,
             written.unchanged,
             written.revised,
+            written.followed,
             first if isinstance(first, datetime) else None,
             last if isinstance(last, datetime) else None,
             {f"{symbol} {interval}": frame.height for (symbol, interval), frame in frames.items()},
         )
+
+    def _series(self, listed: Listed, symbol: str, interval: str, start: datetime, end: datetime) -> pl.DataFrame:
+        """Bars of one series, without those that were built while a part may still be on its way from the exchange."""
+        ask = partial(self.source.candles, symbol, interval, start, end, listed.as_of)
+        bars = listed.ask(symbol, start, ask, _NO_CANDLES)
+        closed_at = pl.col("ts") + interval_length(interval)
+        return bars.filter(~(incomplete() & (closed_at > listed.as_of - self.publish_lag)))
 
     def _covered(
         self, frames: dict[tuple[str, str], pl.DataFrame], day: datetime, end: datetime, as_of: datetime

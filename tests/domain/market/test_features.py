@@ -45,6 +45,9 @@ def candles(symbol, stamps, open_, high, low, close, volume) -> pl.DataFrame:
             "volume": volume,
             "is_synthetic": False,
             "ingested_at": DAY,
+            "parts": None,
+            "parts_expected": None,
+            "has_open": True,
         },
         schema=TABLES["candles"].polars_schema,
     )
@@ -258,6 +261,8 @@ def test_real_minutes_agree_with_talib_and_stay_in_range(shared_data):
         volume="volume",
         is_synthetic=pl.lit(value=False),
         ingested_at=pl.lit(day).cast(stamp),
+        parts=pl.lit(None, dtype=pl.Int64),
+        parts_expected=pl.lit(None, dtype=pl.Int64),
     )
     rows = features(bars, "1m", day, day + timedelta(days=1))
     TABLES["features"].validate(rows.with_columns(pl.lit(day).cast(stamp).alias("ingested_at")))

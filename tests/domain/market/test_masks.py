@@ -42,6 +42,7 @@ def candles(series: dict[str, str], interval: str = "15m") -> pl.DataFrame:
                     "close": price,
                     "volume": 1.0,
                     "is_synthetic": letter == "s",
+                    "has_open": True,
                     "ingested_at": START,
                 }
             )
@@ -167,6 +168,8 @@ def test_the_binance_halt_masks_entries_until_the_window_is_whole(shared_data):
         "low",
         "close",
         pl.lit(value=False).alias("is_synthetic"),
+        pl.lit(None, dtype=pl.Int64).alias("parts"),
+        pl.lit(None, dtype=pl.Int64).alias("parts_expected"),
     )
     midnight = datetime(2023, 3, 24, tzinfo=UTC)
     codes = entry_masks(

@@ -35,6 +35,7 @@ def bar(symbol: str, i: int) -> dict:
         "close": close,
         "volume": 5.0 + i % 3,
         "is_synthetic": False,
+        "has_open": True,
         "ingested_at": LATER,
     }
 
@@ -351,6 +352,9 @@ def real(path, symbol: str, interval: str) -> pl.DataFrame:
         volume="volume",
         is_synthetic=pl.lit(value=False),
         ingested_at=pl.lit(LATER).cast(stamp),
+        parts=pl.lit(None, dtype=pl.Int64),
+        parts_expected=pl.lit(None, dtype=pl.Int64),
+        has_open=pl.lit(value=True),
     )
 
 

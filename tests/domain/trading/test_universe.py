@@ -41,6 +41,9 @@ def series(symbol, hours=WEEK, end=AS_OF, seed=0, step=0.007, volume=100.0, spre
             "volume": volume,
             "is_synthetic": False,
             "ingested_at": AS_OF,
+            "parts": None,
+            "parts_expected": None,
+            "has_open": True,
         },
         schema=CANDLES,
     )
@@ -51,6 +54,9 @@ def market(**changes) -> pl.DataFrame:
     return pl.concat(series(symbol, **changes.get(symbol.split("/")[0], {})) for symbol in SYMBOLS)
 
 
+TIME = pl.Datetime("us", "UTC")
+
+
 def outcomes(*rows) -> pl.DataFrame:
     schema = {"symbol": pl.String, "matured_at": pl.Datetime("us", "UTC"), "return_signed": pl.Float64}
     return pl.DataFrame(rows, schema=schema, orient="row")
@@ -59,10 +65,15 @@ def outcomes(*rows) -> pl.DataFrame:
 def instruments(**states) -> pl.DataFrame:
     return pl.DataFrame(
         [
-            {"symbol": symbol, "state": states.get(symbol.split("/")[0], "tradable"), "listed_at": None}
+            {
+                "symbol": symbol,
+                "state": states.get(symbol.split("/")[0], "tradable"),
+                "listed_at": None,
+                "delisted_at": None,
+            }
             for symbol in SYMBOLS
         ],
-        schema={"symbol": pl.String, "state": pl.String, "listed_at": pl.Datetime("us", "UTC")},
+        schema={"symbol": pl.String, "state": pl.String, **dict.fromkeys(("listed_at", "delisted_at"), TIME)},
     )
 
 
