@@ -157,12 +157,14 @@ def test_a_first_day_has_no_regime_and_no_return_over_24_hours():
     assert rows.get_column("return_24h").null_count() == BARS
 
 
-def test_absent_and_synthetic_bars_are_skipped_alike():
+def test_absent_bars_synthetic_ones_and_those_of_too_few_parts_are_skipped_alike():
     bars = history()
     gone = pl.col("ts").is_between(DAY - 5 * STEP, DAY - 3 * STEP)
     absent = of_day(bars.filter(~gone))
+    half = of_day(bars.with_columns(parts=pl.when(gone).then(2), parts_expected=pl.when(gone).then(4)))
     synthetic = of_day(bars.with_columns(gone.alias("is_synthetic")))
     assert_frame_equal(absent, synthetic, check_exact=True)
+    assert_frame_equal(absent, half, check_exact=True)
     assert not absent.equals(of_day(bars))
 
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from openclaw_pipelines.contracts.config.market import Quality
 from openclaw_pipelines.contracts.config.trading import Universe
 from openclaw_pipelines.contracts.tables.market import Candles
 from openclaw_pipelines.contracts.tables.trading import UniverseSnapshots
@@ -235,6 +236,35 @@ def test_coverage_counts_from_the_first_bar_and_leaves_synthetic_bars_out():
     # 168 bars, of which 16 may be absent: 152 / 168 is 0.9048, 151 / 168 is 0.8988
     assert ETH in ranked(holes(16)).selected
     assert reasons(ranked(holes(17)))[ETH] == f"coverage {round(151 / 168, 8)}, the least is 0.9"
+
+
+def test_bars_of_too_few_parts_are_no_coverage():
+    gone = (pl.col("symbol") == ETH) & pl.col("ts").is_between(AS_OF - 100 * HOUR, AS_OF - 84 * HOUR)
+    half = market().with_columns(parts=pl.when(gone).then(6), parts_expected=pl.when(gone).then(12))
+    assert reasons(ranked(half))[ETH] == f"coverage {round(151 / 168, 8)}, the least is 0.9"
+    assert ETH in ranked(half, quality=Quality(min_parts_bps=5_000)).selected
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        pytest.param({"state": "deprecated"}, "instrument is deprecated", id="deprecated"),
+        pytest.param({"delisted_at": AS_OF}, f"delisted since {AS_OF:%Y-%m-%dT%H:%MZ}", id="delisted as of now"),
+        pytest.param({"delisted_at": AS_OF + HOUR}, None, id="delisted later"),
+    ],
+)
+def test_what_is_traded_no_more_is_not_selected(row, reason):
+    known = instruments().with_columns(
+        pl.when(pl.col("symbol") == ETH)
+        .then(pl.lit(value))
+        .otherwise(name)
+        .cast(instruments().schema[name])
+        .alias(name)
+        for name, value in row.items()
+    )
+    result = ranked(instruments=known)
+    assert (ETH in result.selected) == (reason is None)
+    assert reason is None or reasons(result)[ETH] == reason
 
 
 def test_a_listing_before_the_look_back_counts_as_age():
