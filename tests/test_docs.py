@@ -492,7 +492,14 @@ def test_extending_check_judges() -> None:
     names: dict[str, Any] = {}
     exec(compile(extending("python", "round_prices"), "docs/extending.md", "exec"), names)
     day = datetime(2025, 5, 10, tzinfo=UTC)
-    shared = {"source": "s", "symbol": "BTC/USDT", "interval": "1h", "volume": 1.0, "is_synthetic": False}
+    shared = {
+        "source": "s",
+        "symbol": "BTC/USDT",
+        "interval": "1h",
+        "volume": 1.0,
+        "is_synthetic": False,
+        "has_open": True,
+    }
     bars = [
         {
             **shared,

@@ -64,6 +64,7 @@ def _candles(asked: dict[str, Any]) -> list[dg.AssetsDefinition]:
                     "inserted": result.inserted,
                     "unchanged": result.unchanged,
                     "revised": result.revised,
+                    "followed": result.followed,
                     "dagster/partition_row_count": result.rows,
                     "refused": _refused(result.refused),
                     "bars": dg.MetadataValue.json(result.series),

@@ -97,22 +97,23 @@ def market() -> None:
 def inventory(*, as_json: bool) -> None:
     """What the archive folder holds, and what is wrong with it."""
     from openclaw_pipelines.resources.market.archive.source import ArchiveMarket
-    from openclaw_pipelines.resources.market.errors import MissingSourceSettingError
+    from openclaw_pipelines.resources.world import market_settings
     from openclaw_pipelines.settings import load_settings
 
-    settings = load_settings()
-    if settings.archive_dir is None:
-        raise MissingSourceSettingError("archive", "market.archive_dir", "OPENCLAW_ARCHIVE_DIR")
-    rows = ArchiveMarket(settings.archive_dir, settings.market.archive_market_type).inventory().to_dicts()
+    market = market_settings(load_settings())
+    rows = ArchiveMarket.of(market).inventory().to_dicts()
     if as_json:
         print_json(rows)
     else:
-        made = table(str(settings.archive_dir), "file", "kind", "symbol", "bars", "rows", "first", "last", "problem")
+        made = table(
+            str(market.archive_dir), "file", "kind", "symbol", "bars", "rows", "first", "last", "problem or note"
+        )
         for row in rows:
             cells = (row["file"], row["kind"], row["symbol"], row["interval"], row["rows"])
             shown = ["-" if cell is None else str(cell) for cell in cells]
-            made.add_row(*shown, minute(row["first"]), minute(row["last"]), row["problem"] or "")
+            said = row["problem"] or row["note"] or ""
+            made.add_row(*shown, minute(row["first"]), minute(row["last"]), said)
         console().print(made)
     bad = sum(row["problem"] is not None for row in rows)
     if bad:
-        raise UnusableFilesError(bad, len(rows), settings.archive_dir)
+        raise UnusableFilesError(bad, len(rows), Path(str(market.archive_dir)))

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from openclaw_pipelines.contracts.config.market import Market
 from openclaw_pipelines.domain.execution.port import Executor
 from openclaw_pipelines.resources.clock import Clock, RealClock
 from openclaw_pipelines.resources.execution.paper import PaperExecutor
@@ -44,11 +45,13 @@ def open_market(settings: Settings) -> MarketSource:
     """The configured market source."""
     from openclaw_pipelines.resources.market.choose import build_source
 
-    return build_source(settings.market.model_copy(update={"archive_dir": _text(settings)}))
+    return build_source(market_settings(settings))
 
 
-def _text(settings: Settings) -> str | None:
-    return None if settings.archive_dir is None else str(settings.archive_dir)
+def market_settings(settings: Settings) -> Market:
+    """Settings of the market source, with the archive's folder as it was found."""
+    folder = None if settings.archive_dir is None else str(settings.archive_dir)
+    return settings.market.model_copy(update={"archive_dir": folder})
 
 
 def open_world(clock: Clock | None = None, settings: Callable[[], Settings] = load_settings) -> World:

@@ -14,6 +14,8 @@ _SECRET_NAME = re.compile(
     r"|(access|auth|refresh|bot|api)_?token|webhook|authorization"
 )
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_FOLDERS = frozenset({"PWD", "OLDPWD"})
+"""Working folders of a shell; DB_PWD and the like are passwords."""
 # `name = value`, `"name": "value"`, `name=value&`; the name decides
 _NAME = re.compile(r"""(?P<name>[A-Za-z][\w-]*)["']?\s*[=:]\s*""")
 _VALUE = re.compile(r""""[^"]*"|'[^']*'|[^\s,;&"'}\])]+""")
@@ -32,8 +34,10 @@ def looks_secret(name: str) -> bool:
 
 def secret_values(environ: Mapping[str, str]) -> tuple[str, ...]:
     """Values of all secrets in the environment, longest first, so that none hides part of another."""
-    ours = {environ[name] for name in environ if name in SECRET_VARIABLES or _is_foreign_secret(name)}
-    return tuple(sorted((value for value in ours if len(value) >= 4), key=lambda value: (-len(value), value)))
+    ours = {environ[name] for name in environ if name in SECRET_VARIABLES}
+    foreign = {environ[name] for name in environ if _is_foreign_secret(name)}
+    secret = ours | {value for value in foreign if not _is_path(value)}
+    return tuple(sorted((value for value in secret if len(value) >= 4), key=lambda value: (-len(value), value)))
 
 
 def redact(shown: object, environ: Mapping[str, str] | None = None) -> object:
@@ -70,7 +74,12 @@ class RedactingFilter(logging.Filter):
 
 def _is_foreign_secret(name: str) -> bool:
     """Secrets of other tools in the same environment; those of ours are listed."""
-    return not name.startswith(PREFIX) and looks_secret(name)
+    return not name.startswith(PREFIX) and name not in _FOLDERS and looks_secret(name)
+
+
+def _is_path(value: str) -> bool:
+    """Whether a variable says where something lies, as `KUBE_TOKEN_FILE` and `SSH_AUTH_SOCK` do: no secret itself."""
+    return value.startswith("/") and os.path.lexists(value)
 
 
 def _redacted(shown: object, values: tuple[str, ...]) -> object:

@@ -21,6 +21,7 @@ NAMED = {
 BAR = {
     "source": "simulated", "symbol": "BTC/USDT", "interval": "1h", "ts": AT, "open": 1.0, "high": 2.0, "low": 0.5,
     "close": 1.5, "volume": 0.0, "is_synthetic": False, "ingested_at": AT,
+    "parts": None, "parts_expected": None, "has_open": True,
 }  # fmt: skip
 
 

@@ -90,3 +90,20 @@ def test_credentials_have_the_names_of_the_client() -> None:
 def test_shipped_configuration_has_no_secret() -> None:
     text = Path(load_settings({}).config_path).read_text(encoding="utf-8")
     assert redact(text, {}) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "secret"),
+    [
+        pytest.param("PWD", "/nowhere/app", False, id="working folder"),
+        pytest.param("OLDPWD", "/nowhere/app", False, id="the one before"),
+        pytest.param("DB_PWD", "hunter2hunter2", True, id="password of a database"),
+        pytest.param("MYSQL_PWD", "/nowhere/app", True, id="password that looks like a path"),
+        pytest.param("KUBE_TOKEN_FILE", "{folder}", False, id="path that exists"),
+        pytest.param("OPENCLAW_EXCHANGE_SECRET", "{folder}", True, id="ours is a secret whatever it is"),
+    ],
+)
+def test_folders_are_no_secrets(tmp_path: Path, name: str, value: str, secret: bool) -> None:
+    value = value.format(folder=tmp_path)
+    text = f"cannot read {value}/c.yaml"
+    assert redact(text, {name: value}) == ("cannot read ***/c.yaml" if secret else text)

@@ -18,6 +18,7 @@ class Quality(Section):
     outlier_floor_bps: Bps = Field(300, description="moves below this are never outliers")
     gap_mask_bars: int = Field(1, ge=0, description="missing bars in the recent window that mask a symbol")
     recent_bars: int = Field(8, ge=1, description="bars before a tick in which gaps and stale runs mask entries")
+    min_parts_bps: Share = Field(9_000, description="share of its parts below which a built bar counts as absent")
     max_staleness_seconds: int = Field(900, ge=0, description="age of the newest candle that warns when live")
 
 
@@ -30,6 +31,10 @@ class Market(Section):
     archive_dir: str | None = Field(None, description="folder of files for the archive source")
     archive_market_type: Annotated[MarketType, Field(strict=False)] | None = Field(
         None, description="market type where the folder does not tell"
+    )
+    archive_prefer: list[str] = Field(
+        default_factory=list,
+        description="names of files that win where files differ, as `*-????-??-??.*`, best first",
     )
     exchange: str | None = Field(None, description="ccxt id of the exchange")
     exchange_options: dict[str, object] = Field(default_factory=dict, description="passed to the ccxt client")

@@ -22,6 +22,9 @@ class CandleRow(TypedDict):
     volume: float
     is_synthetic: bool
     ingested_at: datetime
+    parts: int | None
+    parts_expected: int | None
+    has_open: bool
 
 
 class CandleRevisionRow(TypedDict):
@@ -127,6 +130,7 @@ class InstrumentRow(TypedDict):
     state: str
     listed_at: datetime | None
     updated_at: datetime
+    delisted_at: datetime | None
 
 
 class FeatureRow(TypedDict):

@@ -37,10 +37,16 @@ class _Bars(pa.DataFrameModel):
 
 
 class Candles(_Bars):
-    """Closed candles. The first value written for a bar stays."""
+    """Closed candles. The first value that a source published for a bar stays.
+
+    A bar that was built of lower ones follows them until a recorded tick has read it.
+    """
 
     is_synthetic: bool = pa.Field(description="made by a venue or a tool to fill a hole; never traded")
     ingested_at: Time = pa.Field(description="when the row was first written")
+    parts: int = pa.Field(nullable=True, ge=0, description="lower bars it was built of; empty where it was published")
+    parts_expected: int = pa.Field(nullable=True, ge=1, description="lower bars that it would have without a hole")
+    has_open: bool = pa.Field(description="its first part is there, so that its open is a price at its open")
 
     class Config:
         strict = True
@@ -155,6 +161,7 @@ class Instruments(pa.DataFrameModel):
     state: str = pa.Field(isin=[state.value for state in InstrumentState], description="lifecycle")
     listed_at: Time = pa.Field(nullable=True, description="first trade, where known")
     updated_at: Time = pa.Field(description="when the row was written")
+    delisted_at: Time = pa.Field(nullable=True, description="end of trading, where known; no bar opens from then on")
 
     class Config:
         strict = True

@@ -11,9 +11,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from openclaw_pipelines.contracts.config.market import Quality
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.contracts.tables.market import Features
 from openclaw_pipelines.contracts.time import DAY, floor_to, interval_length
+from openclaw_pipelines.domain.market.parts import enough_parts
 from openclaw_pipelines.domain.market.regime import Measures, classify, to_trailing_median, trailing_rank
 from openclaw_pipelines.domain.market.spread import corwin_schultz_bps
 from openclaw_pipelines.kernel.strategy import batches
@@ -57,14 +59,21 @@ def lookback_bars(interval: str) -> int:
     return max(256, _bars_per_day(interval) + 64)
 
 
-def features(candles: pl.DataFrame, interval: str, window_start: datetime, window_end: datetime) -> pl.DataFrame:
+def features(
+    candles: pl.DataFrame,
+    interval: str,
+    window_start: datetime,
+    window_end: datetime,
+    quality: Quality | None = None,
+) -> pl.DataFrame:
     """Rows of `features` without `ingested_at`, for bars with `window_start <= ts < window_end`.
 
     candles: rows of `candles` of one source, from `lookback_bars` before the day of `window_start`. More history
-    changes nothing. Less leaves values empty until they are warm. Absent bars are skipped and synthetic ones count as
-    absent; bars without volume count. A value depends on its own and earlier bars only.
+    changes nothing. Less leaves values empty until they are warm. Absent bars are skipped, and so are synthetic ones
+    and those built of too few of their parts; bars without volume count. A value depends on its own and earlier bars.
     """
-    bars = candles.filter((pl.col("interval") == interval) & ~pl.col("is_synthetic")).sort("symbol", "ts")
+    enough = enough_parts((quality or Quality()).min_parts_bps)
+    bars = candles.filter((pl.col("interval") == interval) & ~pl.col("is_synthetic") & enough).sort("symbol", "ts")
     parts = [
         _day_features(part, interval, max(start, window_start), min(start + DAY, window_end))
         for start in _days(window_start, window_end)

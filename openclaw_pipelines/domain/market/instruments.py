@@ -1,8 +1,12 @@
 """Instruments in Decimal, and their integer form for the kernel."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
+
+import polars as pl
 
 from openclaw_pipelines.contracts.enums import InstrumentState, MarketType
 from openclaw_pipelines.contracts.errors import DataError
@@ -14,6 +18,30 @@ class MissingInstrumentError(DataError):
     template = "{source} has no instrument {symbol!r}. Materialize `instruments`, or remove the symbol."
     source: str
     symbol: str
+
+
+class Listing(NamedTuple):
+    """Whether a symbol can be entered, as its source says now."""
+
+    state: str
+    listed_at: datetime | None
+    delisted_at: datetime | None
+
+    def refusal(self, at: datetime) -> str:
+        """Why it may not be entered at a time, or nothing."""
+        if self.delisted_at is not None and self.delisted_at <= at:
+            return f"delisted since {self.delisted_at:%Y-%m-%dT%H:%MZ}"
+        return "" if self.state == InstrumentState.TRADABLE else f"instrument is {self.state}"
+
+
+def listings(instruments: pl.DataFrame) -> dict[str, Listing]:
+    """Listing by symbol, of rows of `contracts.tables.market.Instruments`."""
+    return {row["symbol"]: Listing(*(row[name] for name in Listing._fields)) for row in instruments.to_dicts()}
+
+
+def untradable(known: dict[str, Listing], symbols: Iterable[str], at: datetime) -> frozenset[str]:
+    """Those of the symbols that may not be entered at a time."""
+    return frozenset(symbol for symbol in symbols if symbol in known and known[symbol].refusal(at))
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from openclaw_pipelines.contracts.config.market import Quality
 from openclaw_pipelines.contracts.enums import RejectCode
 from openclaw_pipelines.contracts.errors import DataError
 from openclaw_pipelines.contracts.time import interval_length
+from openclaw_pipelines.domain.market.parts import enough_parts
 
 Flags = NDArray[np.bool_]
 Codes = NDArray[np.int8]
@@ -36,10 +37,12 @@ class Slots:
     """Bars laid on the grid, bool[slot, symbol].
 
     present: a bar that was traded on the venue is there (synthetic ones are not).
+    whole: it was published, or built of enough of its parts.
     still: its open, high, low and close all equal the close of the slot before, which is present too.
     """
 
     present: Flags
+    whole: Flags
     still: Flags
 
 
@@ -65,8 +68,8 @@ def entry_masks(
     candles: rows of `contracts.tables.market.Candles` of one source, any order; those outside the window do not matter.
 
     NO_PRICE: no bar in the whole window. STALE_CANDLES: the bar that closes at the tick is absent, or a run of
-    `stale_flat_bars` bars that stand still ends with it. GAP: more than `gap_mask_bars` of the last `recent_bars` bars
-    are absent. The first that holds is the code.
+    `stale_flat_bars` bars that stand still ends with it. GAP: it was built of too few of its parts, or more than
+    `gap_mask_bars` of the last `recent_bars` bars are absent or were. The first that holds is the code.
     """
     length = interval_length(interval)
     ticks = (last_tick - first_tick) // length + 1
@@ -74,14 +77,18 @@ def entry_masks(
         if (tick_at - datetime.fromtimestamp(0, tick_at.tzinfo)) % length:
             raise OffGridTickError(tick_at, interval)
     lead = window_bars(quality)
-    slots = lay_out(candles, symbols, first_tick - lead * length, lead + ticks - 1, interval)
+    marked = candles.with_columns(whole=enough_parts(quality.min_parts_bps))
+    slots = lay_out(marked, symbols, first_tick - lead * length, lead + ticks - 1, interval)
     return codes_of(slots, quality)
 
 
 def lay_out(candles: pl.DataFrame, symbols: Sequence[str], first_open: datetime, n_slots: int, interval: str) -> Slots:
-    """Put the bars that open in `n_slots` slots from `first_open` on the grid; everything else is left aside."""
+    """Put the bars that open in `n_slots` slots from `first_open` on the grid; everything else is left aside.
+
+    candles: with a column `whole`.
+    """
     length = interval_length(interval)
-    present = np.zeros((n_slots, len(symbols)), np.bool_)
+    present, whole = (np.zeros((n_slots, len(symbols)), np.bool_) for _ in range(2))
     close = np.full((n_slots, len(symbols)), np.nan)
     flat = np.zeros((n_slots, len(symbols)), np.bool_)
     since_us = (pl.col("ts") - first_open).dt.total_microseconds()
@@ -98,29 +105,31 @@ def lay_out(candles: pl.DataFrame, symbols: Sequence[str], first_open: datetime,
         .select(
             (since_us // length_us).alias("slot"),
             pl.col("symbol").replace_strict({symbol: column for column, symbol in enumerate(symbols)}).alias("column"),
-            pl.col("close"),
+            pl.col("close", "whole"),
             pl.all_horizontal(pl.col("open", "high", "low") == pl.col("close")).alias("flat"),
         )
     )
     at = (bars.get_column("slot").to_numpy(), bars.get_column("column").to_numpy())
     present[at] = True
+    whole[at] = bars.get_column("whole").to_numpy()
     close[at] = bars.get_column("close").to_numpy()
     flat[at] = bars.get_column("flat").to_numpy()
     still = np.zeros_like(present)
     # NaN of an absent slot equals nothing
     still[1:] = flat[1:] & (close[1:] == close[:-1])
-    return Slots(present, still)
+    return Slots(present, whole, still)
 
 
 def codes_of(slots: Slots, quality: Quality) -> Codes:
     """Codes of the ticks whose window lies within the slots: slot `window_bars - 1` closes at the first tick."""
     lead = window_bars(quality)
-    absent = _trailing_sums(~slots.present, quality.recent_bars)[lead - 1 :]
+    absent = _trailing_sums(~slots.whole, quality.recent_bars)[lead - 1 :]
     seen = _trailing_sums(slots.present, lead)[lead - 1 :]
     still = _trailing_sums(slots.still, quality.stale_flat_bars)[lead - 1 :]
     stale = ~slots.present[lead - 1 :] | (still == quality.stale_flat_bars)
+    gap = ~slots.whole[lead - 1 :] | (absent > quality.gap_mask_bars)
     codes = np.select(
-        [seen == 0, stale, absent > quality.gap_mask_bars],
+        [seen == 0, stale, gap],
         [RejectCode.NO_PRICE, RejectCode.STALE_CANDLES, RejectCode.GAP],
         RejectCode.NONE,
     )

@@ -7,6 +7,7 @@ bar beforehand. Nothing after a tick is read for it.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 import numpy as np
 import polars as pl
@@ -16,10 +17,10 @@ from openclaw_pipelines.contracts.config.market import Quality
 from openclaw_pipelines.contracts.config.trading import Universe
 from openclaw_pipelines.contracts.enums import KillSwitch, RejectCode
 from openclaw_pipelines.contracts.errors import ConfigError
-from openclaw_pipelines.contracts.time import DAY
+from openclaw_pipelines.contracts.time import DAY, interval_length
 from openclaw_pipelines.domain.governance.controls import Controls, control_codes
 from openclaw_pipelines.domain.governance.policy import Policy
-from openclaw_pipelines.domain.market.instruments import Instrument
+from openclaw_pipelines.domain.market.instruments import Instrument, listings, untradable
 from openclaw_pipelines.domain.market.masks import Codes, entry_masks, window_bars
 from openclaw_pipelines.domain.trading.universe import Admission, rank_universe
 
@@ -74,9 +75,9 @@ class Entries:
             "masks": self.quality.model_dump(mode="json"),
         }
 
-    def refuse_own_outcomes(self) -> None:
+    def refuse_own_outcomes(self, day: datetime) -> None:
         """Raise `OwnOutcomesError` where the universe of a day follows from what the strategy traded before."""
-        admission = Admission.of(sorted(self.allow), sorted(self.deny), self.listings)
+        admission = Admission.of(day, sorted(self.allow), sorted(self.deny), self.listings)
         candidates = sum(not admission.refusal(symbol) for symbol in self.symbols)
         if candidates > self.universe.max_symbols and self.universe.weights.get("outcomes", 0.0) > 0:
             raise OwnOutcomesError(self.strategy, self.universe.max_symbols, candidates)
@@ -90,14 +91,20 @@ def refusing_codes(
     candles: also the `window_bars` before the first tick.
     """
     masks = entry_masks(candles, entries.symbols, first_tick, last_tick, interval, entries.quality)
-    codes = np.zeros_like(masks)
-    for mask in np.unique(masks).tolist():
-        controls = Controls(
-            KillSwitch.OFF, entries.allow, entries.deny, entries.disabled,
-            masks=dict.fromkeys(entries.symbols, RejectCode(mask)),
-        )  # fmt: skip
-        refused = control_codes(entries.instruments, entries.policy, controls)
-        codes = np.where(masks == mask, np.array([refused[symbol] for symbol in entries.symbols], np.int8), codes)
+    length, known, codes = interval_length(interval), listings(entries.listings), np.zeros_like(masks)
+    ends = {own.delisted_at for own in known.values() if own.delisted_at and first_tick < own.delisted_at <= last_tick}
+    # what is tradable changes at the ends only
+    for since, until in pairwise([first_tick, *sorted(ends), last_tick + length]):
+        rows = slice(*(max(-((first_tick - at) // length), 0) for at in (since, until)))
+        disabled = entries.disabled | untradable(known, entries.symbols, since)
+        for mask in np.unique(masks[rows]).tolist():
+            controls = Controls(
+                KillSwitch.OFF, entries.allow, entries.deny, disabled,
+                masks=dict.fromkeys(entries.symbols, RejectCode(mask)),
+            )  # fmt: skip
+            refused = control_codes(entries.instruments, entries.policy, controls)
+            own_codes = np.array([refused[symbol] for symbol in entries.symbols], np.int8)
+            codes[rows] = np.where(masks[rows] == mask, own_codes, codes[rows])
     return codes
 
 
@@ -111,15 +118,16 @@ def universes(
     Raises:
         OwnOutcomesError: candles alone do not tell.
     """
-    entries.refuse_own_outcomes()
     previous: tuple[str, ...] | None = None
     own = candles.sort("ts")
     stamps = own["ts"]
     for day in days:
+        entries.refuse_own_outcomes(day)
         rows = slice(*(int(stamps.search_sorted(at)) for at in (day - entries.look_back, day)))
         previous = rank_universe(
             own[rows], entries.symbols, as_of=day, interval=interval, settings=entries.universe,
             allow=sorted(entries.allow), deny=sorted(entries.deny), previous=previous, instruments=entries.listings,
+            quality=entries.quality,
         ).selected  # fmt: skip
         yield previous
 

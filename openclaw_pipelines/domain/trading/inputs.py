@@ -123,8 +123,8 @@ def bars_by_tick(
 ) -> dict[datetime, dict[str, tuple[object, ...]]]:
     """Integer bars per tick and symbol out of stored candles of the deployment's interval.
 
-    Synthetic bars and bars that are not `usable` count as missing; zero-volume bars fill nothing.
-    Funding is due at a bar's open or inside it, where several are added up.
+    Synthetic bars and bars that are not `usable` count as missing; zero-volume bars fill nothing; bars built without
+    their first part have no open to fill at. Funding is due at a bar's open or inside it, where several are added up.
     """
     length = interval_length(deployment.interval)
     due = _funding_due(funding, length)
@@ -134,7 +134,8 @@ def bars_by_tick(
         own = traded.filter(pl.col("symbol") == item.symbol).sort("ts")
         units = [money.to_units(own[name].to_numpy(), item.price_unit, item.symbol) for name in BAR_FIELDS[:4]]
         volume = own["volume"].to_numpy()
-        states = np.where(volume > 0, int(layout.BarState.TRADABLE), int(layout.BarState.UNFILLABLE))
+        fillable = np.where(own["has_open"].to_numpy(), layout.BarState.TRADABLE, layout.BarState.NO_OPEN)
+        states = np.where(volume > 0, fillable, layout.BarState.UNFILLABLE)
         for row, opened_at in enumerate(own["ts"].to_list()):
             at_open, inside = due.get((item.symbol, opened_at), (0, 0)) if item.is_perp else (0, 0)
             bar = (*(int(column[row]) for column in units), int(states[row]), at_open, float(volume[row]), inside)

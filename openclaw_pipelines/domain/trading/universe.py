@@ -12,11 +12,13 @@ from datetime import datetime
 import numpy as np
 import polars as pl
 
+from openclaw_pipelines.contracts.config.market import Quality
 from openclaw_pipelines.contracts.config.trading import Universe
-from openclaw_pipelines.contracts.enums import InstrumentState
 from openclaw_pipelines.contracts.errors import ConfigError
 from openclaw_pipelines.contracts.symbols import base_and_quote
 from openclaw_pipelines.contracts.time import DAY, interval_length
+from openclaw_pipelines.domain.market.instruments import Listing, listings
+from openclaw_pipelines.domain.market.parts import enough_parts
 from openclaw_pipelines.domain.trading.universe_measures import (
     DIGITS,
     OUTCOME_PRIOR,
@@ -88,20 +90,20 @@ class UniverseResult:
 class Admission:
     """What may be entered whatever it measures. An empty `allow` allows everything.
 
-    instruments: state and first trade per symbol; None where neither is to be judged.
+    instruments: what is listed, per symbol; None where it is not to be judged.
     """
 
+    as_of: datetime
     allow: Sequence[str] = ()
     deny: Sequence[str] = ()
-    instruments: Mapping[str, tuple[str, datetime | None]] | None = None
+    instruments: Mapping[str, Listing] | None = None
 
     @classmethod
-    def of(cls, allow: Sequence[str], deny: Sequence[str], instruments: pl.DataFrame | None) -> "Admission":
+    def of(
+        cls, as_of: datetime, allow: Sequence[str], deny: Sequence[str], instruments: pl.DataFrame | None
+    ) -> "Admission":
         """From the lists and rows of `contracts.tables.market.Instruments`."""
-        if instruments is None:
-            return cls(allow, deny)
-        rows = instruments.select("symbol", "state", "listed_at").iter_rows()
-        return cls(allow, deny, {symbol: (state, listed_at) for symbol, state, listed_at in rows})
+        return cls(as_of, allow, deny, None if instruments is None else listings(instruments))
 
     def refusal(self, symbol: str) -> str:
         """Why a symbol may not be entered, or nothing."""
@@ -109,15 +111,15 @@ class Admission:
             return "on the deny list"
         if self.allow and symbol not in self.allow:
             return "not on the allow list"
-        if self.instruments is not None and symbol not in self.instruments:
-            return "no such instrument"
-        if self.instruments is not None and self.instruments[symbol][0] != InstrumentState.TRADABLE:
-            return f"instrument is {self.instruments[symbol][0]}"
-        return ""
+        if self.instruments is None:
+            return ""
+        return self.instruments[symbol].refusal(self.as_of) if symbol in self.instruments else "no such instrument"
 
     def listed_at(self, symbol: str) -> datetime | None:
         """First trade of a symbol, where known."""
-        return None if self.instruments is None or symbol not in self.instruments else self.instruments[symbol][1]
+        return (
+            None if self.instruments is None or symbol not in self.instruments else self.instruments[symbol].listed_at
+        )
 
 
 def rank_universe(
@@ -132,6 +134,7 @@ def rank_universe(
     outcomes: pl.DataFrame | None = None,
     previous: Sequence[str] | None = None,
     instruments: pl.DataFrame | None = None,
+    quality: Quality | None = None,
 ) -> UniverseResult:
     """Measure, filter, score and rank the candidates as of `as_of`.
 
@@ -139,13 +142,15 @@ def rank_universe(
     interval: which of its bars are measured.
     outcomes: symbol, matured_at and return_signed of past decisions; only those matured by `as_of` count.
     previous: universe of the day before, which stays where fewer than `min_symbols` pass or nothing can be measured.
-    instruments: symbol, state and listed_at; without it neither is judged.
+    instruments: symbol, state, listed_at and delisted_at; without it none is judged.
+    quality: which share of its parts a built bar needs to count.
 
     Ties of the score are broken by the symbol's name. Raises `WeightError`.
     """
     weights = _weights(settings)
-    admission = Admission.of(allow, deny, instruments)
-    known = _as_of(candles, interval, as_of, settings)
+    admission = Admission.of(as_of, allow, deny, instruments)
+    enough = enough_parts((quality or Quality()).min_parts_bps)
+    known = _as_of(candles.filter(enough), interval, as_of, settings)
     past = _matured(outcomes, as_of, settings)
     judged = [
         _judge(symbol, known.filter(pl.col("symbol") == symbol), past, as_of, interval, settings, admission)

@@ -31,7 +31,10 @@ NO_LIMIT = 2**62
 
 
 class BarState(IntEnum):
-    """What the bar of a symbol allows. A synthetic bar stands in for one that never was, so it counts as missing."""
+    """What the bar of a symbol allows. A synthetic bar stands in for one that never was, so it counts as missing.
+
+    A bar without an open was built of parts of which the first is absent: nothing fills at its open.
+    """
 
     MISSING = 0
     TRADABLE = 1

@@ -6,8 +6,17 @@ from typing import Protocol
 
 import polars as pl
 
-CANDLE_COLUMNS = ["source", "symbol", "interval", "ts", "open", "high", "low", "close", "volume", "is_synthetic"]
+PARTS_COLUMNS = ["parts", "parts_expected", "has_open"]
+CANDLE_COLUMNS = [
+    "source", "symbol", "interval", "ts", "open", "high", "low", "close", "volume", "is_synthetic", *PARTS_COLUMNS
+]  # fmt: skip
 FUNDING_COLUMNS = ["source", "symbol", "ts", "stamped_at", "funding_rate"]
+
+
+def published(bars: pl.DataFrame) -> pl.DataFrame:
+    """Bars with `PARTS_COLUMNS` as a source gave them, built of nothing."""
+    none = pl.lit(None, dtype=pl.Int64)
+    return bars.with_columns(parts=none, parts_expected=none, has_open=pl.lit(value=True))
 
 
 class MarketSource(Protocol):
@@ -19,8 +28,9 @@ class MarketSource(Protocol):
     def candles(self, symbol: str, interval: str, start: datetime, end: datetime, as_of: datetime) -> pl.DataFrame:
         """Bars with `start <= ts < end` that are closed at `as_of`, ascending, in `CANDLE_COLUMNS`.
 
-        Missing bars are absent, never filled. A higher interval is built from the lowest stored one that divides it
-        where the source has no bars of its own; a bar of which a part is missing is built from what exists.
+        Missing bars are absent, never filled. A higher interval is built from the stored one that has most of its
+        parts, the lowest of these, where the source has no bars of its own; a bar of which a part is missing is built
+        from what exists, and says so in `PARTS_COLUMNS`.
         """
 
     def funding_rates(self, symbol: str, start: datetime, end: datetime, as_of: datetime) -> pl.DataFrame:

@@ -1,7 +1,5 @@
 """Choosing a market source by settings. The sources themselves are in the modules imported here."""
 
-from pathlib import Path
-
 from openclaw_pipelines.contracts.config.market import Market
 from openclaw_pipelines.contracts.enums import SourceKind
 from openclaw_pipelines.resources.market.base import MarketSource
@@ -20,9 +18,7 @@ def build_source(market: Market) -> MarketSource:
     if market.source is SourceKind.ARCHIVE:
         from openclaw_pipelines.resources.market.archive.source import ArchiveMarket
 
-        if market.archive_dir is None:
-            raise MissingSourceSettingError("archive", "market.archive_dir", "OPENCLAW_ARCHIVE_DIR")
-        return ArchiveMarket(Path(market.archive_dir), market.archive_market_type)
+        return ArchiveMarket.of(market)
     if market.exchange is None:
         raise MissingSourceSettingError("ccxt", "market.exchange", "OPENCLAW_EXCHANGE")
     from openclaw_pipelines.resources.market.ccxt.source import build_ccxt_source

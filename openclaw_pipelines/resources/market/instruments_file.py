@@ -5,7 +5,7 @@ Exchanges that can be asked give their own instruments (`ccxt.source`).
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 from functools import cache
@@ -33,7 +33,7 @@ _DECIMALS = (
     "maintenance_margin_rate",
     "liquidation_fee_rate",
 )
-_OTHERS = ("significant_digits", "max_leverage", "funding_interval_hours", "state", "listed_at")
+_OTHERS = ("significant_digits", "max_leverage", "funding_interval_hours", "state", "listed_at", "delisted_at")
 _SPOT_RULES: dict[str, object] = {"max_leverage": 1, "maintenance_margin_rate": "0", "liquidation_fee_rate": "0"}
 
 
@@ -73,6 +73,7 @@ class Instrument:
 
     price_unit: finest price step that any bar lies on. tick: step of orders, a multiple of it.
     significant_digits: where given, the tick follows that many digits of the price instead.
+    listed_at, delisted_at: from when and until when it is traded.
     """
 
     symbol: str
@@ -89,6 +90,7 @@ class Instrument:
     funding_interval_hours: int | None = None
     state: str = InstrumentState.TRADABLE.value
     listed_at: datetime | None = None
+    delisted_at: datetime | None = None
 
 
 InstrumentsBySymbol = dict[str, Instrument]
@@ -194,8 +196,11 @@ def _instrument(symbol: str, given: dict[str, Any], file: str) -> Instrument:
         raise InstrumentsFileError(file, symbol, f"lacks {', '.join(missing)}")
     money = {key: _decimal(rules[key], file, symbol, key) for key in _DECIMALS}
     _check_units(money, file, symbol)
-    listed_at = _midnight(rules.get("listed_at"), file, symbol)
-    return Instrument(symbol=symbol, **{**rules, **money, "listed_at": listed_at})
+    listed_at = _time(rules.get("listed_at"), file, symbol, "listed_at")
+    delisted_at = _time(rules.get("delisted_at"), file, symbol, "delisted_at", days=1)
+    if listed_at is not None and delisted_at is not None and delisted_at <= listed_at:
+        raise InstrumentsFileError(file, symbol, f"delisted_at {delisted_at:%Y-%m-%d} is not after listed_at")
+    return Instrument(symbol=symbol, **{**rules, **money, "listed_at": listed_at, "delisted_at": delisted_at})
 
 
 def _check_units(money: dict[str, Decimal], file: str, symbol: str) -> None:
@@ -214,12 +219,17 @@ def _decimal(value: object, file: str, symbol: str, key: str) -> Decimal:
         raise InstrumentsFileError(file, symbol, f"{key} {value!r} is no number") from error
 
 
-def _midnight(value: object, file: str, symbol: str) -> datetime | None:
+def _time(value: object, file: str, symbol: str, key: str, days: int = 0) -> datetime | None:
+    """A time with its zone, or a day: its beginning, `days` later."""
     if value is None:
         return None
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise InstrumentsFileError(file, symbol, f"{key} {value} has no zone; write it as 2025-05-02T09:00:00Z")
+        return value.astimezone(UTC)
     if not isinstance(value, date):
-        raise InstrumentsFileError(file, symbol, f"listed_at {value!r} is no day, as 2019-09-08")
-    return datetime(value.year, value.month, value.day, tzinfo=UTC)
+        raise InstrumentsFileError(file, symbol, f"{key} {value!r} is no day, as 2019-09-08")
+    return datetime(value.year, value.month, value.day, tzinfo=UTC) + timedelta(days=days)
 
 
 def _row(instrument: Instrument, source: str, as_of: datetime) -> dict[str, object]:

@@ -6,10 +6,12 @@ from typing import Literal, NamedTuple
 import polars as pl
 
 from openclaw_pipelines.contracts.tables import TABLES
+from openclaw_pipelines.resources.market.base import PARTS_COLUMNS
 from openclaw_pipelines.resources.store import market_tables
 from openclaw_pipelines.resources.store.market_tables import PRICES
 from openclaw_pipelines.resources.store.store import Store, insert
 
+_PUBLISHED = {"parts": None, "parts_expected": None, "has_open": True}
 MICROSECOND = timedelta(microseconds=1)
 
 
@@ -58,7 +60,9 @@ def replace_candle(
         **key._asdict(), **values, "corrected_at": now, "actor": actor, "reason": reason, "taken_from": taken_from,
         **{f"old_{name}": value for name, value in before.items()},
     }  # fmt: skip
-    candle = TABLES["candles"].frame([{**key._asdict(), **values, "is_synthetic": False, "ingested_at": now}])
+    parts = bar.select(PARTS_COLUMNS).row(0, named=True) if PARTS_COLUMNS[0] in bar.columns else _PUBLISHED
+    stored = {**key._asdict(), **values, **parts, "is_synthetic": False, "ingested_at": now}
+    candle = TABLES["candles"].frame([stored])
     with store.write("market") as con:
         con.execute("DELETE FROM candles WHERE source = ? AND symbol = ? AND interval = ? AND ts = ?", list(key))
         insert(con, "candles", candle)

@@ -15,6 +15,7 @@ from openclaw_pipelines.contracts.bounds import FIRST_TIME, LEAST_PRICE, MOST_PR
 from openclaw_pipelines.contracts.errors import DataError
 from openclaw_pipelines.contracts.schema import Table
 from openclaw_pipelines.contracts.time import DAY, utc
+from openclaw_pipelines.resources.store.built_bars import follow, may_follow
 from openclaw_pipelines.resources.store.engine import Connection
 from openclaw_pipelines.resources.store.store import Store, checked, fetch, insert, key_text, registered, table_named
 
@@ -34,16 +35,18 @@ class OutsideRangeError(DataError):
 
 @dataclass(frozen=True)
 class Written:
-    """What became of the rows of one call; the three add up to the rows given.
+    """What became of the rows of one call; the four add up to the rows given.
 
     inserted: new keys.
     unchanged: values that are stored already, as the first one or as a known revision.
     revised: new values of stored keys. Those of candles are now in `candle_revisions`; the others are only counted.
+    followed: built bars that no recorded tick had read and that now are what their source gives.
     """
 
     inserted: int
     unchanged: int
     revised: int
+    followed: int = 0
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,8 @@ def append_candles(
         coverage: rows of `candle_coverage`, how far the source was asked; what is stored moves forward, never back.
         refused: rows of `refused_answers`; of a series and day that was refused before only the newest words change.
 
-    A different value of open, high, low, close or volume is written to `candle_revisions`, once per distinct value.
+    A different value of open, high, low, close or volume is written to `candle_revisions`, once per distinct value,
+    unless the stored bar is a built one that may still follow; see `built_bars`.
 
     Raises:
         SchemaError: rows break the rules of the model.
@@ -81,13 +85,15 @@ def append_candles(
     rows = checked(table, _stamped(frame, "ingested_at", now))
     if rows.is_empty() and coverage is None:
         return Written(0, 0, 0)
+    following = may_follow(store, rows)
     with store.write("market") as con, registered(con, rows) as incoming:
+        followed = follow(con, following, incoming)
         revised = _append_revisions(con, table, rows, incoming, now) if rows.height else 0
         inserted = _append_absent(con, table, rows, incoming) if rows.height else 0
         if coverage is not None:
             _keep_latest(con, "candle_coverage", coverage)
         _keep_refused(con, refused)
-    return Written(inserted, rows.height - inserted - revised, revised)
+    return Written(inserted, rows.height - inserted - revised - followed, revised, followed)
 
 
 def _keep_latest(con: Connection, table: str, coverage: pl.DataFrame) -> None:
@@ -269,6 +275,17 @@ def refused_answers(store: Store, source: str, symbols: Sequence[str], day: str)
         "SELECT * FROM refused_answers WHERE source = ? AND list_contains(?, symbol) AND day = ? "
         "ORDER BY symbol, series",
         [source, list(symbols), day],
+    )
+
+
+def elsewhere(store: Store, source: str, symbols: Sequence[str], start: datetime, end: datetime) -> pl.DataFrame:
+    """Per series with bars outside `start <= ts < end`: symbol, interval, last_before, first_after."""
+    return store.query(
+        "market",
+        "SELECT symbol, interval, max(ts) FILTER (ts < $start) AS last_before, "
+        "min(ts) FILTER (ts >= $end) AS first_after FROM candles "
+        "WHERE source = $source AND list_contains($symbols, symbol) AND (ts < $start OR ts >= $end) GROUP BY ALL",
+        {"source": source, "symbols": list(symbols), "start": start, "end": end},
     )
 
 

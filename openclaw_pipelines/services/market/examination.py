@@ -3,6 +3,7 @@
 The rules are in `domain.market.quality.checks`.
 """
 
+from datetime import datetime
 from typing import Any
 
 import polars as pl
@@ -24,10 +25,10 @@ def examine_candles(world: World, day: str) -> list[CheckResult]:
     args = (world.store, world.source, settings.market.symbols)
     frames = [market_tables.candles(*args, interval, start, start + DAY) for interval in settings.intervals]
     revisions = [market_tables.revisions(*args, interval, start, start + DAY) for interval in settings.intervals]
-    known = _instruments(world)
+    candles, known = pl.concat(frames), _instruments(world)
     return run_all(
         Window(
-            candles=pl.concat(frames),
+            candles=candles,
             symbols=settings.market.symbols,
             intervals=settings.intervals,
             start=start,
@@ -36,9 +37,11 @@ def examine_candles(world: World, day: str) -> list[CheckResult]:
             quality=settings.config.quality,
             revisions=pl.concat(revisions),
             listed_at=_known(known, "listed_at"),
+            delisted_at=_known(known, "delisted_at"),
             price_units=_known(known, "price_unit"),
             refused=market_tables.refused_answers(*args, day),
             before=market_tables.newest_before(*args, settings.intervals, start, start - LOOK_BACK),
+            elsewhere=_elsewhere(world, candles, start),
         )
     )
 
@@ -55,8 +58,18 @@ def examine_funding(world: World, day: str) -> list[CheckResult]:
             end=start + DAY,
             as_of=world.clock.now(),
             listed_at=_known(known, "listed_at"),
+            delisted_at=_known(known, "delisted_at"),
         )
     ]
+
+
+def _elsewhere(world: World, candles: pl.DataFrame, start: datetime) -> pl.DataFrame | None:
+    """What there is on other days of the series that have no bar on this one; nothing to look for where all have."""
+    settings = world.settings()
+    series = len(settings.market.symbols) * len(settings.intervals)
+    if candles.select("symbol", "interval").n_unique() == series:
+        return None
+    return market_tables.elsewhere(world.store, world.source, settings.market.symbols, start, start + DAY)
 
 
 def _instruments(world: World) -> pl.DataFrame:

@@ -56,7 +56,7 @@ def compute_features(world: "World", day: str) -> DayFeatures:
     for interval in settings.intervals:
         since = start - lookback_bars(interval) * interval_length(interval)
         candles = market_tables.candles(*args, interval, since, start + DAY)
-        parts.append(features(candles, interval, start, start + DAY))
+        parts.append(features(candles, interval, start, start + DAY, settings.config.quality))
     rows = pl.concat(parts).with_columns(ingested_at=pl.lit(world.clock.now()))
     market_tables.replace_features(
         world.store,

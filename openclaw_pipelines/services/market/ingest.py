@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Self
 
 import polars as pl
@@ -17,17 +18,21 @@ from openclaw_pipelines.contracts.enums import SourceKind
 from openclaw_pipelines.contracts.errors import OpenclawError
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.contracts.time import DAY, day_start, floor_to, interval_length
+from openclaw_pipelines.domain.market.parts import incomplete
 from openclaw_pipelines.domain.market.quality.scale import ScaleJumpError, jumps
 from openclaw_pipelines.domain.market.quality.units import OffUnitError, off_unit_words, on_unit
-from openclaw_pipelines.resources.market.base import CANDLE_COLUMNS, MarketSource
+from openclaw_pipelines.resources.market.base import CANDLE_COLUMNS, FUNDING_COLUMNS, MarketSource
 from openclaw_pipelines.resources.market.errors import UntrueAnswerError
 from openclaw_pipelines.resources.store import market_tables
 from openclaw_pipelines.resources.store.coverage import FUNDING_GRID, FUNDING_LATE, coverage, funding_asked, perpetuals
 from openclaw_pipelines.resources.store.store import Store
 from openclaw_pipelines.resources.world import World
+from openclaw_pipelines.services.market.listing import Listed
 from openclaw_pipelines.settings import Settings
 
-_NO_CANDLES = pl.DataFrame(schema={name: TABLES["candles"].polars_schema[name] for name in CANDLE_COLUMNS})
+_NO_CANDLES = TABLES["candles"].frame([]).select(CANDLE_COLUMNS)
+_NO_FUNDING = TABLES["funding_rates"].frame([]).select(FUNDING_COLUMNS)
+
 RECHECKED_BARS = 3
 """Stored bars that a live refresh asks for again, to see whether the source changed its mind."""
 
@@ -55,6 +60,7 @@ class Ingested:
     inserted: int
     unchanged: int
     revised: int
+    followed: int
     first: datetime | None
     last: datetime | None
     series: dict[str, int]
@@ -63,7 +69,7 @@ class Ingested:
     @property
     def rows(self) -> int:
         """Bars that the source gave."""
-        return self.inserted + self.unchanged + self.revised
+        return self.inserted + self.unchanged + self.revised + self.followed
 
 
 @dataclass(frozen=True)
@@ -125,10 +131,11 @@ class Ingest:
             UntrueAnswerError: no symbol's answer can be; nothing is stored.
         """
         start, end = day_start(day), day_start(day) + DAY
+        listed, ask = Listed(self.store, self.source, as_of), self.source.funding_rates
         rates, refused = {}, []
         for symbol in self.symbols:
             try:
-                rates[symbol] = self.source.funding_rates(symbol, start, end, as_of)
+                rates[symbol] = listed.ask(symbol, start, partial(ask, symbol, start, end, as_of), _NO_FUNDING)
             except UntrueAnswerError as problem:
                 refused.append(Refused(symbol, "funding", problem))
         if refused and not rates:
@@ -140,7 +147,8 @@ class Ingest:
 
     def instruments(self, as_of: datetime) -> market_tables.Upserted:
         """Store the source's instruments of the configured symbols."""
-        return market_tables.upsert_instruments(self.store, self.source.instruments(self.symbols, as_of))
+        listed = Listed(self.store, self.source, as_of)
+        return market_tables.upsert_instruments(self.store, listed.instruments(self.symbols))
 
     def unknown_instruments(self) -> list[str]:
         """Configured symbols of which the store has no instrument."""
@@ -178,13 +186,14 @@ class Ingest:
         Raises:
             UntrueAnswerError, ScaleJumpError: no series' answer can be; nothing is stored.
         """
+        listed = Listed(self.store, self.source, as_of)
         frames: dict[tuple[str, str], pl.DataFrame] = {}
         refused: list[Refused] = []
         stored = market_tables.closes(self.store, self.source.name, starts, day + DAY)
         units = market_tables.price_units(self.store, self.source.name)
         for (symbol, interval), start in starts.items():
             try:
-                told = self.source.candles(symbol, interval, start, day + DAY, as_of)
+                told = self._series(listed, symbol, interval, start, day + DAY)
             except UntrueAnswerError as problem:
                 told = _NO_CANDLES
                 refused.append(Refused(symbol, interval, problem))
@@ -202,6 +211,7 @@ class Ingest:
             written.inserted,
             written.unchanged,
             written.revised,
+            written.followed,
             first if isinstance(first, datetime) else None,
             last if isinstance(last, datetime) else None,
             {f"{symbol} {interval}": frame.height for (symbol, interval), frame in frames.items()},
@@ -231,6 +241,13 @@ class Ingest:
         shared = {"source": self.source.name, "day": f"{day:%Y-%m-%d}", "first_seen_at": now, "last_seen_at": now}
         rows = [{**shared, "symbol": own.symbol, "series": own.series, "reason": str(own.problem)} for own in refused]
         return TABLES["refused_answers"].frame(rows)
+
+    def _series(self, listed: Listed, symbol: str, interval: str, start: datetime, end: datetime) -> pl.DataFrame:
+        """Bars of one series, without those that were built while a part may still be on its way from the exchange."""
+        ask = partial(self.source.candles, symbol, interval, start, end, listed.as_of)
+        bars = listed.ask(symbol, start, ask, _NO_CANDLES)
+        closed_at = pl.col("ts") + interval_length(interval)
+        return bars.filter(~(incomplete() & (closed_at > listed.as_of - self.publish_lag)))
 
     def _covered(
         self, frames: dict[tuple[str, str], pl.DataFrame], day: datetime, end: datetime, as_of: datetime

@@ -4,7 +4,6 @@ The first value of a bar stays whatever a source says later, so that a decision 
 bar that no tick saw binds nobody: an operator may replace it, and the trace of it stays in `candle_corrections`.
 """
 
-import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -12,21 +11,17 @@ from datetime import datetime
 
 import polars as pl
 
-from openclaw_pipelines.contracts.enums import TickStatus
 from openclaw_pipelines.contracts.errors import DataError, LedgerError
 from openclaw_pipelines.contracts.time import DAY, floor_to, interval_length, utc
 from openclaw_pipelines.domain.market.features import lookback_bars
 from openclaw_pipelines.domain.market.quality.units import off_unit_words, usable
-from openclaw_pipelines.domain.trading.inputs import NO_BAR
 from openclaw_pipelines.resources.store import market_tables
+from openclaw_pipelines.resources.store.built_bars import consumed_bars
 from openclaw_pipelines.resources.store.corrections import BarKey, newest_revision, replace_candle, stored_bar
 from openclaw_pipelines.resources.store.market_tables import PRICES
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.market.features import compute_features
 from openclaw_pipelines.services.trading.strategy_lock import strategy_lock
-
-_BAR_STATE = 4
-"""Place of the bar's state in a recorded bar."""
 
 
 class BarConsumedError(LedgerError):
@@ -114,22 +109,9 @@ def _no_ticks(world: World) -> Iterator[None]:
 
 
 def _refuse_consumed(world: World, key: BarKey) -> None:
-    """Ticks at the bar's close, and inceptions that warmed up on it; of any account, since they share the candles."""
-    closed_at = key.ts + interval_length(key.interval)
-    rows = world.store.query(
-        "ledger",
-        "SELECT i.strategy_config_id, i.tick_at, i.bars FROM tick_inputs i "
-        "JOIN tick_contexts c USING (context_hash) "
-        "JOIN autopilot_ticks t USING (account_id, strategy_config_id, tick_at) "
-        "WHERE json_extract_string(c.payload, '$.deployment.interval') = ? "
-        "AND (i.tick_at = ? OR (t.status = ? AND i.tick_at >= ?)) ORDER BY i.tick_at",
-        [key.interval, closed_at, TickStatus.INCEPTION.value, closed_at],
-    )
-    for strategy, tick_at, bars in rows.iter_rows():
-        recorded = json.loads(bars)
-        seen = recorded.get(closed_at.isoformat(), recorded)  # a warm-up is recorded by time
-        if seen.get(key.symbol, NO_BAR)[_BAR_STATE] != NO_BAR[_BAR_STATE]:
-            raise BarConsumedError(str(key), strategy, tick_at)
+    """Of any account: they share the candles."""
+    for consumer in consumed_bars(world.store, [(key.symbol, key.interval, key.ts)]).values():
+        raise BarConsumedError(str(key), consumer.strategy, consumer.tick_at)
 
 
 def _told(world: World, key: BarKey) -> pl.DataFrame:

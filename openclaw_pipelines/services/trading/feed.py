@@ -8,6 +8,7 @@ from openclaw_pipelines.contracts.config.market import Quality
 from openclaw_pipelines.contracts.config.trading import Costs
 from openclaw_pipelines.contracts.enums import RejectCode
 from openclaw_pipelines.contracts.time import DAY, day_start, interval_length
+from openclaw_pipelines.domain.market.instruments import Listing, listings, untradable
 from openclaw_pipelines.domain.market.masks import entry_masks, window_bars
 from openclaw_pipelines.domain.market.quality.units import usable
 from openclaw_pipelines.domain.trading.deployment import Deployment
@@ -36,6 +37,7 @@ class Unknown(NamedTuple):
 class Feed:
     """Bars and masks per tick.
 
+    listed: what the source says of the symbols now; the deployment's instruments stay as they were at its start.
     covered: per symbol and day until when the source was asked; a bar that closed later is not missing, only unknown.
     funded: the same for funding. perpetuals: symbols that are charged it, none where the costs leave it out.
     """
@@ -44,6 +46,7 @@ class Feed:
     masks: dict[datetime, dict[str, RejectCode]] = field(default_factory=dict)
     covered: dict[tuple[str, str], datetime] = field(default_factory=dict)
     funded: dict[tuple[str, str], datetime] = field(default_factory=dict)
+    listed: dict[str, Listing] = field(default_factory=dict)
     symbols: tuple[str, ...] = ()
     perpetuals: tuple[str, ...] = ()
     length: timedelta = timedelta(0)
@@ -63,6 +66,7 @@ class Feed:
         return cls(
             bars=bars_by_tick(candles, funding, deployment),
             covered={(symbol, day): at for (symbol, own, day), at in covered.items() if own == deployment.interval},
+            listed=listings(market_tables.instruments(store, source, deployment.symbols)),
             funded=funding_coverage(store, source, days) if costs.funding else {},
             symbols=tuple(deployment.symbols),
             perpetuals=tuple(perpetuals(deployment.symbols)) if costs.funding else (),
@@ -80,6 +84,10 @@ class Feed:
         for n, row in enumerate(codes):
             by_symbol = zip(deployment.symbols, row, strict=True)
             self.masks[first + n * self.length] = {symbol: RejectCode(int(code)) for symbol, code in by_symbol}
+
+    def untradable(self, tick_at: datetime) -> frozenset[str]:
+        """Symbols that the source lets nobody enter at a tick: delisted by then, or in another state."""
+        return untradable(self.listed, self.symbols, tick_at)
 
     def not_covered(self, tick_at: datetime) -> Unknown | None:
         """What of this tick was not asked for: a bar after its close, or funding after its time."""

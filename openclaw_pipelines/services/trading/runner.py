@@ -278,7 +278,7 @@ class Runner:
         strategy = settings.strategy(walk.session.deployment.strategy_config_id)
         day = (tick_at - strategy.interval).strftime("%Y-%m-%d")
         universe = walk.universe(day) or walk.add_universe(
-            day, build_universe(self.store, self.source, walk, strategy, settings.config.outcome_horizons_seconds, day)
+            day, build_universe(self.store, self.source, walk, strategy, settings.config, day)
         )
         settle_only = self._too_old(strategy, tick_at) if live else None
         switch = effective_kill_switch(settings)[0]
@@ -311,7 +311,7 @@ class Runner:
             kill_switch=switch,
             allow=frozenset(own.allow),
             deny=frozenset(own.deny),
-            disabled=frozenset(strategy.symbols) - strategy.enabled_symbols,
+            disabled=frozenset(strategy.symbols) - strategy.enabled_symbols | feed.untradable(tick_at),
             masks=feed.masks.get(tick_at, {}),
             settle_only=settle_only is not None,
             uncertain=session.uncertain,

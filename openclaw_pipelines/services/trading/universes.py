@@ -1,12 +1,12 @@
 """The universe of a day, ranked on what was stored at its 00:00Z and on the outcomes of the walk that asks for it."""
 
 import json
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import polars as pl
 
 from openclaw_pipelines.contracts.canonical import canonical_json
+from openclaw_pipelines.contracts.config.configuration import Configuration
 from openclaw_pipelines.contracts.enums import Regime
 from openclaw_pipelines.contracts.time import day_start
 from openclaw_pipelines.domain.evaluation.outcomes import due_outcomes, score_outcomes
@@ -30,7 +30,7 @@ def regimes(store: Store, source: str, strategy: StrategySettings, as_of: dateti
 
 
 def build_universe(
-    store: Store, source: str, walk: Walk, strategy: StrategySettings, horizons: Sequence[int], day: str
+    store: Store, source: str, walk: Walk, strategy: StrategySettings, settings: Configuration, day: str
 ) -> dict[str, str | None]:
     """Columns of the snapshot: the candidates ranked as of 00:00Z of `day` on what was known then."""
     as_of = day_start(day)
@@ -38,7 +38,7 @@ def build_universe(
     symbols = list(strategy.symbols)
     stored = market_tables.candles(store, source, symbols, strategy.own.interval, since, as_of)
     candles = usable(stored, walk.session.deployment.price_units)
-    due = due_outcomes(walk.decisions(since, as_of), (), horizons, as_of)
+    due = due_outcomes(walk.decisions(since, as_of), (), settings.outcome_horizons_seconds, as_of)
     outcomes = score_outcomes(due, candles, as_of, [strategy.own.interval])
     result = rank_universe(
         candles,
@@ -51,6 +51,7 @@ def build_universe(
         outcomes=outcomes.select("symbol", "matured_at", "return_signed"),
         previous=walk.previous_universe(day),
         instruments=market_tables.instruments(store, source),
+        quality=settings.quality,
     )
     seen = dict(regimes(store, source, strategy, as_of).select("symbol", "regime").iter_rows())
     return _with_regimes(result.columns(), seen)

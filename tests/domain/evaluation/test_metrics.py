@@ -149,6 +149,23 @@ def metrics(**change: Any) -> pl.DataFrame:
     return compute_metrics(account="a", strategy="s", day=DAY, **{**given, **change})
 
 
+@pytest.mark.parametrize(
+    ("bars", "value", "bought"),
+    [
+        pytest.param([("A/USDT", 0, 10.0), ("A/USDT", 24, 11.0), ("B/USDT", 0, 10.0), ("B/USDT", 2, 0.1)],
+                     (0.1 - 0.99) / 2, 2, id="one dies early in the day"),
+        pytest.param([("A/USDT", 0, 10.0), ("A/USDT", 24, 11.0), ("B/USDT", -2, 10.0)],
+                     0.05, 2, id="no close after it"),
+        pytest.param([("A/USDT", 0, 10.0), ("A/USDT", 24, 11.0), ("B/USDT", -24, 10.0), ("B/USDT", 2, 99.0)],
+                     0.1, 1, id="a price of the day before is too old to buy at"),
+    ],
+)  # fmt: skip
+def test_who_was_bought_stays_in_the_benchmark_at_its_last_close(bars: list[Any], value: float, bought: int) -> None:
+    held = by_name(metrics(benchmark=closes(*bars)))[("day", "buy_and_hold_return")]
+    assert held["value"] == pytest.approx(value)
+    assert held["sample_size"] == bought
+
+
 def empty_day(**change: Any) -> pl.DataFrame:
     names = ("decisions", "fills", "equity", "outcomes", "benchmark")
     return metrics(**{**dict.fromkeys(names, NOTHING), "positions": None, "reconcile_events": None, **change})

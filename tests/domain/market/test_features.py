@@ -45,6 +45,9 @@ def candles(symbol, stamps, open_, high, low, close, volume) -> pl.DataFrame:
             "volume": volume,
             "is_synthetic": False,
             "ingested_at": DAY,
+            "parts": None,
+            "parts_expected": None,
+            "has_open": True,
         },
         schema=TABLES["candles"].polars_schema,
     )
@@ -154,12 +157,14 @@ def test_a_first_day_has_no_regime_and_no_return_over_24_hours():
     assert rows.get_column("return_24h").null_count() == BARS
 
 
-def test_absent_and_synthetic_bars_are_skipped_alike():
+def test_absent_bars_synthetic_ones_and_those_of_too_few_parts_are_skipped_alike():
     bars = history()
     gone = pl.col("ts").is_between(DAY - 5 * STEP, DAY - 3 * STEP)
     absent = of_day(bars.filter(~gone))
+    half = of_day(bars.with_columns(parts=pl.when(gone).then(2), parts_expected=pl.when(gone).then(4)))
     synthetic = of_day(bars.with_columns(gone.alias("is_synthetic")))
     assert_frame_equal(absent, synthetic, check_exact=True)
+    assert_frame_equal(absent, half, check_exact=True)
     assert not absent.equals(of_day(bars))
 
 
@@ -258,6 +263,8 @@ def test_real_minutes_agree_with_talib_and_stay_in_range(shared_data):
         volume="volume",
         is_synthetic=pl.lit(value=False),
         ingested_at=pl.lit(day).cast(stamp),
+        parts=pl.lit(None, dtype=pl.Int64),
+        parts_expected=pl.lit(None, dtype=pl.Int64),
     )
     rows = features(bars, "1m", day, day + timedelta(days=1))
     TABLES["features"].validate(rows.with_columns(pl.lit(day).cast(stamp).alias("ingested_at")))

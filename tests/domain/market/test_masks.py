@@ -21,7 +21,10 @@ SMALL = Quality(stale_flat_bars=3, recent_bars=4, gap_mask_bars=1)
 
 
 def candles(series: dict[str, str], interval: str = "15m") -> pl.DataFrame:
-    """A letter per slot: m moves, d ends where the bar before did, f is flat there, s is synthetic, . is absent."""
+    """A letter per slot: m moves, d ends where the bar before did, f is flat there, s is synthetic, . is absent.
+
+    h moves and has half of its parts, a all but one of twelve.
+    """
     rows = []
     for symbol, letters in series.items():
         price = 100.0
@@ -42,6 +45,9 @@ def candles(series: dict[str, str], interval: str = "15m") -> pl.DataFrame:
                     "close": price,
                     "volume": 1.0,
                     "is_synthetic": letter == "s",
+                    "parts": {"h": 6, "a": 11}.get(letter),
+                    "parts_expected": 12 if letter in "ha" else None,
+                    "has_open": True,
                     "ingested_at": START,
                 }
             )
@@ -76,12 +82,24 @@ def tick(i: int) -> datetime:
         pytest.param("mmmmff", RejectCode.NONE, id="two still bars"),
         pytest.param("mmfffm", RejectCode.NONE, id="a still run that has ended"),
         pytest.param("mm.fff", RejectCode.NONE, id="the first flat bar has no close before it"),
+        pytest.param("mmmmmh", RejectCode.GAP, id="the bar of the tick has half of its parts"),
+        pytest.param("mmmmma", RejectCode.NONE, id="the bar of the tick lacks one part of twelve"),
+        pytest.param("mmmmhm", RejectCode.NONE, id="one such bar before it is tolerated"),
+        pytest.param("mmmhhm", RejectCode.GAP, id="two are as two absent ones"),
+        pytest.param("mm.hmm", RejectCode.GAP, id="one absent and one of half of its parts"),
+        pytest.param("hhhhhh", RejectCode.GAP, id="a bar of half of its parts is a price"),
         pytest.param("......", RejectCode.NO_PRICE, id="no bar at all"),
         pytest.param("ssssss", RejectCode.NO_PRICE, id="only synthetic bars"),
     ],
 )
 def test_the_code_of_a_tick(letters, code):
     assert entry_mask(candles({"BTC/USDT": letters}), ["BTC/USDT"], tick(5), "15m", SMALL) == {"BTC/USDT": code}
+
+
+@pytest.mark.parametrize(("least", "code"), [(5_000, RejectCode.NONE), (5_001, RejectCode.GAP)])
+def test_the_share_of_parts_is_a_setting(least, code):
+    quality = SMALL.model_copy(update={"min_parts_bps": least})
+    assert entry_mask(candles({"BTC/USDT": "mmmmmh"}), ["BTC/USDT"], tick(5), "15m", quality) == {"BTC/USDT": code}
 
 
 def test_a_bar_older_than_the_gap_window_is_still_a_price():
@@ -167,6 +185,8 @@ def test_the_binance_halt_masks_entries_until_the_window_is_whole(shared_data):
         "low",
         "close",
         pl.lit(value=False).alias("is_synthetic"),
+        pl.lit(None, dtype=pl.Int64).alias("parts"),
+        pl.lit(None, dtype=pl.Int64).alias("parts_expected"),
     )
     midnight = datetime(2023, 3, 24, tzinfo=UTC)
     codes = entry_masks(

@@ -18,6 +18,7 @@ DAY = datetime(2025, 5, 10, tzinfo=UTC)
 NEXT = DAY + timedelta(days=1)
 LATER = datetime(2025, 6, 1, tzinfo=UTC)
 SYMBOLS = ["BTC/USDT", "ETH/USDT"]
+ABSENT = {"coverage": "error", "freshness": "warning", "gaps": "warning"}
 HOUR = timedelta(hours=1)
 
 
@@ -35,6 +36,7 @@ def bar(symbol: str, i: int) -> dict:
         "close": close,
         "volume": 5.0 + i % 3,
         "is_synthetic": False,
+        "has_open": True,
         "ingested_at": LATER,
     }
 
@@ -95,7 +97,7 @@ CRASH = {"open": 100.0, "high": 100.0, "low": 89.0, "close": 90.0}
         pytest.param(put(3, low=100.3), {"ohlc": "error"}, id="low above open"),
         pytest.param(put(3, volume=float("nan")), {"schema": "error", "ohlc": "error"}, id="volume is not a number"),
         pytest.param(put(3, volume=float("inf")), {"schema": "error", "ohlc": "error"}, id="volume is infinite"),
-        pytest.param(lambda rows: rows[:24], {"coverage": "error", "freshness": "warning"}, id="a symbol is absent"),
+        pytest.param(lambda rows: rows[:24], ABSENT, id="a symbol is absent"),
         pytest.param(lambda rows: [], {"coverage": "warning", "freshness": "warning"}, id="nothing at all"),
         pytest.param(without(22, 23), {"gaps": "warning", "freshness": "warning"}, id="ends early"),
         pytest.param(without(23), {"gaps": "warning"}, id="ends one bar early, as late as is allowed"),
@@ -157,6 +159,105 @@ def test_only_bars_that_can_be_there_are_missed(as_of, listed_at, missing):
 def test_a_symbol_is_not_expected_before_its_listing():
     only_btc = day(lambda rows: rows[:24])
     assert failing(run_all(window(only_btc, listed_at={"ETH/USDT": NEXT}))) == {}
+
+
+@pytest.mark.parametrize(
+    ("kept", "delisted_at", "missing"),
+    [
+        pytest.param(9, DAY + 9 * HOUR, 0, id="delisted with its last bar"),
+        pytest.param(9, DAY + 9.5 * HOUR, 0, id="delisted in a bar"),
+        pytest.param(9, DAY + 11 * HOUR, 2, id="two bars before it are absent"),
+        pytest.param(0, DAY, 0, id="delisted at midnight"),
+        pytest.param(0, DAY - 3 * timedelta(days=1), 0, id="delisted days ago"),
+        pytest.param(9, LATER, 15, id="delisted later"),
+    ],
+)
+def test_a_symbol_is_not_expected_after_its_delisting(kept, delisted_at, missing):
+    ended = day(lambda rows: rows[: 24 + kept])
+    results = {result.name: result for result in run_all(window(ended, delisted_at={"ETH/USDT": delisted_at}))}
+    assert results["gaps"].facts["missing_bars"] == missing
+    assert results["coverage"].passed
+    assert results["freshness"].passed == (missing < 2)
+
+
+def elsewhere(before: datetime | None, after: datetime | None) -> pl.DataFrame:
+    stamp = pl.Datetime("us", "UTC")
+    schema = {"symbol": pl.String, "interval": pl.String, "last_before": stamp, "first_after": stamp}
+    return pl.DataFrame([("ETH/USDT", "1h", before, after)], schema=schema, orient="row")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "severity", "says"),
+    [
+        pytest.param(None, None, "error", "none on any other day, though others have. Check the name", id="never seen"),
+        pytest.param(DAY - HOUR, None, "warning", "last bar is of 2025-05-09T23:00Z. If it was delisted", id="ended"),
+        pytest.param(None, NEXT, "warning", "first bar is of 2025-05-11T00:00Z. If it was listed then", id="begins"),
+        pytest.param(DAY - HOUR, NEXT, "warning", "has bars before and after. Add the day", id="one day is absent"),
+    ],
+)
+def test_a_whole_missing_day_of_one_symbol_is_a_gap_that_stops_nobody_else(before, after, severity, says):
+    known = window(day(lambda rows: rows[:24]), elsewhere=elsewhere(before, after))
+    found = {result.name: result for result in run_all(known)}
+    assert failing(found.values()) == {**ABSENT, "coverage": severity}
+    sentence = found["coverage"].sentence
+    assert sentence.startswith("1 of 2 series have no bar at all: ETH/USDT 1h on 2025-05-10, ")
+    assert says in sentence
+    assert found["gaps"].cases.rows() == [("ETH/USDT", "1h", DAY, DAY + 23 * HOUR, 24)]
+
+
+def built(i: int, parts: int, expected: int, has_open: bool):
+    return put(i, parts=parts, parts_expected=expected, has_open=has_open)
+
+
+@pytest.mark.parametrize(
+    ("change", "facts"),
+    [
+        pytest.param(built(4, 12, 12, True), None, id="whole"),
+        pytest.param(built(4, 11, 12, True), (1, 0, 0), id="one part is absent"),
+        pytest.param(built(4, 11, 12, False), (1, 0, 1), id="the first part is absent"),
+        pytest.param(built(4, 6, 12, True), (1, 1, 0), id="half of them are"),
+        pytest.param(built(4, 2, 4, True), (1, 1, 0), id="two of four"),
+    ],
+)
+def test_built_bars_that_lack_a_part_are_listed(change, facts):
+    found = {result.name: result for result in run_all(window(day(change)))}
+    result = found["incomplete_bars"]
+    assert failing(found.values()) == ({} if facts is None else {"incomplete_bars": "warning"})
+    assert tuple(result.facts.values())[1:] == (facts or (0, 0, 0))
+    if facts is not None:
+        assert result.cases["ts"].to_list() == [DAY + 4 * HOUR]
+
+
+def halves(change=None) -> pl.DataFrame:
+    """The day of BTC in hours, as published, and in the half hours that make them."""
+    rows = [bar("BTC/USDT", i) for i in range(24)]
+    parts = []
+    for row in rows:
+        shared = {**row, "interval": "30m", "volume": row["volume"] / 2}
+        parts += [{**shared, "close": row["open"]}, {**shared, "open": row["open"], "ts": row["ts"] + HOUR / 2}]
+    return frame((change(rows) if change else rows) + parts)
+
+
+@pytest.mark.parametrize(
+    ("change", "hours"),
+    [
+        pytest.param(None, [], id="they agree"),
+        pytest.param(put(7, low=90.0), [7], id="a low that no part has"),
+        pytest.param(put(7, volume=5.0), [7], id="another volume"),
+        pytest.param(put(7, low=90.0, parts=1, parts_expected=2), [], id="built bars are judged by their parts"),
+        pytest.param(put(7, low=90.0, is_synthetic=True), [], id="synthetic bars are nobody's word"),
+    ],
+)
+def test_published_bars_agree_with_their_lower_bars(change, hours):
+    both = window(halves(change), symbols=["BTC/USDT"], intervals=["1h", "30m"])
+    result = next(result for result in run_all(both) if result.name == "intervals_agree")
+    assert result.cases.get_column("ts").to_list() == [DAY + n * HOUR for n in hours] if hours else result.passed
+
+
+def test_a_bar_whose_parts_are_not_all_there_is_not_compared():
+    lacking = halves(put(7, low=90.0)).filter(~((pl.col("interval") == "30m") & (pl.col("ts") == DAY + 7 * HOUR)))
+    both = window(lacking, symbols=["BTC/USDT"], intervals=["30m", "1h"])
+    assert next(result for result in run_all(both) if result.name == "intervals_agree").passed
 
 
 @pytest.mark.parametrize(
@@ -351,6 +452,9 @@ def real(path, symbol: str, interval: str) -> pl.DataFrame:
         volume="volume",
         is_synthetic=pl.lit(value=False),
         ingested_at=pl.lit(LATER).cast(stamp),
+        parts=pl.lit(None, dtype=pl.Int64),
+        parts_expected=pl.lit(None, dtype=pl.Int64),
+        has_open=pl.lit(value=True),
     )
 
 

@@ -23,9 +23,11 @@ def rates(btc=(0, 8, 16), eth=(0, 4, 8, 12, 16, 20)) -> pl.DataFrame:
     )
 
 
-def judged(stored: pl.DataFrame, hours=HOURS, as_of=LATER, listed_at=None):
+def judged(stored: pl.DataFrame, hours=HOURS, as_of=LATER, listed_at=None, delisted_at=None):
     end = DAY + timedelta(days=1)
-    return funding_coverage(stored, hours, start=DAY, end=end, as_of=as_of, listed_at=listed_at or {})
+    return funding_coverage(
+        stored, hours, start=DAY, end=end, as_of=as_of, listed_at=listed_at or {}, delisted_at=delisted_at
+    )
 
 
 @pytest.mark.parametrize(
@@ -46,6 +48,7 @@ def judged(stored: pl.DataFrame, hours=HOURS, as_of=LATER, listed_at=None):
         ),
         pytest.param(rates(btc=(0,), eth=(0, 4, 8)), {"as_of": at(9.5)}, [("BTC/USDT:USDT", at(8))], 5, id="too late"),
         pytest.param(rates(btc=(8, 16)), {"listed_at": {"BTC/USDT:USDT": at(3)}}, [], 8, id="listed in the day"),
+        pytest.param(rates(btc=(0, 8)), {"delisted_at": {"BTC/USDT:USDT": at(16)}}, [], 8, id="delisted in the day"),
         pytest.param(rates(), {"hours": {}}, [], 0, id="only spot"),
         pytest.param(rates(btc=(), eth=()), {"as_of": DAY - timedelta(days=3)}, [], 0, id="a day to come"),
     ],

@@ -16,7 +16,7 @@ DAY = datetime(2025, 5, 10, tzinfo=UTC)
 
 def window(units, **changes) -> Window:
     bar = {"source": "s", "interval": "1h", "open": 10.5, "high": 11.0, "low": 10.0, "close": 10.5, "volume": 1.0}
-    shared = {**bar, "is_synthetic": False, "ingested_at": DAY}
+    shared = {**bar, "is_synthetic": False, "has_open": True, "ingested_at": DAY}
     rows = [
         {**shared, "symbol": name, "ts": DAY + timedelta(hours=n)} for name in ("A/USDT", "B/USDT") for n in range(3)
     ]

@@ -20,7 +20,9 @@ from openclaw_pipelines.kernel.base.layout import WHOLE
 PERP, SPOT = "AAA/USDT:USDT", "BBB/USDT"
 EIGHT = datetime(2025, 5, 10, 8, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-BAR = {"open": 100.0, "high": 101.5, "low": 99.0, "close": 100.25, "volume": 3.5, "is_synthetic": False}
+BAR = {
+    "open": 100.0, "high": 101.5, "low": 99.0, "close": 100.25, "volume": 3.5, "is_synthetic": False, "has_open": True,
+}  # fmt: skip
 
 
 def candles(*rows: dict[str, Any]) -> pl.DataFrame:
@@ -43,6 +45,8 @@ def deployment(desk: Any) -> Any:
     [
         pytest.param({}, (10_000, 10_150, 9_900, 10_025, 1, 0, 3.5, 0), id="traded"),
         pytest.param({"volume": 0.0}, (10_000, 10_150, 9_900, 10_025, 2, 0, 0.0, 0), id="no volume fills nothing"),
+        pytest.param({"has_open": False}, (10_000, 10_150, 9_900, 10_025, 3, 0, 3.5, 0), id="no first part, no open"),
+        pytest.param({"has_open": False, "volume": 0.0}, (10_000, 10_150, 9_900, 10_025, 2, 0, 0.0, 0), id="neither"),
         pytest.param({"is_synthetic": True}, None, id="synthetic is missing"),
         pytest.param({"close": 100.255}, None, id="off its price unit is missing"),
         pytest.param({"high": float("inf")}, None, id="an endless high is missing"),

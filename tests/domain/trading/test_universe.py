@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from openclaw_pipelines.contracts.config.market import Quality
 from openclaw_pipelines.contracts.config.trading import Universe
 from openclaw_pipelines.contracts.tables.market import Candles
 from openclaw_pipelines.contracts.tables.trading import UniverseSnapshots
@@ -41,6 +42,9 @@ def series(symbol, hours=WEEK, end=AS_OF, seed=0, step=0.007, volume=100.0, spre
             "volume": volume,
             "is_synthetic": False,
             "ingested_at": AS_OF,
+            "parts": None,
+            "parts_expected": None,
+            "has_open": True,
         },
         schema=CANDLES,
     )
@@ -51,6 +55,9 @@ def market(**changes) -> pl.DataFrame:
     return pl.concat(series(symbol, **changes.get(symbol.split("/")[0], {})) for symbol in SYMBOLS)
 
 
+TIME = pl.Datetime("us", "UTC")
+
+
 def outcomes(*rows) -> pl.DataFrame:
     schema = {"symbol": pl.String, "matured_at": pl.Datetime("us", "UTC"), "return_signed": pl.Float64}
     return pl.DataFrame(rows, schema=schema, orient="row")
@@ -59,10 +66,15 @@ def outcomes(*rows) -> pl.DataFrame:
 def instruments(**states) -> pl.DataFrame:
     return pl.DataFrame(
         [
-            {"symbol": symbol, "state": states.get(symbol.split("/")[0], "tradable"), "listed_at": None}
+            {
+                "symbol": symbol,
+                "state": states.get(symbol.split("/")[0], "tradable"),
+                "listed_at": None,
+                "delisted_at": None,
+            }
             for symbol in SYMBOLS
         ],
-        schema={"symbol": pl.String, "state": pl.String, "listed_at": pl.Datetime("us", "UTC")},
+        schema={"symbol": pl.String, "state": pl.String, **dict.fromkeys(("listed_at", "delisted_at"), TIME)},
     )
 
 
@@ -224,6 +236,35 @@ def test_coverage_counts_from_the_first_bar_and_leaves_synthetic_bars_out():
     # 168 bars, of which 16 may be absent: 152 / 168 is 0.9048, 151 / 168 is 0.8988
     assert ETH in ranked(holes(16)).selected
     assert reasons(ranked(holes(17)))[ETH] == f"coverage {round(151 / 168, 8)}, the least is 0.9"
+
+
+def test_bars_of_too_few_parts_are_no_coverage():
+    gone = (pl.col("symbol") == ETH) & pl.col("ts").is_between(AS_OF - 100 * HOUR, AS_OF - 84 * HOUR)
+    half = market().with_columns(parts=pl.when(gone).then(6), parts_expected=pl.when(gone).then(12))
+    assert reasons(ranked(half))[ETH] == f"coverage {round(151 / 168, 8)}, the least is 0.9"
+    assert ETH in ranked(half, quality=Quality(min_parts_bps=5_000)).selected
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        pytest.param({"state": "deprecated"}, "instrument is deprecated", id="deprecated"),
+        pytest.param({"delisted_at": AS_OF}, f"delisted since {AS_OF:%Y-%m-%dT%H:%MZ}", id="delisted as of now"),
+        pytest.param({"delisted_at": AS_OF + HOUR}, None, id="delisted later"),
+    ],
+)
+def test_what_is_traded_no_more_is_not_selected(row, reason):
+    known = instruments().with_columns(
+        pl.when(pl.col("symbol") == ETH)
+        .then(pl.lit(value))
+        .otherwise(name)
+        .cast(instruments().schema[name])
+        .alias(name)
+        for name, value in row.items()
+    )
+    result = ranked(instruments=known)
+    assert (ETH in result.selected) == (reason is None)
+    assert reason is None or reasons(result)[ETH] == reason
 
 
 def test_a_listing_before_the_look_back_counts_as_age():

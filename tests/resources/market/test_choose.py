@@ -23,7 +23,11 @@ def test_archive_takes_its_folder_and_market_type(tmp_path):
     )
     source = build_source(settings)
     assert isinstance(source, ArchiveMarket)
-    assert (source.name, source.folder, source.kind) == (f"archive:{tmp_path.name}", tmp_path, MarketType.SPOT)
+    assert (source.name, source.folder.path, source.folder.kind) == (
+        f"archive:{tmp_path.name}",
+        tmp_path,
+        MarketType.SPOT,
+    )
 
 
 @pytest.mark.parametrize(

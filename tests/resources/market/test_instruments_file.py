@@ -118,6 +118,16 @@ def test_a_file_in_the_folder_is_read_first_and_adds_to_the_shipped_one(tmp_path
         pytest.param(
             GOOD + "    A/B: {price_unit: '1', lot: '1', listed_at: soon}", "listed_at 'soon' is no day", id="no day"
         ),
+        pytest.param(
+            GOOD + "    A/B: {price_unit: '1', lot: '1', delisted_at: 2025-05-02 09:00:00}",
+            "delisted_at 2025-05-02 09:00:00 has no zone",
+            id="time without a zone",
+        ),
+        pytest.param(
+            GOOD + "    A/B: {price_unit: '1', lot: '1', listed_at: 2025-05-03, delisted_at: 2025-05-02}",
+            "delisted_at 2025-05-03 is not after listed_at",
+            id="gone before it came",
+        ),
     ],
 )
 def test_malformed_files_say_where(tmp_path, text, says):
@@ -125,3 +135,24 @@ def test_malformed_files_say_where(tmp_path, text, says):
     with pytest.raises(InstrumentsFileError, match=says) as caught:
         venue_instruments("mine", tmp_path)
     assert caught.value.file == str(tmp_path / "instruments.yaml")
+
+
+@pytest.mark.parametrize(
+    ("written", "listed_at", "delisted_at"),
+    [
+        pytest.param("", None, None, id="not known"),
+        pytest.param(
+            ", listed_at: 2025-05-01, delisted_at: 2025-05-02",
+            datetime(2025, 5, 1, tzinfo=UTC),
+            datetime(2025, 5, 3, tzinfo=UTC),
+            id="a day is traded to its end",
+        ),
+        pytest.param(
+            ", delisted_at: 2025-05-02T11:00:00+02:00", None, datetime(2025, 5, 2, 9, tzinfo=UTC), id="a time"
+        ),
+    ],
+)
+def test_from_when_and_until_when_it_is_traded(tmp_path, written, listed_at, delisted_at):
+    (tmp_path / "instruments.yaml").write_text(f"{GOOD}    A/B: {{price_unit: '1', lot: '1'{written}}}")
+    row = load_instruments("mine", ["A/B"], datetime(2025, 6, 1, tzinfo=UTC), folder=tmp_path).row(0, named=True)
+    assert (row["listed_at"], row["delisted_at"]) == (listed_at, delisted_at)

@@ -4,8 +4,8 @@ import polars as pl
 import pytest
 
 from openclaw_pipelines.contracts.time import INTERVALS
-from openclaw_pipelines.resources.market.base import CANDLE_COLUMNS
-from openclaw_pipelines.resources.market.resample import divides, parts_window, resample
+from openclaw_pipelines.resources.market.base import CANDLE_COLUMNS, PARTS_COLUMNS, published
+from openclaw_pipelines.resources.market.resample import best_of, divides, parts_window, resample
 
 T0 = datetime(2025, 5, 10, tzinfo=UTC)
 LATER = T0 + timedelta(days=9)
@@ -13,17 +13,14 @@ LATER = T0 + timedelta(days=9)
 
 def minutes(*rows: tuple) -> pl.DataFrame:
     """Rows of minute, open, high, low, close, volume and, if it is, synthetic."""
-    return pl.DataFrame(
+    names = [name for name in CANDLE_COLUMNS if name not in PARTS_COLUMNS]
+    kinds = [pl.String] * 3 + [pl.Datetime("us", "UTC")] + [pl.Float64] * 5 + [pl.Boolean]
+    bars = pl.DataFrame(
         [("s", "BTC/USDT", "1m", T0 + timedelta(minutes=row[0]), *row[1:6], len(row) > 6) for row in rows],
-        schema=dict(
-            zip(
-                CANDLE_COLUMNS,
-                [pl.String] * 3 + [pl.Datetime("us", "UTC")] + [pl.Float64] * 5 + [pl.Boolean],
-                strict=True,
-            )
-        ),
+        schema=dict(zip(names, kinds, strict=True)),
         orient="row",
     )
+    return published(bars)
 
 
 TABLE = minutes(
@@ -76,6 +73,39 @@ def test_resample_equals_a_hand_table(interval, as_of_minute, expected):
 
 def test_resampling_twice_equals_once():
     assert resample(resample(TABLE, "5m", LATER), "15m", LATER).equals(resample(TABLE, "15m", LATER))
+
+
+HOUR = [(5 * n, 180.0, 181.0, 146.57 if n == 6 else 176.04, 180.0 + n, 1.0) for n in range(12)]
+
+
+@pytest.mark.parametrize(
+    ("absent", "told", "open_", "low"),
+    [
+        pytest.param((), (12, 12, True), 180.0, 146.57, id="whole"),
+        pytest.param((0,), (11, 12, False), 180.0, 146.57, id="without the first there is no open"),
+        pytest.param((6,), (11, 12, True), 180.0, 176.04, id="without the extreme it says so"),
+        pytest.param((11,), (11, 12, True), 180.0, 146.57, id="without the last"),
+        pytest.param(range(1, 12), (1, 12, True), 180.0, 176.04, id="the first alone"),
+    ],
+)
+def test_an_hour_says_how_many_of_its_parts_are_there(absent, told, open_, low):
+    parts = minutes(*[row for n, row in enumerate(HOUR) if n not in absent]).with_columns(interval=pl.lit("5m"))
+    built = resample(parts, "1h", LATER)
+    assert built.select(PARTS_COLUMNS).rows() == [told]
+    assert built.select("open", "low").rows() == [(open_, low)]
+
+
+def test_a_synthetic_part_is_none():
+    told = resample(TABLE, "5m", LATER).select(PARTS_COLUMNS).rows()
+    assert told == [(3, 5, True), (0, 5, False), (1, 5, False)]
+
+
+def test_of_two_ways_to_build_a_bar_the_one_with_most_of_its_parts_is_taken():
+    lacking = resample(minutes(*HOUR[:3]).with_columns(interval=pl.lit("5m")), "1h", LATER)
+    quarters = [(15 * n, 180.0, 181.0, 146.57, 180.0, 3.0) for n in range(4)]
+    whole = resample(minutes(*quarters).with_columns(interval=pl.lit("15m")), "1h", LATER)
+    assert best_of([lacking, whole]).equals(whole)
+    assert best_of([whole.with_columns(volume=1.0), whole])["volume"].to_list() == [1.0]
 
 
 @pytest.mark.parametrize(

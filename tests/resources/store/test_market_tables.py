@@ -36,7 +36,7 @@ def bars(*closes, symbol="BTC/USDT", start=AT, **values):
     """Minute bars with these closes; None leaves a hole."""
     rows = [
         {"source": "sim", "symbol": symbol, "interval": "1m", "ts": start + n * MINUTE, "open": 10.0, "high": 99.0,
-         "low": 1.0, "close": float(close), "volume": 5.0, "is_synthetic": False} | values
+         "low": 1.0, "close": float(close), "volume": 5.0, "is_synthetic": False, "has_open": True} | values
         for n, close in enumerate(closes) if close is not None
     ]  # fmt: skip
     schema = {name: kind for name, kind in TABLES["candles"].polars_schema.items() if name in CANDLE_COLUMNS}

@@ -194,3 +194,17 @@ def test_policy_versions_are_keyed_by_strategy_and_no_row_is_lost(monkeypatch):
     assert sorted(after) == sorted([*before, added])
     with pytest.raises(duckdb.ConstraintException):
         con.execute("INSERT INTO policy_versions SELECT * FROM policy_versions")
+
+
+def test_bars_of_before_count_as_published_and_instruments_as_listed(monkeypatch):
+    con = _as_released_first(monkeypatch, "market")
+    con.execute("SET TimeZone = 'UTC'")
+    bar = "'s', 'BTC/USDT', '1h', '2025-05-10 00:00:00Z', 1.0, 2.0, 0.5, 1.5, 3.0, false, '2025-05-11 00:00:00Z'"
+    con.execute(f"INSERT INTO candles VALUES ({bar})")
+    before = con.execute("SELECT * FROM candles").fetchall()
+    assert migrate(con, Path("f"), "market") == len(migrations_of("market")) - 1
+    assert con.execute("SELECT * EXCLUDE (parts, parts_expected, has_open) FROM candles").fetchall() == before
+    assert con.execute("SELECT parts, parts_expected, has_open FROM candles").fetchall() == [(None, None, True)]
+    assert con.execute("SELECT count(*) FROM instruments WHERE delisted_at IS NOT NULL").fetchall() == [(0,)]
+    with pytest.raises(duckdb.ConstraintException):
+        con.execute(f"INSERT INTO candles VALUES ({bar}, NULL, NULL, NULL)")

@@ -3,6 +3,7 @@
 import polars as pl
 
 from openclaw_pipelines.contracts.time import day_start
+from openclaw_pipelines.domain.market.parts import enough_parts
 from openclaw_pipelines.resources.store.comparison import frame_hash
 from openclaw_pipelines.services.market.features import compute_features
 
@@ -21,10 +22,16 @@ def test_computed_again_they_are_the_same_rows(desk) -> None:
     assert first.rows.height == first.regimes["bars"].sum()
 
 
-def test_they_are_one_per_stored_bar_of_the_day(desk) -> None:
+LACKING = [("BTC/USDT:USDT", "15m", 13)]
+
+
+def test_they_are_one_per_stored_bar_of_the_day_that_has_enough_of_its_parts(desk) -> None:
     own = desk()
     result = compute_features(own.world, DAY_ONE)
     bars = own.store.table("candles").filter(pl.col("ts").dt.strftime("%Y-%m-%d") == DAY_ONE)
+    lacking = bars.filter(~enough_parts(9_000))
+    assert lacking.select("symbol", "interval", "parts").rows() == LACKING
+    bars = bars.join(lacking, on=["symbol", "interval", "ts"], how="anti")
     key = ["symbol", "interval", "ts"]
     assert result.rows.select(key).sort(key).equals(bars.select(key).sort(key))
     assert set(result.latest["interval"]) == {"1h"}

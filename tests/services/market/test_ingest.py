@@ -19,7 +19,7 @@ from openclaw_pipelines.services.market.ingest import RECHECKED_BARS, Ingest
 
 SYMBOL, DAY = "BTC/USDT:USDT", "2025-05-10"
 MIDNIGHT = datetime(2025, 5, 10, tzinfo=UTC)
-QUARTER = timedelta(minutes=15)
+QUARTER, MINUTE = timedelta(minutes=15), timedelta(minutes=1)
 
 
 class LieError(UntrueAnswerError):
@@ -37,6 +37,7 @@ class Watched(SimulatedMarket):
         self.asked: list[datetime] = []
         self.close_of: dict[datetime, float] = {}
         self.withheld: set[datetime] = set()
+        self.incomplete: set[datetime] = set()
         self.funding_moved = 0.0
         self.lying: set[str] = set()
         self.times: dict[datetime, float] = {}
@@ -51,6 +52,8 @@ class Watched(SimulatedMarket):
         self.asked.append(start)
         self._lie_of(symbol)
         bars = super().candles(symbol, interval, start, end, as_of).filter(~pl.col("ts").is_in(list(self.withheld)))
+        lacking = pl.col("ts").is_in(list(self.incomplete))
+        bars = bars.with_columns(parts=pl.when(lacking).then(pl.col("parts") - 1).otherwise("parts"))
         for ts, close in self.close_of.items():
             here = pl.col("ts") == ts
             bars = bars.with_columns(
@@ -88,17 +91,36 @@ def test_only_closed_bars_are_stored(ingest: Ingest) -> None:
     assert done.series == {f"{SYMBOL} 15m": 3}
 
 
-def test_the_first_value_stays_and_a_later_one_is_kept_apart(ingest: Ingest, market: Watched) -> None:
-    ingest.candles_day(DAY, MIDNIGHT + 4 * QUARTER)
-    window = (ingest.store, "simulated", [SYMBOL], "15m", MIDNIGHT, MIDNIGHT + timedelta(days=1))
+def test_the_first_published_value_stays_and_a_later_one_is_kept_apart(ingest: Ingest, market: Watched) -> None:
+    minutes = Ingest(ingest.store, market, [SYMBOL], ["1m"])
+    minutes.candles_day(DAY, MIDNIGHT + 4 * MINUTE)
+    window = (ingest.store, "simulated", [SYMBOL], "1m", MIDNIGHT, MIDNIGHT + timedelta(days=1))
     first = candles(*window)
-    market.close_of[MIDNIGHT + QUARTER] = 123_456.7
-    again = ingest.candles_day(DAY, MIDNIGHT + 4 * QUARTER)
-    assert (again.inserted, again.unchanged, again.revised) == (0, 3, 1)
+    market.close_of[MIDNIGHT + MINUTE] = 123_456.7
+    again = minutes.candles_day(DAY, MIDNIGHT + 4 * MINUTE)
+    assert (again.inserted, again.unchanged, again.revised, again.followed) == (0, 3, 1, 0)
     assert candles(*window).equals(first)
     assert revisions(*window)["close"].to_list() == [123_456.7]
-    once_more = ingest.candles_day(DAY, MIDNIGHT + 4 * QUARTER)
+    once_more = minutes.candles_day(DAY, MIDNIGHT + 4 * MINUTE)
     assert (once_more.inserted, once_more.unchanged, once_more.revised) == (0, 4, 0)
+
+
+def test_a_built_bar_follows_its_parts(ingest: Ingest, market: Watched) -> None:
+    ingest.candles_day(DAY, MIDNIGHT + 4 * QUARTER)
+    market.close_of[MIDNIGHT + QUARTER] = 123_456.7
+    again = ingest.candles_day(DAY, MIDNIGHT + 4 * QUARTER)
+    assert (again.inserted, again.unchanged, again.revised, again.followed, again.rows) == (0, 3, 0, 1, 4)
+    window = (ingest.store, "simulated", [SYMBOL], "15m", MIDNIGHT, MIDNIGHT + timedelta(days=1))
+    assert candles(*window)["close"][1] == 123_456.7
+    assert revisions(*window).is_empty()
+
+
+def test_a_bar_is_not_built_while_a_part_may_still_be_on_its_way(tmp_path: Path, market: Watched) -> None:
+    late = Ingest(Store(tmp_path), market, [SYMBOL], ["15m"], publish_lag=timedelta(seconds=20))
+    close = MIDNIGHT + 2 * QUARTER
+    market.incomplete = {MIDNIGHT + QUARTER}
+    assert late.candles_since(DAY, close + timedelta(seconds=19)).inserted == 1
+    assert late.candles_since(DAY, close + timedelta(seconds=20)).inserted == 1
 
 
 def test_a_refresh_asks_again_for_some_bars_only(ingest: Ingest, market: Watched) -> None:
@@ -139,14 +161,14 @@ def test_an_absent_bar_is_covered_all_the_same(
 def test_a_bar_that_may_still_be_on_its_way_is_not_covered(
     tmp_path: Path, market: Watched, covered: Callable[[], datetime | None]
 ) -> None:
-    """With a lag of a minute, coverage at 01:00 ends at 00:59, or at the close of the newest bar that has come."""
+    """With a lag of a minute, coverage at 02:00 ends at 01:59, or at the close of the newest bar that has come."""
     slow = Ingest(Store(tmp_path), market, [SYMBOL], ["15m"], publish_lag=timedelta(minutes=1))
-    market.withheld = {MIDNIGHT + 3 * QUARTER}
-    slow.candles_day(DAY, MIDNIGHT + 4 * QUARTER)
-    assert covered() == MIDNIGHT + timedelta(minutes=59)
+    market.withheld = {MIDNIGHT + 7 * QUARTER}
+    slow.candles_day(DAY, MIDNIGHT + 8 * QUARTER)
+    assert covered() == MIDNIGHT + timedelta(minutes=119)
     market.withheld = set()
-    slow.candles_day(DAY, MIDNIGHT + 4 * QUARTER)
-    assert covered() == MIDNIGHT + 4 * QUARTER
+    slow.candles_day(DAY, MIDNIGHT + 8 * QUARTER)
+    assert covered() == MIDNIGHT + 8 * QUARTER
 
 
 def test_a_day_that_has_not_begun(ingest: Ingest, covered: Callable[[], datetime | None]) -> None:

@@ -14,6 +14,9 @@ from openclaw_pipelines.domain.evaluation.trades import closed_trades
 
 BPS = 10_000
 
+BOUGHT_WITHIN = timedelta(hours=24)
+"""How old a close may be to buy at; who has none so near is not bought by the benchmark."""
+
 
 def risk(inputs: Inputs) -> Iterator[Measure]:
     """Drawdown, leverage and concentration of the day."""
@@ -139,18 +142,19 @@ def _difference(own: Statistic, held: Statistic) -> Statistic:
 
 
 def _buy_and_hold(benchmark: pl.DataFrame, start: datetime, end: datetime) -> Statistic:
+    """Mean change of the symbols that had a price at the start. Who was bought stays, at its last close."""
     if benchmark.is_empty():
         return Statistic(None, 0, "no closes to compare with")
-    first, last = _closes_at(benchmark, start), _closes_at(benchmark, end)
-    changes = [last[symbol] / first[symbol] - 1 for symbol in sorted(first.keys() & last.keys())]
-    if not changes:
-        return Statistic(None, 0, "no symbol has a close at both the start and the end")
-    return stats.mean(changes)
+    first, last = _last_closes(benchmark, start - BOUGHT_WITHIN, start), _last_closes(benchmark, start, end)
+    if not first:
+        return Statistic(None, 0, "no symbol has a close at the start")
+    return stats.mean([last.get(symbol, close) / close - 1 for symbol, close in sorted(first.items())])
 
 
-def _closes_at(benchmark: pl.DataFrame, boundary: datetime) -> dict[str, float]:
-    near = benchmark.filter(pl.col("closed_at") <= boundary, pl.col("closed_at") > boundary - timedelta(hours=24))
-    return dict(near.sort("closed_at").select("symbol", "close").iter_rows())
+def _last_closes(benchmark: pl.DataFrame, after: datetime, until: datetime) -> dict[str, float]:
+    """Newest close with `after < closed_at <= until`, by symbol."""
+    closes = benchmark.filter(pl.col("closed_at") > after, pl.col("closed_at") <= until)
+    return dict(closes.sort("closed_at").select("symbol", "close").iter_rows())
 
 
 def _trades(inputs: Inputs) -> pl.DataFrame:

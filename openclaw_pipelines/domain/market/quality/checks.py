@@ -5,6 +5,7 @@ A check describes and lists; it never mends. Gaps are never filled. What a singl
 """
 
 from openclaw_pipelines.domain.market.quality.coverage import coverage, freshness, refused_answers
+from openclaw_pipelines.domain.market.quality.parts import incomplete_bars, intervals_agree
 from openclaw_pipelines.domain.market.quality.rows import (
     duplicates,
     off_grid,
@@ -33,6 +34,8 @@ CHECKS: tuple[Check, ...] = (
     Check("coverage", "Every configured symbol has bars.", coverage, "error"),
     Check("freshness", "The newest bar is recent.", freshness, "warning"),
     Check("gaps", "No bar is absent. Gaps are listed and never filled.", gaps, "warning", blocking=False),
+    Check("incomplete_bars", "Built bars have all of their parts.", incomplete_bars, "warning", blocking=False),
+    Check("intervals_agree", "Published bars are what lower ones make.", intervals_agree, "warning", blocking=False),
     Check("stale_flat_runs", "No run of bars stands still at one price.", stale, "warning", blocking=False),
     Check("zero_volume", "Share of bars without trades.", zero_volume, "warning", blocking=False),
     Check("outlier_moves", "No move stands out from the window's own.", outliers, "warning", blocking=False),

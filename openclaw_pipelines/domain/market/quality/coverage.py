@@ -1,6 +1,7 @@
 """Data-quality rules that look for what ought to be there: every configured symbol, up to now."""
 
 from datetime import datetime
+from typing import Any
 
 import polars as pl
 
@@ -42,7 +43,7 @@ _AGE: PolarsSchema = {
 
 def _age(window: Window, symbol: str, interval: str) -> dict[str, object]:
     length = interval_length(interval)
-    expected: datetime | None = window.expected_end(interval)
+    expected: datetime | None = window.expected_end(symbol, interval)
     if expected is not None and window.expected_start(symbol, interval) >= expected:
         expected = None
     series = window.candles.filter((pl.col("symbol") == symbol) & (pl.col("interval") == interval))
@@ -60,29 +61,32 @@ def _age(window: Window, symbol: str, interval: str) -> dict[str, object]:
 
 
 def coverage(window: Window) -> Finding:
-    """Configured symbols without a single bar."""
+    """Configured symbols without a single bar.
+
+    A series that has bars on other days has a gap or has ended, which warns and stops nobody else. One that has none
+    anywhere, though others do, may be a name that nobody lists.
+    """
     rows = [_present(window, symbol, interval) for interval in window.intervals for symbol in window.symbols]
-    table = pl.DataFrame(
-        rows,
-        schema={"symbol": pl.String, "interval": pl.String, "bars": pl.Int64, "expected_bars": pl.Int64},
-        orient="row",
-    )
-    expected = table.filter(pl.col("expected_bars") > 0)
+    table = pl.DataFrame(rows, schema=_PRESENT, orient="row")
+    elsewhere = pl.DataFrame(schema=_ELSEWHERE) if window.elsewhere is None else window.elsewhere
+    expected = table.filter(pl.col("expected_bars") > 0).join(elsewhere, on=SERIES, how="left", maintain_order="left")
     cases = expected.filter(pl.col("bars") == 0)
     unexplained = cases if window.refused is None else cases.join(_series(window.refused), on=SERIES, how="anti")
-    others = expected.height > cases.height and unexplained.height > 0
+    unseen = unexplained.filter(pl.col("last_before").is_null() & pl.col("first_after").is_null())
+    others = expected.height > cases.height
     facts: dict[str, Fact] = {"series": expected.height, "series_without_bars": cases.height}
     for row in expected.iter_rows(named=True):
         share = round(row["bars"] / row["expected_bars"] * 10_000)
         facts[f"coverage_bps {row['symbol']} {row['interval']}"] = share
-    why = "though the source has others; check the name" if others else "and neither has any other; is the source there"
+    first = next((found for found in (unseen, unexplained, cases) if found.height), cases)
+    why = "" if first.is_empty() else _why_absent(first.row(0, named=True), f"{window.start:%Y-%m-%d}", others=others)
     if cases.height and unexplained.is_empty():
-        why = "since what the source answered was refused, see refused_answers"
+        why = "what the source answered was refused, see refused_answers"
     return Finding(
         cases,
-        said(cases.height, f"of {expected.height} series have no bar at all, {why}", "Every symbol has bars."),
+        said(cases.height, f"of {expected.height} series have no bar at all: {why}", "Every symbol has bars."),
         facts,
-        "error" if others else "warning",
+        "error" if others and unseen.height else "warning",
     )
 
 
@@ -101,8 +105,46 @@ def _series(refused: pl.DataFrame) -> pl.DataFrame:
     return refused.select("symbol", pl.col("series").alias("interval"))
 
 
+_PRESENT: PolarsSchema = {
+    "symbol": pl.String,
+    "interval": pl.String,
+    "bars": pl.Int64,
+    "expected_bars": pl.Int64,
+}
+_ELSEWHERE: PolarsSchema = {
+    "symbol": pl.String,
+    "interval": pl.String,
+    "last_before": pl.Datetime("us", "UTC"),
+    "first_after": pl.Datetime("us", "UTC"),
+}
+
+
+def _why_absent(case: dict[str, Any], day: str, *, others: bool) -> str:
+    """The first of them, with what there is of it on other days and what to do."""
+    series = f"{case['symbol']} {case['interval']} on {day}"
+    before, after = case["last_before"], case["first_after"]
+    if before is not None and after is None:
+        return (
+            f"{series}, whose last bar is of {before:%Y-%m-%dT%H:%MZ}. If it was delisted, give it `delisted_at` in "
+            "instruments.yaml; else add the day and materialize it again"
+        )
+    if before is None and after is not None:
+        return (
+            f"{series}, whose first bar is of {after:%Y-%m-%dT%H:%MZ}. If it was listed then, give it `listed_at` in "
+            "instruments.yaml; else add the day and materialize it again"
+        )
+    if before is not None:
+        return f"{series}, which has bars before and after. Add the day and materialize it again"
+    if others:
+        return (
+            f"{series}, which has none on any other day, though others have. Check the name; if it is listed later, "
+            "give it `listed_at` in instruments.yaml"
+        )
+    return f"{series}, and no other either; is the source there"
+
+
 def _present(window: Window, symbol: str, interval: str) -> dict[str, object]:
-    start, end = window.expected_start(symbol, interval), window.expected_end(interval)
+    start, end = window.expected_start(symbol, interval), window.expected_end(symbol, interval)
     inside = (
         (pl.col("symbol") == symbol) & (pl.col("interval") == interval) & pl.col("ts").is_between(start, end, "left")
     )

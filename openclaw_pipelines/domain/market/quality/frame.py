@@ -67,7 +67,13 @@ def check_candles(
     known = as_of or end + length
     columns = TABLES["candles"].polars_schema
     candles = frame.with_columns(
-        source=pl.lit("frame"), interval=pl.lit(interval), is_synthetic=pl.lit(value=False), ingested_at=pl.lit(known)
+        source=pl.lit("frame"),
+        interval=pl.lit(interval),
+        is_synthetic=pl.lit(value=False),
+        parts=pl.lit(None),
+        parts_expected=pl.lit(None),
+        has_open=pl.lit(value=True),
+        ingested_at=pl.lit(known),
     )
     return run_all(
         Window(

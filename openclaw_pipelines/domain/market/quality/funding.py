@@ -27,6 +27,7 @@ def funding_coverage(
     end: datetime,
     as_of: datetime,
     listed_at: Mapping[str, datetime],
+    delisted_at: Mapping[str, datetime] | None = None,
 ) -> CheckResult:
     """Rates that were due in `start <= time < end` and are not stored.
 
@@ -37,11 +38,13 @@ def funding_coverage(
         end: of the window, itself excluded.
         as_of: time of the judgement.
         listed_at: first trade of symbols, where known; nothing is due before it.
+        delisted_at: end of trading of symbols, where known; nothing is due from then on.
     """
+    last, gone = min(end, as_of - LATE), delisted_at or {}
     due = [
         (symbol, at, hours)
         for symbol, hours in sorted(interval_hours.items())
-        for at in _due_times(hours, max(start, listed_at.get(symbol, start)), min(end, as_of - LATE))
+        for at in _due_times(hours, max(start, listed_at.get(symbol, start)), min(last, gone.get(symbol, last)))
     ]
     expected = pl.DataFrame(due, schema=_CASES, orient="row")
     stored = rates.select("symbol", pl.col("ts").alias("due_at"))

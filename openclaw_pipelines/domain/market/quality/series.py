@@ -16,14 +16,21 @@ MAD_TO_SIGMA = 1.4826
 
 
 def gap_runs(window: Window) -> pl.DataFrame:
-    """Runs of absent bars of every symbol that has any bar: symbol, interval, first_missing, last_missing, bars.
+    """Runs of absent bars of every expected series: symbol, interval, first_missing, last_missing, bars.
 
-    Bars before the first and after the last one are counted from the window's edges (or the listing).
+    Bars before the first and after the last one are counted from the window's edges (or listing and delisting); a
+    whole window without a bar is a run. Where no series of an interval has any, the source was not there: no gap.
     """
-    runs = [
-        _absent(window, str(symbol), str(interval), part.get_column("ts"))
+    present = {
+        (str(symbol), str(interval)): part.get_column("ts")
         for (symbol, interval), part in window.candles.group_by(SERIES, maintain_order=True)
-        if interval in window.intervals
+    }
+    none = window.candles.get_column("ts").clear()
+    symbols = sorted({*window.symbols, *(symbol for symbol, _ in present)})
+    runs = [
+        _absent(window, symbol, interval, present.get((symbol, interval), none))
+        for interval in {interval for _, interval in present} & set(window.intervals)
+        for symbol in symbols
     ]
     empty = pl.DataFrame(
         schema={
@@ -41,7 +48,7 @@ def _absent(window: Window, symbol: str, interval: str, present: pl.Series) -> p
     length = interval_length(interval)
     slots = pl.datetime_range(
         window.expected_start(symbol, interval),
-        window.expected_end(interval),
+        window.expected_end(symbol, interval),
         length,
         closed="left",
         time_unit="us",

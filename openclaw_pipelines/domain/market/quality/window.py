@@ -35,9 +35,11 @@ class Window:
     candles: rows of `contracts.tables.market.Candles`, one source, any order.
     revisions: rows of `contracts.tables.market.CandleRevisions`, later values of stored bars.
     listed_at: first trade of symbols, where known; a symbol is not expected before it.
+    delisted_at: end of trading of symbols, where known; a symbol is not expected from then on.
     price_units: finest price step of symbols, where known.
     refused: rows of `contracts.tables.market.RefusedAnswers`, answers for the window that were not stored.
     before: the newest bar of each series before `start`, where one is stored; a window's first bar follows from it.
+    elsewhere: symbol, interval, last_before and first_after of series that have bars outside the window.
     """
 
     candles: pl.DataFrame
@@ -49,18 +51,21 @@ class Window:
     quality: Quality = field(default_factory=Quality)
     revisions: pl.DataFrame | None = None
     listed_at: Mapping[str, datetime] = field(default_factory=dict)
+    delisted_at: Mapping[str, datetime] = field(default_factory=dict)
     price_units: Mapping[str, Decimal] = field(default_factory=dict)
     refused: pl.DataFrame | None = None
     before: pl.DataFrame | None = None
+    elsewhere: pl.DataFrame | None = None
 
     def along(self) -> pl.DataFrame:
         """The bars by series and time, each series led by its newest bar before the window."""
         frames = [self.candles] if self.before is None else [self.before.select(self.candles.columns), self.candles]
         return pl.concat(frames).sort(*SERIES, "ts")
 
-    def expected_end(self, interval: str) -> datetime:
-        """Close of the last bar that the window can hold: its end, or the latest close at `as_of`."""
-        return min(self.end, floor_to(self.as_of, interval_length(interval)))
+    def expected_end(self, symbol: str, interval: str) -> datetime:
+        """Close of the last bar expected of `symbol`: the end, the latest close at `as_of`, or delisting."""
+        ends = [self.end, self.as_of, self.delisted_at.get(symbol, self.end)]
+        return max(self.start, floor_to(min(ends), interval_length(interval)))
 
     def expected_start(self, symbol: str, interval: str) -> datetime:
         """Open of the first bar expected of `symbol`."""

@@ -58,11 +58,20 @@ class UnknownFileNameError(ArchiveFileError):
 
 
 class NotCandlesError(ArchiveFileError):
-    """A file of another kind: trades, mark or index prices."""
+    """A file of another kind: trades, mark or index prices, dated contracts, bars of an interval that is not read."""
 
-    template = "{file} holds {what}, not candles. Remove it from the archive, or leave it: it is not read."
+    template = "{file} holds {what}, not candles of use. Remove it from the archive, or leave it: it is not read."
     file: str
     what: str
+
+
+class AmbiguousPairError(ArchiveFileError):
+    """A pair written in one word that ends in two quote currencies."""
+
+    template = "{file}: {pair} reads as {readings}. Give the right one an entry in the folder's instruments.yaml."
+    file: str
+    pair: str
+    readings: str
 
 
 class GitLfsPointerError(ArchiveFileError):
@@ -214,9 +223,14 @@ class ConflictingRowsError(ArchiveFileError):
 
 
 class ConflictingFilesError(ArchiveFileError):
-    """Two files that disagree about one time."""
+    """Two files of one interval that disagree."""
 
-    template = "{file} and {other} differ at {ts}. Keep the one you trust and remove the other."
+    template = (
+        "{file} and {other} differ in {rows} row(s), {first} to {last}. Remove the wrong one, or name the one "
+        "to trust in market.archive_prefer, as *-????-??-??.* for daily files before monthly ones."
+    )
     file: str
     other: str
-    ts: datetime
+    rows: int
+    first: datetime
+    last: datetime

@@ -13,7 +13,11 @@ from pathlib import Path
 from openclaw_pipelines.contracts.enums import MarketType
 from openclaw_pipelines.contracts.symbols import symbol_of
 from openclaw_pipelines.contracts.time import INTERVALS
-from openclaw_pipelines.resources.market.archive.errors import UnknownFileNameError, UnknownMarketTypeError
+from openclaw_pipelines.resources.market.archive.errors import (
+    AmbiguousPairError,
+    UnknownFileNameError,
+    UnknownMarketTypeError,
+)
 
 
 class Kind(StrEnum):
@@ -38,7 +42,10 @@ class Format(StrEnum):
 
 @dataclass(frozen=True)
 class FileName:
-    """What a name says. `market_type` is empty where only folder or setting can tell, `interval` for funding."""
+    """What a name says. `market_type` is empty where only folder or setting can tell, `interval` for funding.
+
+    holds: what a file of another kind holds.
+    """
 
     base: str
     quote: str
@@ -46,6 +53,7 @@ class FileName:
     format: Format
     interval: str | None = None
     market_type: MarketType | None = None
+    holds: str = ""
 
     def symbol(self, kind: MarketType) -> str:
         """Ccxt name of the pair in a market of that type."""
@@ -60,9 +68,12 @@ _FREQTRADE = re.compile(
     re.ASCII,
 )
 _KRAKEN = re.compile(r"([A-Z0-9]+)_(trades|\d+[a-z]*)(?:_(\d{8})_(\d{8}))?\.csv", re.ASCII)
+_DELIVERY = re.compile(r"([A-Z0-9]+)_(\d{6}|PERP)-\w+-\d{4}-\d{2}(?:-\d{2})?\.(?:csv|zip)", re.ASCII)
 _KRAKEN_MINUTES = {"1": "1m", "5": "5m", "15": "15m", "30": "30m", "60": "1h", "240": "4h", "720": "12h", "1440": "1d"}
 _KRAKEN_NAMES = {"XBT": "BTC", "XDG": "DOGE"}
 _FREQTRADE_FORMATS = {"feather": Format.FEATHER, "json": Format.JSON, "json.gz": Format.JSON_GZ}
+_UNREAD_INTERVALS = frozenset({"1s", "3d", "1w", "2w", "1mo", "1M", "1y", "10080", "21600"})
+"""Intervals that venues publish and that do not divide a UTC day into bars of whole minutes."""
 _LINEAR_WORDS = frozenset({"usdm", "um", "perp", "perps", "perpetual", "linear", "futures", "swap"})
 _SPOT_WORDS = frozenset({"spot"})
 
@@ -96,8 +107,11 @@ def parse_name(file: str, quotes: Iterable[str], known: Iterable[str] = ()) -> F
         base, quote = split_pair(file, _plain_kraken_pair(match[1]), quotes, known)
         _refuse_impossible_days(file, match.group(3, 4))
         if match[2] == "trades":
-            return FileName(base, quote, Kind.OTHER, Format.KRAKEN)
+            return FileName(base, quote, Kind.OTHER, Format.KRAKEN, holds="trades")
         return _name(file, base, quote, _KRAKEN_MINUTES.get(match[2], match[2]), Format.KRAKEN)
+    if match := _DELIVERY.fullmatch(file):
+        contract = "inverse" if match[2] == "PERP" else "dated"
+        return FileName(match[1], "", Kind.OTHER, Format.BINANCE, holds=f"bars of a contract that is {contract}")
     raise UnknownFileNameError(file, "symbol and interval cannot be told from the name")
 
 
@@ -122,10 +136,20 @@ def split_pair(file: str, pair: str, quotes: Iterable[str], known: Iterable[str]
     if len(splits) > 1:
         names = {symbol.split(":", maxsplit=1)[0] for symbol in known}
         splits = [split for split in splits if "/".join(split) in names] or splits
-    if len(splits) != 1:
-        read = " or ".join("/".join(split) for split in splits) or "no pair with a known quote currency"
-        raise UnknownFileNameError(file, f"{pair} reads as {read}")
+    if not splits:
+        raise UnknownFileNameError(file, f"{pair} reads as no pair with a known quote currency")
+    if len(splits) > 1:
+        raise AmbiguousPairError(file, pair, " or ".join("/".join(split) for split in splits))
     return splits[0]
+
+
+def venue_quotes(venue: str, quotes: Iterable[str]) -> frozenset[str]:
+    """Quote currencies of a venue's folder: Binance lists no pair in plain USD, so BTCFDUSD is no BTCFD/USD there.
+
+    >>> sorted(venue_quotes("binance_spot", ["USD", "FDUSD"])), sorted(venue_quotes("binanceus_spot", ["USD", "BTC"]))
+    (['FDUSD'], ['BTC', 'USD'])
+    """
+    return frozenset(quotes) - ({"USD"} if venue.startswith("binance_") else set())
 
 
 def folder_market_type(folder: Path) -> MarketType | None:
@@ -183,7 +207,7 @@ def _freqtrade_name(file: str, match: re.Match[str]) -> FileName:
     if candle_type == "funding_rate":
         return FileName(base, quote, Kind.FUNDING, form, None, kind)
     if candle_type not in (None, "futures"):
-        return FileName(base, quote, Kind.OTHER, form, None, kind)
+        return FileName(base, quote, Kind.OTHER, form, None, kind, holds=f"prices of the kind {candle_type}")
     named = _name(file, base, quote, interval, form)
     return FileName(**{**vars(named), "market_type": kind})
 
@@ -191,6 +215,8 @@ def _freqtrade_name(file: str, match: re.Match[str]) -> FileName:
 def _name(file: str, base: str, quote: str, what: str, form: Format) -> FileName:
     if what == "funding":
         return FileName(base, quote, Kind.FUNDING, form, None, MarketType.LINEAR)
+    if what in _UNREAD_INTERVALS:
+        return FileName(base, quote, Kind.OTHER, form, holds=f"bars of {what}")
     if what not in INTERVALS:
         raise UnknownFileNameError(file, f"interval {what!r} is none of {', '.join(INTERVALS)}")
     return FileName(base, quote, Kind.CANDLES, form, what)

@@ -172,8 +172,9 @@ _READERS: dict[Format, Callable[[Path, FileName], pl.DataFrame]] = {
 
 
 def _csv(path: Path, text: bytes, columns: list[str]) -> pl.DataFrame:
-    """Text columns of a CSV whose header may be absent; a header must be the known one."""
-    if not text.strip():
+    """Text columns of a CSV whose header may be absent; a header must be the known one. An empty line is no row."""
+    text = b"\n".join(line for line in text.splitlines() if line.strip())
+    if not text:
         raise EmptyFileError(path.name, "it has no rows")
     first = text.lstrip(b"\xef\xbb\xbf").split(b"\n", maxsplit=1)[0].decode().strip().split(",")
     has_header = not first[0].strip()[:1].isdigit()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from openclaw_pipelines.resources.market.base import FUNDING_COLUMNS
+from openclaw_pipelines.resources.market.base import FUNDING_COLUMNS, published
 
 _TIME = pl.Datetime("us", "UTC")
 _PRICES = ("open", "high", "low", "close", "volume")
@@ -16,7 +16,7 @@ def candle_frame(source: str, symbol: str, interval: str, rows: Sequence[tuple[i
         name: [values[place] for _, values in rows] for place, name in enumerate(_PRICES)
     }
     schema = {"ts": pl.Int64} | dict.fromkeys(_PRICES, pl.Float64)
-    return pl.DataFrame(columns, schema=schema).select(
+    bars = pl.DataFrame(columns, schema=schema).select(
         pl.lit(source).alias("source"),
         pl.lit(symbol).alias("symbol"),
         pl.lit(interval).alias("interval"),
@@ -24,6 +24,7 @@ def candle_frame(source: str, symbol: str, interval: str, rows: Sequence[tuple[i
         *_PRICES,
         pl.lit(value=False).alias("is_synthetic"),
     )
+    return published(bars)
 
 
 def funding_frame(source: str, symbol: str, rows: Sequence[tuple[int, int, float]]) -> pl.DataFrame:

@@ -15,7 +15,7 @@ import polars as pl
 from openclaw_pipelines.contracts.enums import MarketType
 from openclaw_pipelines.contracts.symbols import base_and_quote, market_type
 from openclaw_pipelines.contracts.time import DAY, floor_to, interval_length, utc
-from openclaw_pipelines.resources.market.base import FUNDING_COLUMNS
+from openclaw_pipelines.resources.market.base import FUNDING_COLUMNS, published
 from openclaw_pipelines.resources.market.instruments_file import (
     Instrument,
     load_instruments,
@@ -116,7 +116,7 @@ class SimulatedMarket:
         days = range((first - _EPOCH) // DAY, max(0, -((_EPOCH - last) // DAY)))
         parts = [_day(self.seed, instrument, day) for day in days] if first < last else []
         bars = pl.concat(parts) if parts else pl.DataFrame(schema=_DAY_TYPES)
-        return bars.filter((pl.col("ts") >= first) & (pl.col("ts") < last)).select(
+        inside = bars.filter((pl.col("ts") >= first) & (pl.col("ts") < last)).select(
             pl.lit(self.name).alias("source"),
             pl.lit(instrument.symbol).alias("symbol"),
             pl.lit("1m").alias("interval"),
@@ -124,6 +124,7 @@ class SimulatedMarket:
             # a quiet minute is published by the venue as it is; nothing here is filled in by a tool
             pl.lit(value=False).alias("is_synthetic"),
         )
+        return published(inside)
 
 
 @lru_cache(maxsize=_KEPT_DAYS)

@@ -329,6 +329,7 @@ def test_a_perpetual_in_a_folder_of_spot_is_refused(tmp_path):
 
 def test_every_error_about_a_file_is_in_the_table():
     named = {case.values[1] for case in CASES} | {
+        errors.AmbiguousPairError,
         errors.ConflictingFilesError,
         errors.UnknownFileNameError,
         errors.BrokenRateError,

@@ -3,8 +3,17 @@ from pathlib import Path
 import pytest
 
 from openclaw_pipelines.contracts.enums import MarketType
-from openclaw_pipelines.resources.market.archive.errors import UnknownFileNameError, UnknownMarketTypeError
-from openclaw_pipelines.resources.market.archive.naming import agreed_market_type, folder_market_type, parse_name
+from openclaw_pipelines.resources.market.archive.errors import (
+    AmbiguousPairError,
+    UnknownFileNameError,
+    UnknownMarketTypeError,
+)
+from openclaw_pipelines.resources.market.archive.naming import (
+    agreed_market_type,
+    folder_market_type,
+    parse_name,
+    venue_quotes,
+)
 
 QUOTES = ["USDT", "USDC", "USD", "TUSD", "EUR", "BTC", "ETH"]
 SPOT, LINEAR = MarketType.SPOT, MarketType.LINEAR
@@ -31,6 +40,10 @@ SPOT, LINEAR = MarketType.SPOT, MarketType.LINEAR
         ("XDGEUR_240.csv", ("DOGE", "EUR", "candles", "Kraken CSV", "4h", None)),
         ("BTCUSDC_1m_20230301_20230321.csv", ("BTC", "USDC", "candles", "Kraken CSV", "1m", None)),
         ("BCHEUR_trades.csv", ("BCH", "EUR", "other", "Kraken CSV", None, None)),
+        ("BTCUSDT-1mo-2025-02.csv", ("BTC", "USDT", "other", "Binance Vision CSV", None, None)),
+        ("BTCUSDT-3d-2025-02.zip", ("BTC", "USDT", "other", "Binance Vision zip", None, None)),
+        ("BTC_USDT-1w.feather", ("BTC", "USDT", "other", "freqtrade feather", None, SPOT)),
+        ("BTCUSDT_250627-1h-2025-05.zip", ("BTCUSDT", "", "other", "Binance Vision CSV", None, None)),
     ],
 )
 def test_names_that_say_enough(file, expected):
@@ -43,8 +56,6 @@ def test_names_that_say_enough(file, expected):
     [
         pytest.param("prices.csv", "cannot be told", id="no pattern"),
         pytest.param("UNITTEST_BTC-8m.feather", "interval '8m'", id="interval that is none"),
-        pytest.param("BTCUSDT-1mo-2025-02.csv", "interval '1mo'", id="month bars"),
-        pytest.param("BTCTUSD-1m-2025-02.csv", "reads as BTC/TUSD or BTCT/USD", id="two quotes fit"),
         pytest.param("BTCXYZ-1m-2025-02.csv", "no pair with a known quote", id="no quote fits"),
         pytest.param("USDT-1m-2025-02.csv", "no pair with a known quote", id="no base left"),
         pytest.param("BTC_USD_BTC-1h-futures.feather", "inverse contracts are refused", id="inverse"),
@@ -57,6 +68,25 @@ def test_names_that_do_not(file, why):
     with pytest.raises(UnknownFileNameError, match=why) as caught:
         parse_name(file, QUOTES)
     assert caught.value.file == file
+
+
+def test_a_pair_that_reads_in_two_ways_is_no_guess():
+    with pytest.raises(AmbiguousPairError, match="reads as BTC/TUSD or BTCT/USD") as caught:
+        parse_name("BTCTUSD-1m-2025-02.csv", QUOTES)
+    assert caught.value.file == "BTCTUSD-1m-2025-02.csv"
+
+
+@pytest.mark.parametrize(
+    ("venue", "file", "pair"),
+    [
+        pytest.param("binance_spot", "BTCTUSD-1m-2025-02.csv", ("BTC", "TUSD"), id="no plain USD at Binance"),
+        pytest.param("binanceus_spot", "BTCUSD-1m-2025-02.csv", ("BTC", "USD"), id="its US branch has it"),
+        pytest.param("binance_usdm", "BATUSDT-1m-2025-02.csv", ("BAT", "USDT"), id="others as before"),
+    ],
+)
+def test_quotes_of_a_venue(venue, file, pair):
+    name = parse_name(file, venue_quotes(venue, QUOTES))
+    assert (name.base, name.quote) == pair
 
 
 def test_a_known_instrument_settles_an_ambiguous_pair():

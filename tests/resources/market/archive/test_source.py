@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import os
 import zipfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,10 +14,11 @@ from polars.testing import assert_frame_equal
 
 from openclaw_pipelines.contracts.enums import MarketType
 from openclaw_pipelines.contracts.tables import TABLES
-from openclaw_pipelines.resources.market.archive import source as archive_module
+from openclaw_pipelines.resources.market.archive import folder as folder_module
 from openclaw_pipelines.resources.market.archive.errors import (
     ArchiveFolderError,
     ConflictingFilesError,
+    EmptyFileError,
     NoBarsError,
     UnknownMarketTypeError,
 )
@@ -237,7 +239,118 @@ def test_files_that_disagree_are_an_error_naming_both(tmp_path):
     market = ArchiveMarket(at)
     with pytest.raises(ConflictingFilesError) as caught:
         market.candles(PERP, "5m", T0, T0 + DAY, LATER)
-    assert caught.value.args == ("BTC-USDT_5m.parquet", ZIPPED, datetime(2025, 2, 1, 0, 5, tzinfo=UTC))
+    assert caught.value.args == ("BTC-USDT_5m.parquet", ZIPPED, 1, *[datetime(2025, 2, 1, 0, 5, tzinfo=UTC)] * 2)
+
+
+MONTHLY, DAILY = "BTCUSDT-5m-2025-02.csv", "BTCUSDT-5m-2025-02-01.csv"
+DAY_FILES = "*-????-??-??.*"
+
+
+def monthly_and_daily(at: Path) -> None:
+    """The daily file differs in its two middle bars."""
+    (at / MONTHLY).write_text(binance_text())
+    (at / DAILY).write_text(binance_text([BARS[0], *[(*row[:5], 9.0) for row in BARS[1:3]]]))
+
+
+@pytest.mark.parametrize(
+    ("prefer", "volumes"),
+    [
+        pytest.param((DAY_FILES,), [7.0, 9.0, 9.0, 31.5], id="daily"),
+        pytest.param(("nothing", "*-2025-02.csv", DAY_FILES), [7.0, 0.125, 0.0, 31.5], id="monthly"),
+    ],
+)
+def test_a_file_that_is_trusted_wins_where_files_differ(tmp_path, prefer, volumes):
+    at = folder(tmp_path)
+    monthly_and_daily(at)
+    market = ArchiveMarket(at, prefer=prefer)
+    assert market.candles(PERP, "5m", T0, T0 + DAY, LATER)["volume"].to_list() == volumes
+    assert market.inventory()["problem"].to_list() == [None, None]
+
+
+def test_files_that_differ_are_named_by_the_inventory_with_count_and_range(tmp_path):
+    at = folder(tmp_path)
+    monthly_and_daily(at)
+    (at / "ETHUSDT-5m-2025-02.csv").write_text(binance_text())
+    problems = ArchiveMarket(at).inventory()["problem"].to_list()
+    assert problems[2] is None
+    assert problems[0] == problems[1]
+    assert problems[0].startswith(
+        f"{DAILY} and {MONTHLY} differ in 2 row(s), 2025-02-01T00:05:00+00:00 to 2025-02-01T00:10:00+00:00. "
+    )
+    assert "market.archive_prefer" in problems[0]
+
+
+def written(path: Path, at: datetime) -> None:
+    os.utime(path, (at.timestamp(), at.timestamp()))
+
+
+@pytest.mark.parametrize("write", [parquet, lambda path: (path.parent / MONTHLY).write_text(binance_text())])
+@pytest.mark.parametrize(
+    ("minute", "kept", "left_out"),
+    [
+        pytest.param(25, 4, None, id="written when it had closed"),
+        pytest.param(24, 3, 20, id="written while it was open"),
+        pytest.param(20, 3, 20, id="written when it opened"),
+        pytest.param(3, 4, None, id="the stated time of writing cannot be"),
+    ],
+)
+def test_a_bar_that_was_open_when_its_file_was_written_is_left_out(tmp_path, caplog, write, minute, kept, left_out):
+    at = folder(tmp_path)
+    write(at / "BTC-USDT_5m.parquet")
+    written(next(at.iterdir()), T0 + timedelta(minutes=minute))
+    market = ArchiveMarket(at)
+    bars = market.candles(PERP, "5m", T0, T0 + DAY, LATER)
+    assert bars["ts"].to_list() == [row[0] for row in BARS[:kept]]
+    (note,) = market.inventory()["note"].to_list()
+    if left_out is None:
+        assert (note, caplog.messages) == (None, [])
+    else:
+        assert f"the bar of 2025-02-01T00:{left_out}:00+00:00 was still open" in note
+        assert caplog.messages == [note]
+
+
+def test_a_file_whose_only_bar_was_still_open_has_none(tmp_path):
+    at = folder(tmp_path)
+    parquet(at / "BTC-USDT_5m.parquet", BARS[:1])
+    written(at / "BTC-USDT_5m.parquet", T0)
+    with pytest.raises(EmptyFileError, match="its only bar was still open when it was written"):
+        ArchiveMarket(at).candles(PERP, "5m", T0, T0 + DAY, LATER)
+
+
+def test_bars_of_two_intervals_that_contradict_each_other_are_noted(tmp_path):
+    at = folder(tmp_path)
+    quarter = [(T0, 100.0, 103.5, 97.0, 98.75, 7.125), (T0 + timedelta(minutes=15), 98.75, 110.0, 98.75, 109.5, 31.5)]
+    parquet(at / "BTC-USDT_5m.parquet")
+    parquet(at / "BTC-USDT_15m.parquet", quarter)
+    listed = ArchiveMarket(at).inventory()
+    assert listed["problem"].to_list() == [None, None]
+    assert listed["note"].to_list() == [
+        "1 bar(s), 2025-02-01T00:00Z to 2025-02-01T00:00Z, are not what their 5m bars make: in the first, low is 97, "
+        "the parts make 98.25. Compare with another source.",
+        None,
+    ]
+    parquet(at / "BTC-USDT_15m.parquet", [(T0, 100.0, 103.5, 98.25, 98.75, 7.125)])
+    assert ArchiveMarket(at).inventory()["note"].to_list() == [None, None]
+
+
+def test_a_bar_is_built_from_the_interval_that_has_most_of_its_parts(tmp_path):
+    at = folder(tmp_path)
+    parquet(at / "BTC-USDT_5m.parquet", BARS[1:])
+    parquet(at / "BTC-USDT_15m.parquet", [(T0 + timedelta(minutes=15 * n), 1.0, 2.0, 0.5, 1.0, 1.0) for n in range(3)])
+    built = ArchiveMarket(at).candles(PERP, "30m", T0, T0 + DAY, LATER)
+    assert built.select("ts", "low", "parts", "parts_expected", "has_open").rows() == [
+        (T0, 0.5, 2, 2, True),
+        (T0 + timedelta(minutes=30), 0.5, 1, 2, True),
+    ]
+
+
+def test_a_symbol_without_bars_names_the_files_that_could_not_be_used(tmp_path):
+    at = folder(tmp_path)
+    parquet(at / "ETH-USDT_5m.parquet", symbol="ETH/USDT")
+    for name in ("BTC_USDT-1h.csv", "a.csv", "b.csv", "c.csv", "XRP_USDT_USDT-8h-mark.feather"):
+        (at / name).write_text("")
+    with pytest.raises(NoBarsError, match=r"not used: BTC_USDT-1h.csv, a.csv, b.csv and 1 more \(`openclaw market"):
+        ArchiveMarket(at).candles(PERP, "5m", T0, T0 + DAY, LATER)
 
 
 def test_a_changed_file_is_read_again_and_a_new_one_found(tmp_path):
@@ -260,7 +373,7 @@ def test_a_bad_file_does_not_stop_other_symbols_and_is_listed(tmp_path):
     market = ArchiveMarket(at)
     assert market.candles(PERP, "5m", T0, T0 + DAY, LATER).height == 4
     listed = market.inventory()
-    assert listed.columns == ["file", "symbol", "interval", "kind", "rows", "first", "last", "problem"]
+    assert listed.columns == ["file", "symbol", "interval", "kind", "rows", "first", "last", "problem", "note"]
     assert listed.select("file", "symbol", "interval", "kind", "rows", "first", "last").rows() == [
         ("BTC-USDT_5m.parquet", PERP, "5m", "candles", 4, T0, T0 + timedelta(minutes=20)),
         ("ETH-USDT_5m.parquet", "ETH/USDT:USDT", "5m", "candles", None, None, None),
@@ -273,7 +386,7 @@ def test_a_bad_file_does_not_stop_other_symbols_and_is_listed(tmp_path):
 
 
 def test_files_kept_in_memory_stay_within_their_limit(tmp_path, monkeypatch):
-    monkeypatch.setattr(archive_module, "_KEPT_ROWS", 6)
+    monkeypatch.setattr(folder_module, "_KEPT_ROWS", 6)
     at = folder(tmp_path)
     for base in ("BTC", "ETH", "SOL"):
         feather(at / f"{base}_USDT_USDT-5m-futures.feather")
@@ -281,7 +394,7 @@ def test_files_kept_in_memory_stay_within_their_limit(tmp_path, monkeypatch):
     for _ in range(2):
         for base in ("BTC", "ETH", "SOL"):
             assert market.candles(f"{base}/USDT:USDT", "5m", T0, T0 + DAY, LATER).height == 4
-    assert sum(content.held for content in market._contents.values()) <= 6
+    assert sum(content.held for content in market.folder._contents.values()) <= 6
 
 
 FUNDING = [
