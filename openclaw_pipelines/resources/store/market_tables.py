@@ -12,7 +12,8 @@ import polars as pl
 
 from openclaw_pipelines.contracts.errors import DataError
 from openclaw_pipelines.contracts.schema import Table
-from openclaw_pipelines.contracts.time import utc
+from openclaw_pipelines.contracts.time import DAY, interval_length, utc
+from openclaw_pipelines.domain.market.features import lookback_bars
 from openclaw_pipelines.resources.store.engine import Connection
 from openclaw_pipelines.resources.store.store import Store, checked, fetch, insert, key_text, registered, table_named
 
@@ -63,6 +64,7 @@ def append_candles(store: Store, frame: pl.DataFrame, now: datetime, coverage: p
         coverage: rows of `candle_coverage`, how far the source was asked; what is stored moves forward, never back.
 
     A different value of open, high, low, close or volume is written to `candle_revisions`, once per distinct value.
+    Features that were computed without a bar that comes now are taken away.
 
     Raises:
         SchemaError: rows break the rules of the model.
@@ -74,6 +76,7 @@ def append_candles(store: Store, frame: pl.DataFrame, now: datetime, coverage: p
         return Written(0, 0, 0)
     with store.write("market") as con, registered(con, rows) as incoming:
         revised = _append_revisions(con, table, rows, incoming, now) if rows.height else 0
+        _forget_features(con, rows, incoming)
         inserted = _append_absent(con, table, rows, incoming) if rows.height else 0
         if coverage is not None:
             _keep_latest(con, "candle_coverage", coverage)
@@ -211,6 +214,20 @@ def features(
     return _bars(store, "features", source, symbols, interval, start, end)
 
 
+def bars_without_features(
+    store: Store, source: str, symbols: Sequence[str], intervals: Sequence[str], start: datetime, end: datetime
+) -> list[tuple[str, str, datetime]]:
+    """Days and symbols with candles in `start <= ts < end` that have no features, and the first such candle."""
+    rows = store.query(
+        "market",
+        "SELECT strftime(ts, '%Y-%m-%d') AS day, symbol, min(ts) AS first FROM candles ANTI JOIN features "
+        "USING (source, symbol, interval, ts) WHERE source = ? AND list_contains(?, symbol) "
+        "AND list_contains(?, interval) AND ts >= ? AND ts < ? AND NOT is_synthetic GROUP BY ALL ORDER BY ALL",
+        [source, list(symbols), list(intervals), start, end],
+    )
+    return list(rows.iter_rows())
+
+
 def revisions(
     store: Store, source: str, symbols: Sequence[str], interval: str, start: datetime, end: datetime
 ) -> pl.DataFrame:
@@ -262,6 +279,28 @@ def _append_revisions(con: Connection, table: Table, rows: pl.DataFrame, incomin
     with registered(con, _stamped(later, "seen_at", now), "later") as view:
         con.execute(f"INSERT INTO candle_revisions BY NAME SELECT * FROM {view}")
     return later.height
+
+
+def _forget_features(con: Connection, rows: pl.DataFrame, incoming: str) -> None:
+    """Take away the features that were computed without a bar that comes only now, so that they are computed again."""
+    newest = con.execute("SELECT max(ts) FROM features").fetchone()
+    if rows.is_empty() or not newest or newest[0] is None or newest[0] < rows["ts"].min():
+        return  # as at every live tick
+    key = _names(table_named("candles").key)
+    late = fetch(
+        con,
+        f"SELECT source, symbol, interval, min(ts) AS first, max(ts) AS last FROM {incoming} "
+        f"ANTI JOIN (SELECT {key} FROM candles WHERE ts BETWEEN ? AND ?) USING ({key}) GROUP BY ALL",
+        _span(rows),
+    )
+    read = [lookback_bars(one) * interval_length(one) + DAY for one in late["interval"]]
+    spans = late.with_columns(until=pl.col("last") + pl.Series(read, dtype=pl.Duration("us")))
+    with registered(con, spans, "late_bars") as bars:
+        con.execute(
+            f"DELETE FROM features USING {bars} AS late WHERE features.source = late.source "
+            "AND features.symbol = late.symbol AND features.interval = late.interval "
+            "AND features.ts >= late.first AND features.ts < late.until"
+        )
 
 
 def _append_absent(con: Connection, table: Table, rows: pl.DataFrame, incoming: str) -> int:
