@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from openclaw_pipelines.domain.market.clocks import ClockReading
+
 
 @dataclass(frozen=True)
 class Alert:
@@ -18,6 +20,17 @@ class Alert:
 def failed_run_alert(job: str, message: str, now: datetime) -> Alert:
     """An alert for a failed run, once per job and hour."""
     return Alert(f"failed_run:{job}:{now:%Y%m%dT%H}", "failed_run", "error", job, message)
+
+
+def clock_skew_alert(reading: ClockReading | None, most_seconds: int, now: datetime) -> Alert | None:
+    """An alert for clocks that are too far apart, once per source and hour."""
+    if reading is None or not reading.apart(most_seconds):
+        return None
+    message = (
+        f"the local clock is {reading.skew}, more than market.max_clock_skew_seconds {most_seconds}. "
+        "No live tick is taken. Set this machine's clock, as by NTP; ticks then go on by themselves."
+    )
+    return Alert(f"clock_skew:{reading.source}:{now:%Y%m%dT%H}", "clock_skew", "error", reading.source, message)
 
 
 def stale_market_alert(source: str, newest: datetime | None, now: datetime, limit: timedelta) -> Alert | None:

@@ -12,7 +12,9 @@ import polars as pl
 
 from openclaw_pipelines.contracts.errors import DataError
 from openclaw_pipelines.contracts.schema import Table
+from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.contracts.time import DAY, interval_length, utc
+from openclaw_pipelines.domain.market.clocks import ClockReading
 from openclaw_pipelines.domain.market.features import lookback_bars
 from openclaw_pipelines.resources.store.engine import Connection
 from openclaw_pipelines.resources.store.store import Store, checked, fetch, insert, key_text, registered, table_named
@@ -54,7 +56,13 @@ class Upserted:
     unchanged: int
 
 
-def append_candles(store: Store, frame: pl.DataFrame, now: datetime, coverage: pl.DataFrame | None = None) -> Written:
+def append_candles(
+    store: Store,
+    frame: pl.DataFrame,
+    now: datetime,
+    coverage: pl.DataFrame | None = None,
+    clock: ClockReading | None = None,
+) -> Written:
     """Store closed candles, first write wins, in one transaction.
 
     Args:
@@ -62,6 +70,7 @@ def append_candles(store: Store, frame: pl.DataFrame, now: datetime, coverage: p
         frame: rows in `resources.market.base.CANDLE_COLUMNS`.
         now: time written to `ingested_at` and `seen_at`.
         coverage: rows of `candle_coverage`, how far the source was asked; what is stored moves forward, never back.
+        clock: what the source's clock showed.
 
     A different value of open, high, low, close or volume is written to `candle_revisions`, once per distinct value.
     Features that were computed without a bar that comes now are taken away.
@@ -80,6 +89,10 @@ def append_candles(store: Store, frame: pl.DataFrame, now: datetime, coverage: p
         inserted = _append_absent(con, table, rows, incoming) if rows.height else 0
         if coverage is not None:
             _keep_latest(con, "candle_coverage", coverage)
+        if clock is not None:
+            own = TABLES["source_clocks"].frame([vars(clock)])
+            with registered(con, own, "clock_read") as read:
+                con.execute(f"INSERT OR REPLACE INTO source_clocks BY NAME SELECT * FROM {read}")
     return Written(inserted, rows.height - inserted - revised, revised)
 
 

@@ -4,9 +4,10 @@ How far each day was asked for is kept beside candles and funding, so that what 
 nobody asked for yet. Sources are in `market`, the tables in `market_tables`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Self
 
 import polars as pl
@@ -14,6 +15,8 @@ import polars as pl
 from openclaw_pipelines.contracts.enums import SourceKind
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.contracts.time import DAY, day_start, floor_to, interval_length
+from openclaw_pipelines.domain.market.clocks import ClockReading, read_clock
+from openclaw_pipelines.resources.clock import Clock
 from openclaw_pipelines.resources.market.base import MarketSource
 from openclaw_pipelines.resources.store import market_tables
 from openclaw_pipelines.resources.store.coverage import FUNDING_GRID, FUNDING_LATE, coverage, funding_asked, perpetuals
@@ -45,6 +48,18 @@ class Ingested:
         return self.inserted + self.unchanged + self.revised
 
 
+@dataclass(frozen=True)
+class Answer:
+    """Rows of a source and the time up to which they are all there is, by the slower of its clock and the local one.
+
+    clock: what the source's clock showed; None where it tells none or the local one does not tell the present.
+    """
+
+    rows: pl.DataFrame
+    known_at: datetime
+    clock: ClockReading | None
+
+
 def publish_lag(settings: Settings) -> timedelta:
     """How long a live exchange may take to publish a closed bar; files and the simulation know at once."""
     if settings.market.source is not SourceKind.CCXT:
@@ -61,6 +76,7 @@ class Ingest:
         symbols: instruments.
         intervals: bar lengths.
         publish_lag: how long after its close a bar may still be on its way; zero where the source knows at once.
+        clock: the local clock, held against the source's; None where nobody asks how far they are apart.
     """
 
     def __init__(
@@ -70,15 +86,17 @@ class Ingest:
         symbols: Iterable[str],
         intervals: Iterable[str],
         publish_lag: timedelta = timedelta(0),
+        clock: Clock | None = None,
     ) -> None:
-        self.store, self.source, self.publish_lag = store, source, publish_lag
+        self.store, self.source, self.publish_lag, self.clock = store, source, publish_lag, clock
         self.symbols, self.intervals = tuple(symbols), tuple(intervals)
 
     @classmethod
     def of(cls, world: World) -> Self:
         """For the configured symbols and intervals."""
         settings = world.settings()
-        return cls(world.store, world.market, settings.market.symbols, settings.intervals, publish_lag(settings))
+        own = (settings.market.symbols, settings.intervals, publish_lag(settings))
+        return cls(world.store, world.market, *own, world.clock)
 
     def candles_day(self, day: str, as_of: datetime) -> Ingested:
         """Ask for the candles of a whole day as far as they have closed."""
@@ -93,9 +111,13 @@ class Ingest:
     def funding_day(self, day: str, as_of: datetime) -> market_tables.Written:
         """Ask for the funding of a day."""
         start, end = day_start(day), day_start(day) + DAY
-        rates = {symbol: self.source.funding_rates(symbol, start, end, as_of) for symbol in self.symbols}
-        covered = self._funding_covered(rates, start, end, as_of)
-        return market_tables.append_funding(self.store, pl.concat(list(rates.values())), as_of, covered)
+        rates = {
+            symbol: self._answer(partial(self.source.funding_rates, symbol, start, end, as_of), as_of)
+            for symbol in self.symbols
+        }
+        covered = self._funding_covered(rates, start, end)
+        rows = pl.concat([answer.rows for answer in rates.values()])
+        return market_tables.append_funding(self.store, rows, as_of, covered)
 
     def instruments(self, as_of: datetime) -> market_tables.Upserted:
         """Store the source's instruments of the configured symbols."""
@@ -132,12 +154,14 @@ class Ingest:
         return starts
 
     def _ask(self, starts: dict[tuple[str, str], datetime], day: datetime, as_of: datetime) -> Ingested:
-        frames = {
-            (symbol, interval): self.source.candles(symbol, interval, start, day + DAY, as_of)
-            for (symbol, interval), start in starts.items()
+        answers = {
+            series: self._answer(partial(self.source.candles, *series, start, day + DAY, as_of), as_of)
+            for series, start in starts.items()
         }
-        bars = pl.concat(list(frames.values()))
-        written = market_tables.append_candles(self.store, bars, as_of, self._covered(frames, day, day + DAY, as_of))
+        bars = pl.concat([answer.rows for answer in answers.values()])
+        read = [answer.clock for answer in answers.values() if answer.clock]
+        covered = self._covered(answers, day, day + DAY)
+        written = market_tables.append_candles(self.store, bars, as_of, covered, read[-1] if read else None)
         first, last = bars["ts"].min(), bars["ts"].max()
         return Ingested(
             written.inserted,
@@ -145,17 +169,26 @@ class Ingest:
             written.revised,
             first if isinstance(first, datetime) else None,
             last if isinstance(last, datetime) else None,
-            {f"{symbol} {interval}": frame.height for (symbol, interval), frame in frames.items()},
+            {f"{symbol} {interval}": answer.rows.height for (symbol, interval), answer in answers.items()},
         )
 
-    def _covered(
-        self, frames: dict[tuple[str, str], pl.DataFrame], day: datetime, end: datetime, as_of: datetime
-    ) -> pl.DataFrame:
+    def _answer(self, ask: Callable[[], pl.DataFrame], as_of: datetime) -> Answer:
+        """Ask, and read the source's clock from its answer: what was withheld by that clock is not known yet."""
+        asked_at = self.clock.now() if self.clock else as_of
+        rows, served_at = ask(), self.source.served_at()
+        if served_at is None:
+            return Answer(rows, as_of, None)
+        if self.clock is None or not self.clock.real:
+            return Answer(rows, min(as_of, served_at), None)
+        reading = read_clock(self.source.name, asked_at, served_at, self.clock.now())
+        return Answer(rows, min(as_of, served_at), reading)
+
+    def _covered(self, answers: dict[tuple[str, str], Answer], day: datetime, end: datetime) -> pl.DataFrame:
         rows = []
-        for (symbol, interval), bars in frames.items():
-            newest = bars["ts"].max()
+        for (symbol, interval), answer in answers.items():
+            newest = answer.rows["ts"].max()
             closed = newest + interval_length(interval) if isinstance(newest, datetime) else day
-            until = min(end, max(closed, min(as_of - self.publish_lag, end)))
+            until = min(end, max(closed, min(answer.known_at - self.publish_lag, end)))
             rows.append(
                 {
                     "source": self.source.name,
@@ -167,13 +200,11 @@ class Ingest:
             )
         return TABLES["candle_coverage"].frame(rows)
 
-    def _funding_covered(
-        self, rates: dict[str, pl.DataFrame], day: datetime, end: datetime, as_of: datetime
-    ) -> pl.DataFrame:
-        asked = floor_to(as_of - FUNDING_LATE, FUNDING_GRID)
+    def _funding_covered(self, rates: dict[str, Answer], day: datetime, end: datetime) -> pl.DataFrame:
         rows = []
         for symbol in perpetuals(self.symbols):
-            newest = rates[symbol]["ts"].max()
+            asked = floor_to(rates[symbol].known_at - FUNDING_LATE, FUNDING_GRID)
+            newest = rates[symbol].rows["ts"].max()
             until = max(newest, asked) if isinstance(newest, datetime) else asked
             if until >= day:
                 own = {"source": self.source.name, "symbol": symbol, "day": f"{day:%Y-%m-%d}"}

@@ -32,6 +32,7 @@ from openclaw_pipelines.resources.store.store import Store
 from openclaw_pipelines.resources.store.strategy_ledger import Head, StrategyLedger, opening_state
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.governance.policy import policy_of
+from openclaw_pipelines.services.market.clock import refuse_wrong_clock, source_time
 from openclaw_pipelines.services.market.history import missing_before
 from openclaw_pipelines.services.trading.errors import (
     CapitalChangedError,
@@ -103,11 +104,13 @@ class Runner:
 
         Raises:
             HoleError, DeploymentChangedError, CapitalChangedError, MarketNotReadyError, WarmUpError,
-            LiveExecutorError: nothing is written.
+            LiveExecutorError, ClockSkewError: nothing is written.
         """
         if not (live or self._fills_inside):
             raise LiveExecutorError(strategy, self.executor.name, day)
         settings, report = self.settings(), DayReport(strategy, day)
+        if live:
+            refuse_wrong_clock(self.store, self.source, self.clock, settings.market.max_clock_skew_seconds)
         with strategy_lock(settings, strategy):
             while self._walk(settings, settings.strategy(strategy), report, live=live) and not self._fills_inside:
                 pass
@@ -160,7 +163,7 @@ class Runner:
     def _deadline_passed(self, strategy: StrategySettings, tick_at: datetime, *, live: bool) -> bool:
         """A live tick waits for its bars until the deadline; a bar that is still absent then stays missing."""
         deadline = timedelta(seconds=strategy.own.bar_deadline_seconds)
-        return live and self.clock.now() >= tick_at + deadline
+        return live and source_time(self.store, self.source, self.clock.now()) >= tick_at + deadline
 
     def _missing_of_universe(
         self, strategy: StrategySettings, day: str, tick_at: datetime, *, live: bool

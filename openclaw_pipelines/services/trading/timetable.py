@@ -4,11 +4,13 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from openclaw_pipelines.contracts.time import DAY, day_start, floor_to
-from openclaw_pipelines.domain.governance.alerts import Alert, stale_market_alert
+from openclaw_pipelines.domain.governance.alerts import Alert, clock_skew_alert, stale_market_alert
+from openclaw_pipelines.domain.market.clocks import ClockReading
 from openclaw_pipelines.domain.trading.timing import Due, Need, Waiting, due_ticks, stalled_alert
 from openclaw_pipelines.resources.store import market_tables
 from openclaw_pipelines.resources.store.coverage import coverage, funding_asked, funding_due
 from openclaw_pipelines.resources.world import World
+from openclaw_pipelines.services.market.clock import source_time, wrong_clock
 from openclaw_pipelines.services.market.history import missing_before
 
 
@@ -32,9 +34,12 @@ def bars_ready(world: World, due: Due, now: datetime) -> bool:
 
 
 def deadline_passed(world: World, due: Due, now: datetime) -> bool:
-    """Whether the first due tick goes without the bars and rates that are still absent."""
-    own = world.settings().strategy(due.strategy).own
-    return now >= due.first + timedelta(seconds=own.bar_deadline_seconds)
+    """Whether the first due tick goes without the bars and rates that are still absent, by the source's clock."""
+    return source_time(world.store, world.source, now) >= _deadline(world, due)
+
+
+def _deadline(world: World, due: Due) -> datetime:
+    return due.first + timedelta(seconds=world.settings().strategy(due.strategy).own.bar_deadline_seconds)
 
 
 def bars_asked(world: World, due: Due) -> bool:
@@ -53,11 +58,16 @@ def waiting_of(world: World, due: Due, now: datetime) -> Waiting:
 
     After an outage nobody has asked for the bars yet, though their deadline has passed: those are needed first.
     """
-    asked, late = bars_asked(world, due), deadline_passed(world, due, now)
+    asked, stopped = bars_asked(world, due), clock_stops(world) is not None
     needs = list(needed_before(world, due))
-    if late and not asked:
+    if stopped or (now >= _deadline(world, due) and not asked):
         needs.append(Need(due.day, due.day, whole=due.day < market_day(now)))
-    return Waiting(due, ready=asked or late, needs=tuple(needs))
+    return Waiting(due, ready=not stopped and (asked or deadline_passed(world, due, now)), needs=tuple(needs))
+
+
+def clock_stops(world: World) -> ClockReading | None:
+    """What the source's clock showed, where it is too far from the local one for live ticks."""
+    return wrong_clock(world.store, world.source, world.clock, world.settings().market.max_clock_skew_seconds)
 
 
 def needed_before(world: World, due: Due) -> tuple[Need, ...]:
@@ -103,5 +113,6 @@ def alerts_now(world: World, now: datetime) -> list[Alert]:
     found = [stalled_alert(due_of(world, name, now), now) for name in settings.strategies]
     limit = timedelta(seconds=settings.config.quality.max_staleness_seconds)
     newest = market_tables.newest_candle(world.store, world.source, settings.intervals[0])
+    found.append(clock_skew_alert(clock_stops(world), settings.market.max_clock_skew_seconds, now))
     found.append(stale_market_alert(world.source, max(newest.values(), default=None), now, limit))
     return [alert for alert in found if alert is not None]

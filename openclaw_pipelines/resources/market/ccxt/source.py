@@ -63,6 +63,7 @@ class CcxtMarket:
 
         self.exchange = exchange
         self.name = f"ccxt:{exchange}"
+        self._served_at: datetime | None = None
         self._traits = traits_of(exchange)
         self._client = CcxtClient(
             exchange,
@@ -82,6 +83,7 @@ class CcxtMarket:
         serves `start`, OffGridStampError, ConflictingRowsError, SymbolNotListedError, IntervalNotSupportedError,
         MarketKindNotSupportedError.
         """
+        self._served_at = None
         length = interval_length(interval)
         part = self._part_of(interval)
         self._check_volume_unit(self._market(symbol))
@@ -91,6 +93,7 @@ class CcxtMarket:
             return candle_frame(self.name, symbol, interval, [])
         what = f"{symbol} {part} bars {first:%Y-%m-%dT%H:%MZ}..{last:%Y-%m-%dT%H:%MZ}"
         found = self._read_candles(what, symbol, part, first, last)
+        self._served_at = found.served_at
         closed_by = last if found.served_at is None else min(last, floor_to(found.served_at, length))
         rows = self._distinct((row for row in found.rows if row[0] < _ms(closed_by)), what)
         self._check_grid(rows, part, what)
@@ -104,6 +107,7 @@ class CcxtMarket:
         `ts` is the stamp floored to the hour, the grid on which every venue pays. Raises FundingNotOfferedError,
         HistoryTooShortError, ConflictingRowsError.
         """
+        self._served_at = None
         market = self._market(symbol)
         first, last = parts_window("1h", utc(start, "start"), utc(end, "end"))
         last = min(last, utc(as_of, "as_of") + MILLISECOND)
@@ -113,11 +117,16 @@ class CcxtMarket:
             raise FundingNotOfferedError(self.exchange, symbol)
         what = f"funding of {symbol} {first:%Y-%m-%dT%H:%MZ}..{last:%Y-%m-%dT%H:%MZ}"
         found = self._read_funding(what, symbol, first, last)
+        self._served_at = found.served_at
         hour = _ms(HOUR)
         stamps = {stamp // hour * hour: stamp for stamp, _ in sorted(found.rows, reverse=True)}
         rates = self._distinct(((stamp // hour * hour, rate) for stamp, rate in found.rows), what)
         self._check_funding_reach(rates, found, first, as_of, what)
         return funding_frame(self.name, symbol, [(ts, stamps[ts], float(rate)) for ts, rate in rates])
+
+    def served_at(self) -> datetime | None:
+        """The earliest clock among the answers of the last call; None where it asked nothing or was told none."""
+        return self._served_at
 
     def instruments(self, symbols: Sequence[str], as_of: datetime) -> pl.DataFrame:
         """Rows of `contracts.tables.market.Instruments`, from a list of markets read anew.
