@@ -8,24 +8,22 @@ between any two statements, from the first one on.
 
 import json
 import random
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
-import duckdb
 import polars as pl
 import yaml
-from exchange_server import Bar, ExchangeServer, Fault, ms
+from exchange_server import ExchangeServer, ms
+from misfortunes import Fates, FragileStore, KilledError, Misfortunes
 from wire_markets import smallest_markets
 
 from openclaw_pipelines.commands.verify import recorded_days, verify_strategy
 from openclaw_pipelines.contracts.errors import OpenclawError
-from openclaw_pipelines.contracts.time import DAY, day_start, partition_of
-from openclaw_pipelines.kernel.base.layout import BarState
+from openclaw_pipelines.contracts.time import DAY, day_start
 from openclaw_pipelines.jobs import CYCLE_LIVE, INSTRUMENTS, MARKET_DAY
+from openclaw_pipelines.kernel.base.layout import BarState
 from openclaw_pipelines.processes.ticker import Partition, Ticker, attempted
 from openclaw_pipelines.resources.execution.paper import PaperExecutor
 from openclaw_pipelines.resources.market.ccxt.client import Backoff
@@ -39,18 +37,19 @@ from openclaw_pipelines.services.trading.runner import Runner
 from openclaw_pipelines.settings import Settings, load_settings
 
 START = day_start("2025-05-10")
-LENGTH = timedelta(hours=2)
-END = START + 15 * LENGTH
+LENGTH = timedelta(hours=4)
+BARS = 8
+END = START + BARS * LENGTH
 """The last tick that counts; midnight lies between."""
-STRATEGY = "momentum_2h"
-LOOKS = (0, 2, 9, 35, 64, 130, 260, 1_000, 4_000)
+STRATEGY = "momentum_4h"
+LOOKS = (1, 9, 40, 70, 200, 2_000)
 """Seconds after the close of a bar at which the ticker looks what is due; it looks more often in earnest."""
 CONFIG: dict[str, Any] = {
     "market": {
         "source": "ccxt",
         "exchange": "binance",
         "symbols": ["BTC/USDT:USDT", "BTC/USDT"],
-        "intervals": ["2h"],
+        "intervals": ["4h"],
         "first_day": "2025-05-08",
         "max_retries": 1,
     },
@@ -59,65 +58,12 @@ CONFIG: dict[str, Any] = {
     "strategies": {
         STRATEGY: {
             "family": "momentum",
-            "interval": "2h",
+            "interval": "4h",
             "start_day": "2025-05-10",
             "params": {"momentum_lookback": 2, "ema_slow": 2, "atr_length": 2, "stop_atr": 1.0, "volatility_length": 2},
         }
     },
 }
-
-
-class KilledError(BaseException):
-    """The process dies here; nothing of the program catches it."""
-
-
-@dataclass
-class Fates:
-    """What goes wrong at one of the next steps of the process: statements, commits and requests are counted."""
-
-    kill_in: int | None = None
-    disk_error_in: int | None = None
-
-    def step(self, *, writes: bool) -> None:
-        """One step; raises what was due at it."""
-        if self.kill_in is not None:
-            self.kill_in -= 1
-            if self.kill_in < 0:
-                self.kill_in = None
-                raise KilledError
-        if writes and self.disk_error_in is not None:
-            self.disk_error_in -= 1
-            if self.disk_error_in < 0:
-                self.disk_error_in = None
-                raise duckdb.IOException("IO Error: Could not write file: No space left on device")
-
-
-class Writing:
-    """A connection whose statements are steps."""
-
-    def __init__(self, con: Any, fates: Fates) -> None:
-        self._con, self._fates = con, fates
-
-    def execute(self, *args: Any) -> Any:
-        self._fates.step(writes=True)
-        return self._con.execute(*args)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._con, name)
-
-
-@dataclass(frozen=True)
-class FragileStore(Store):
-    """The store on a disk that fills up, in a process that may die at every statement, before and after a commit."""
-
-    fates: Fates = field(default_factory=Fates, kw_only=True)
-
-    @contextmanager
-    def write(self, database: str) -> Iterator[Any]:
-        with super().write(database) as con:
-            yield Writing(con, self.fates)
-            self.fates.step(writes=True)
-        self.fates.step(writes=False)
 
 
 class SlowMarket(CcxtMarket):
@@ -196,16 +142,23 @@ class Outcome:
 class SimulatedWorld:
     """One life from one seed; None for one in which nothing goes wrong."""
 
+    length = LENGTH
+
     def __init__(self, folder: Path, seed: int | None) -> None:
         self.folder, self.chance, self.seed = folder, random.Random(seed), seed
         self.server = ExchangeServer(START, smallest_markets())
-        self.server.funding_hours = 1
+        self.server.funding_hours = 8
         self.fates, self.clock = Fates(), LocalClock(self)
         self.seconds_there = self.seconds_back = 0.0
         self.late: dict[int, datetime] = {}
+        self.held_back: set[int] = set()
         self.failures: list[str] = []
         self.told: list[str] = []
         folder.mkdir(parents=True, exist_ok=True)
+
+    def tell(self, what: str) -> None:
+        """Keep what happened when, for whoever looks at a seed."""
+        self.told.append(f"{self.now:%d %H:%M:%S} {what}")
 
     # ---- time
 
@@ -240,18 +193,21 @@ class SimulatedWorld:
 
     def live(self) -> "SimulatedWorld":
         """From the first second to the last tick, then on until nothing is due or nothing moves."""
+        misfortunes = Misfortunes(self)
         with self.server:
             ticker: PlainTicker | None = None
-            for closed in (START + n * LENGTH for n in range(16)):
+            for closed in (START + n * LENGTH for n in range(BARS + 1)):
                 for seconds in LOOKS:
                     self.pass_seconds(max(0.0, (closed - self.now).total_seconds() + seconds))
                     if self.seed is not None:
-                        self._tempt(closed)
+                        misfortunes.tempt(closed)
                     ticker = self._look(ticker)
-            self._heal()
+            misfortunes.heal()
             for _ in range(30):
                 self.pass_seconds(125)
                 ticker = self._look(ticker)
+                if END in self.inputs():
+                    break
         return self
 
     def _look(self, ticker: PlainTicker | None) -> PlainTicker | None:
@@ -266,86 +222,16 @@ class SimulatedWorld:
                     return None
             found = attempted(ticker, self.clock.now())
         except KilledError:
-            self.told.append(f"{self.now:%d %H:%M:%S} killed")
+            self.tell("killed")
             return None
         except OpenclawError as error:
             self.failures = [f"{type(error).__name__}: {error}"]
             return None
         if found.failures:
             self.failures = [str(failure) for failure in found.failures]
-            self.told += [f"{self.now:%d %H:%M:%S} {failure!s:.150}" for failure in found.failures]
+            for failure in found.failures:
+                self.tell(f"{failure!s:.150}")
         return ticker
-
-    # ---- what goes wrong
-
-    def _tempt(self, closed: datetime) -> None:
-        """Something may go wrong before the next look, and what went wrong may be over."""
-        self.server.change, self.seconds_there, self.seconds_back = list, 0.0, 0.0
-        if self.chance.random() < 0.3:
-            self.server.faults.clear()
-            self.server.page_cap = None
-        if self.chance.random() < 0.4:
-            evil = self.chance.choice(self._evils())
-            self.told.append(f"{self.now:%d %H:%M:%S} {evil.__name__}")
-            evil(closed)
-
-    def _evils(self) -> list[Callable[[datetime], None]]:
-        exchange = [self._refuse, self._garble, self._shorten, self._slow, self._contradict, self._hold_back]
-        return [*exchange, self._fill_disk, self._kill, self._kill, self._step, self._step, self._drift, self._set]
-
-    def _refuse(self, closed: datetime) -> None:
-        status = self.chance.choice([500, 502, 429, 403, None])
-        kind = self.chance.choice(["candles", "funding", "markets"])
-        self.server.fail(*[Fault(status=status)] * self.chance.randint(1, 6), kind=kind)
-
-    def _garble(self, closed: datetime) -> None:
-        fault = self.chance.choice([Fault(body=b"<html>soon</html>"), Fault(body=b"{}"), Fault(cut_to=30)])
-        self.server.fail(*[fault] * self.chance.randint(1, 4), kind=self.chance.choice(["candles", "funding"]))
-
-    def _shorten(self, closed: datetime) -> None:
-        self.server.page_cap = self.chance.randint(1, 7)
-
-    def _slow(self, closed: datetime) -> None:
-        self.seconds_there, self.seconds_back = self.chance.uniform(0, 40), self.chance.uniform(0, 40)
-
-    def _contradict(self, closed: datetime) -> None:
-        other = self.chance.choice([{"close": "20000.5", "volume": "1"}, {"ts": 60_000}, {"open": "nothing"}])
-
-        def lie(bars: list[Bar]) -> list[Bar]:
-            told = {name: bars[-1].ts + value if name == "ts" else value for name, value in other.items()} if bars else {}
-            return [*bars, bars[-1]._replace(**told)] if bars else bars
-
-        self.server.change = lie
-
-    def _hold_back(self, closed: datetime) -> None:
-        """The bar that closes next comes late: before its deadline, or after."""
-        ts = ms(closed)
-        self.late[ts] = closed + LENGTH + timedelta(seconds=self.chance.choice([20, 45, 100, 600, 5_000]))
-        self.server.absent.add(ts)
-
-    def _fill_disk(self, closed: datetime) -> None:
-        self.fates.disk_error_in = self.chance.randint(0, 40)
-
-    def _kill(self, closed: datetime) -> None:
-        self.fates.kill_in = self.chance.randint(0, 60)
-
-    def _step(self, closed: datetime) -> None:
-        hours = self.chance.choice([-26, -6, -0.1, -0.005, 0.002, 0.008, 0.1, 2, 6, 26])
-        self.clock.turn(timedelta(hours=hours), 0.0)
-
-    def _drift(self, closed: datetime) -> None:
-        self.clock.turn(self.clock.offset, self.chance.uniform(-2e-3, 2e-3))
-
-    def _set(self, closed: datetime) -> None:
-        self.clock.turn(timedelta(0), 0.0)
-
-    def _heal(self) -> None:
-        self.server.faults.clear()
-        self.server.page_cap, self.server.change = None, list
-        self.seconds_there = self.seconds_back = 0.0
-        self.fates.kill_in = self.fates.disk_error_in = None
-        self.clock.turn(timedelta(0), 0.0)
-        self.failures = []
 
     # ---- what came of it
 
@@ -358,7 +244,8 @@ class SimulatedWorld:
         rows = self.store.query(
             "ledger", "SELECT tick_at, bars, masks FROM tick_inputs WHERE tick_at <= ? ORDER BY tick_at", [END]
         )
-        return {at: {"bars": _flat(json.loads(bars)), "masks": json.loads(masks)} for at, bars, masks in rows.iter_rows()}
+        read = ((at, json.loads(bars), json.loads(masks)) for at, bars, masks in rows.iter_rows())
+        return {at: {"bars": _flat(bars), "masks": masks} for at, bars, masks in read}
 
     def universes(self) -> list[tuple[Any, ...]]:
         """What the universes were ranked on, regimes out of the features included."""
@@ -371,14 +258,8 @@ class SimulatedWorld:
 
     def differences(self) -> int:
         """What `openclaw verify` finds."""
-        with self.server_free_world() as world:
-            days = recorded_days(world, STRATEGY, None, None)
-            return len(verify_strategy(world, STRATEGY, days).differences)
-
-    @contextmanager
-    def server_free_world(self) -> Iterator[World]:
-        """The world for a command that asks nothing of the exchange."""
-        yield self.open().world
+        world = self.open().world
+        return len(verify_strategy(world, STRATEGY, recorded_days(world, STRATEGY, None, None)).differences)
 
 
 def judge(own: SimulatedWorld, truth: SimulatedWorld) -> Outcome:
@@ -397,7 +278,7 @@ def judge(own: SimulatedWorld, truth: SimulatedWorld) -> Outcome:
         after = [at for at in mine if at > first]
         named = bool(own.failures) and not after
         return Outcome("stopped" if named else "wrong", f"no tick at {first:%d %H:%M}: {own.failures}")
-    return _named(mine[first], theirs[first], first)
+    return _named(own, mine[first], theirs[first], first)
 
 
 def _flat(bars: dict[str, Any]) -> dict[str, list[Any]]:
@@ -406,17 +287,16 @@ def _flat(bars: dict[str, Any]) -> dict[str, list[Any]]:
     return nested or bars
 
 
-def _named(mine: dict[str, Any], theirs: dict[str, Any], at: datetime) -> Outcome:
-    """Whether the input itself says which bar was late or which control was set; every other value must be the same."""
+def _named(own: SimulatedWorld, mine: dict[str, Any], theirs: dict[str, Any], at: datetime) -> Outcome:
+    """Whether the input itself says what is other: bars that the exchange gave late are absent, or a control is set."""
     held = {symbol for symbol, bar in mine["bars"].items() if bar[4] != BarState.MISSING}
     absent = [symbol for symbol in theirs["bars"] if symbol not in held]
-    others = [symbol for symbol, bar in mine["bars"].items() if symbol not in absent and bar != theirs["bars"].get(symbol)]
-    if others:
-        return Outcome("wrong", f"other bars of {others} at {at:%d %H:%M}")
-    controls = mine["masks"] != theirs["masks"]
-    if absent or controls:
+    changed = [symbol for symbol in held if mine["bars"][symbol] != theirs["bars"].get(symbol)]
+    if changed:
+        return Outcome("wrong", f"other bars of {changed} at {at:%d %H:%M}")
+    closed = [datetime.fromisoformat(key.split()[0]) if " " in key else at for key in absent]
+    if any(ms(close - LENGTH) not in own.held_back for close in closed):
+        return Outcome("wrong", f"bars of {absent} are missing at {at:%d %H:%M} that the exchange had in time")
+    if absent or mine["masks"] != theirs["masks"]:
         return Outcome("named", f"{absent or mine['masks']} at {at:%d %H:%M}")
     return Outcome("wrong", f"unexplained input at {at:%d %H:%M}")
-
-
-__all__ = ["END", "START", "STRATEGY", "Outcome", "SimulatedWorld", "judge", "partition_of"]

@@ -25,10 +25,13 @@ class ClockSkewError(MarketError):
     served_at: datetime
 
 
-def source_time(store: Store, source: str, now: datetime) -> datetime:
-    """The latest time that has certainly come at the source: that of its last answer, or `now` if it has no clock."""
-    reading = source_clock(store, source)
-    return now if reading is None else min(now, reading.served_at)
+def goes_without(store: Store, source: str, now: datetime, deadline: datetime) -> bool:
+    """Whether a tick goes without what is still absent, because its deadline has passed by the local clock.
+
+    A source that tells its own time is waited for: how far it was asked ends where a bar may still be on its way by its
+    clock, so that what is not asked for there is unknown, however late it is here.
+    """
+    return now >= deadline and source_clock(store, source) is None
 
 
 def wrong_clock(store: Store, source: str, clock: Clock, most_seconds: int) -> ClockReading | None:

@@ -32,7 +32,7 @@ from openclaw_pipelines.resources.store.store import Store
 from openclaw_pipelines.resources.store.strategy_ledger import Head, StrategyLedger, opening_state
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.governance.policy import policy_of
-from openclaw_pipelines.services.market.clock import refuse_wrong_clock, source_time
+from openclaw_pipelines.services.market.clock import goes_without, refuse_wrong_clock
 from openclaw_pipelines.services.market.history import missing_before
 from openclaw_pipelines.services.trading.errors import (
     CapitalChangedError,
@@ -162,8 +162,8 @@ class Runner:
 
     def _deadline_passed(self, strategy: StrategySettings, tick_at: datetime, *, live: bool) -> bool:
         """A live tick waits for its bars until the deadline; a bar that is still absent then stays missing."""
-        deadline = timedelta(seconds=strategy.own.bar_deadline_seconds)
-        return live and source_time(self.store, self.source, self.clock.now()) >= tick_at + deadline
+        deadline = tick_at + timedelta(seconds=strategy.own.bar_deadline_seconds)
+        return live and goes_without(self.store, self.source, self.clock.now(), deadline)
 
     def _missing_of_universe(
         self, strategy: StrategySettings, day: str, tick_at: datetime, *, live: bool

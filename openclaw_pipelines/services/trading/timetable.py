@@ -10,7 +10,7 @@ from openclaw_pipelines.domain.trading.timing import Due, Need, Waiting, due_tic
 from openclaw_pipelines.resources.store import market_tables
 from openclaw_pipelines.resources.store.coverage import coverage, funding_asked, funding_due
 from openclaw_pipelines.resources.world import World
-from openclaw_pipelines.services.market.clock import source_time, wrong_clock
+from openclaw_pipelines.services.market.clock import goes_without, wrong_clock
 from openclaw_pipelines.services.market.history import missing_before
 
 
@@ -34,8 +34,8 @@ def bars_ready(world: World, due: Due, now: datetime) -> bool:
 
 
 def deadline_passed(world: World, due: Due, now: datetime) -> bool:
-    """Whether the first due tick goes without the bars and rates that are still absent, by the source's clock."""
-    return source_time(world.store, world.source, now) >= _deadline(world, due)
+    """Whether the first due tick goes without the bars and rates that are still absent."""
+    return goes_without(world.store, world.source, now, _deadline(world, due))
 
 
 def _deadline(world: World, due: Due) -> datetime:
