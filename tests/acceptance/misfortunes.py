@@ -80,8 +80,9 @@ class Misfortunes:
         if self.chance.random() < 0.3:
             self.server.faults.clear()
             self.server.page_cap = None
-        if self.chance.random() < 0.6:
-            one = self.chance.choice(self._all())
+        loading = closed == self.world.begin
+        if self.chance.random() < (0.9 if loading else 0.6):
+            one = self.chance.choice([self.kill, self.fill_disk, self.refuse, *self._all()] if loading else self._all())
             self.world.tell(one.__name__)
             one(closed)
 
@@ -124,7 +125,7 @@ class Misfortunes:
         self.world.fates.disk_error_in = self.chance.randint(0, 40)
 
     def kill(self, closed: datetime) -> None:
-        self.world.fates.kill_in = self.chance.randint(0, 60)
+        self.world.fates.kill_in = self.chance.randint(0, self.chance.choice([12, 60]))
 
     def step_clock(self, closed: datetime) -> None:
         hours = self.chance.choice([-26, -6, -0.1, -0.005, 0.002, 0.008, 0.1, 2, 6, 26])

@@ -142,7 +142,7 @@ class Outcome:
 class SimulatedWorld:
     """One life from one seed; None for one in which nothing goes wrong."""
 
-    length = LENGTH
+    begin, length = START, LENGTH
 
     def __init__(self, folder: Path, seed: int | None) -> None:
         self.folder, self.chance, self.seed = folder, random.Random(seed), seed
