@@ -128,7 +128,7 @@ def test_clocks_too_far_apart_stop_live_ticks_by_name(late: Any, ahead: int) -> 
     due = due_of(late.world, MOMENTUM, late.clock.now())
     waiting = waiting_of(late.world, due, late.clock.now())
     assert (waiting.ready, [need.first for need in waiting.needs]) == (False, [DAY])  # the source is asked again
-    with pytest.raises(ClockSkewError, match="31 s (ahead of|behind) simulated, more than market.max_clock_skew_sec"):
+    with pytest.raises(ClockSkewError, match=r"31 s (ahead of|behind) simulated, more than market.max_clock_skew_sec"):
         Runner.of(late.world).run_day(MOMENTUM, DAY, live=True)
     assert late.counts()["autopilot_ticks"] == 0
     assert "clock_skew" in {alert.kind for alert in alerts_now(late.world, late.clock.now())}
