@@ -18,7 +18,7 @@ from openclaw_pipelines.commands.verify import recorded_days, verify_strategy
 DAYS = int(os.environ.get("ACCEPTANCE_DAYS", "1"))
 KILLS = int(os.environ.get("ACCEPTANCE_KILLS", "8"))
 STORMS = int(os.environ.get("ACCEPTANCE_STORMS", "3"))
-HOURS = timedelta(hours=2)
+HOURS = timedelta(hours=1)
 LOCKS = ("market.duckdb.lock", "ledger.duckdb.lock", "locks/paper.momentum_1h.lock", "locks/paper.breakout_15m.lock")
 Process = subprocess.Popen[bytes]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(5400 * DAYS)]
@@ -53,7 +53,7 @@ def test_storms(storm: int, make_scene: Callable[[str, str, int], Scene], calm_h
     """From an empty store: one or two tickers, of which one or both die at a moment or while they hold a lock."""
     scene, chance = make_scene("storm", f"storm{storm}", 1), random.Random(storm)
     until = scene.begin + HOURS
-    for _ in range(chance.randint(2, 4)):
+    for _ in range(chance.randint(2, 3)):
         running = [scene.ticker(until) for _ in range(chance.randint(1, 2))]
         if chance.random() < 0.5:
             _wait_for_a_lock(scene, running[0], chance.randint(1, 12))
