@@ -21,10 +21,23 @@ class KilledError(BaseException):
 
 @dataclass
 class Fates:
-    """What goes wrong at one of the next steps of the process: statements, commits and requests are counted."""
+    """What goes wrong at one of the next steps of the process: statements, commits and requests are counted.
+
+    kill_after_commits: dies right after so many transactions, when set.
+    """
 
     kill_in: int | None = None
     disk_error_in: int | None = None
+    kill_after_commits: int | None = None
+
+    def committed(self) -> None:
+        """A transaction is in the file."""
+        if self.kill_after_commits is not None:
+            self.kill_after_commits -= 1
+            if not self.kill_after_commits:
+                self.kill_after_commits = None
+                raise KilledError
+        self.step(writes=False)
 
     def step(self, *, writes: bool) -> None:
         """One step; raises what was due at it."""
@@ -65,7 +78,7 @@ class FragileStore(Store):
         with super().write(database) as con:
             yield Writing(con, self.fates)
             self.fates.step(writes=True)
-        self.fates.step(writes=False)
+        self.fates.committed()
 
 
 class Misfortunes:
@@ -143,6 +156,5 @@ class Misfortunes:
         self.server.page_cap, self.server.change = None, list
         self.world.seconds_there = self.world.seconds_back = 0.0
         self.world.fates.kill_in = self.world.fates.disk_error_in = None
-        forsaken = self.world.seed is not None and self.chance.random() < 0.1
-        self.world.clock.turn(timedelta(hours=6 if forsaken else 0), 0.0)
+        self.world.clock.turn(timedelta(hours=6 if self.world.forsaken else 0), 0.0)
         self.world.failures = []

@@ -8,6 +8,7 @@ between any two statements, from the first one on.
 
 import json
 import random
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -131,6 +132,9 @@ class LocalClock:
         self.offset, self.drift, self.set_at = offset, drift, self.world.now
 
 
+Plan = Mapping[int, Callable[["SimulatedWorld"], None]]
+
+
 @dataclass(frozen=True)
 class Outcome:
     """How a world ended. kind: `equal`, `named` or `stopped`, else `wrong`. why: what is different."""
@@ -140,16 +144,20 @@ class Outcome:
 
 
 class SimulatedWorld:
-    """One life from one seed; None for one in which nothing goes wrong."""
+    """One life from one seed; None for one in which nothing goes wrong but what is planned.
+
+    plan: what happens before the ticker looks, by the number of the bar.
+    """
 
     begin, length = START, LENGTH
 
-    def __init__(self, folder: Path, seed: int | None) -> None:
-        self.folder, self.chance, self.seed = folder, random.Random(seed), seed
+    def __init__(self, folder: Path, seed: int | None, plan: Plan | None = None) -> None:
+        self.folder, self.chance, self.seed, self.plan = folder, random.Random(seed), seed, plan or {}
         self.server = ExchangeServer(START, smallest_markets())
         self.server.funding_hours = 8
         self.fates, self.clock = Fates(), LocalClock(self)
         self.seconds_there = self.seconds_back = 0.0
+        self.forsaken = seed is not None and random.Random(f"forsaken {seed}").random() < 0.1
         self.late: dict[int, datetime] = {}
         self.held_back: set[int] = set()
         self.failures: list[str] = []
@@ -196,7 +204,8 @@ class SimulatedWorld:
         misfortunes = Misfortunes(self)
         with self.server:
             ticker: PlainTicker | None = None
-            for closed in (START + n * LENGTH for n in range(BARS + 1)):
+            for bar, closed in enumerate(START + n * LENGTH for n in range(BARS + 1)):
+                self.plan.get(bar, lambda world: None)(self)
                 for seconds in LOOKS:
                     self.pass_seconds(max(0.0, (closed - self.now).total_seconds() + seconds))
                     if self.seed is not None:
@@ -251,6 +260,11 @@ class SimulatedWorld:
         """What the universes were ranked on, regimes out of the features included."""
         columns = "as_of, selected, candidates"
         return self.store.query("ledger", f"SELECT {columns} FROM autopilot_universe_snapshots ORDER BY 1").rows()
+
+    def featured_days(self) -> list[str]:
+        """Days that have features, the last one of the life aside."""
+        days = "SELECT DISTINCT strftime(ts, '%Y-%m-%d') AS day FROM features ORDER BY day"
+        return self.store.query("market", days)["day"].to_list()
 
     def traded(self, end: datetime) -> str:
         """Hash of what was traded up to a tick."""

@@ -56,12 +56,13 @@ def bars_asked(world: World, due: Due) -> bool:
 def waiting_of(world: World, due: Due, now: datetime) -> Waiting:
     """What stands between a strategy and its first due tick.
 
-    After an outage nobody has asked for the bars yet, though their deadline has passed: those are needed first.
+    After an outage nobody has asked for the bars yet, though their deadline has passed: those are needed first. While
+    clocks are too far apart the source is asked again and again, so that it is seen when they are not.
     """
     asked, stopped = bars_asked(world, due), clock_stops(world) is not None
     needs = list(needed_before(world, due))
     if stopped or (now >= _deadline(world, due) and not asked):
-        needs.append(Need(due.day, due.day, whole=due.day < market_day(now)))
+        needs.append(Need(due.day, due.day, whole=not stopped and due.day < market_day(now)))
     return Waiting(due, ready=not stopped and (asked or deadline_passed(world, due, now)), needs=tuple(needs))
 
 
