@@ -36,7 +36,7 @@ from openclaw_pipelines.kernel.run.simulate import simulate_signals
 from openclaw_pipelines.kernel.strategy.batches import ema
 from openclaw_pipelines.resources.market.archive.source import ArchiveMarket
 from openclaw_pipelines.resources.market.simulated.source import SimulatedMarket
-from openclaw_pipelines.resources.store import market_tables
+from openclaw_pipelines.resources.store import market_appends
 from openclaw_pipelines.resources.store.store import Store
 
 HERE = Path(__file__).resolve().parent
@@ -94,7 +94,7 @@ def import_candles(source: Path, folder: Path) -> int:
     """Archive to a new store: read, check, validate, write first-write-wins; returns the rows written."""
     market = ArchiveMarket(source.parent)
     bars = market.candles(SYMBOL, "1m", datetime(2000, 1, 1, tzinfo=UTC), LATER, LATER)
-    return market_tables.append_candles(Store(folder), bars, LATER).inserted
+    return market_appends.append_candles(Store(folder), bars, LATER).inserted
 
 
 def read_with_polars(source: Path) -> int:

@@ -19,7 +19,7 @@ from openclaw_pipelines.contracts.time import DAY, day_start
 from openclaw_pipelines.resources.clock import ReplayedClock
 from openclaw_pipelines.resources.execution.paper import PaperExecutor
 from openclaw_pipelines.resources.market.base import published
-from openclaw_pipelines.resources.store import market_tables
+from openclaw_pipelines.resources.store import market_appends, market_tables
 from openclaw_pipelines.resources.store.store import insert
 from openclaw_pipelines.resources.world import World, open_market, open_store
 from openclaw_pipelines.services.factory.comparing import compare_cycle
@@ -177,7 +177,7 @@ def _fill(world: World, drift: float, seed: int) -> None:
         pl.col("volume").sum(),
     )
     for interval, bars in (("30m", frame), ("1h", hours)):
-        market_tables.append_candles(world.store, published(bars.with_columns(interval=pl.lit(interval))), NOW)
+        market_appends.append_candles(world.store, published(bars.with_columns(interval=pl.lit(interval))), NOW)
     funded = [
         {
             "source": world.source, "symbol": symbol, "day": f"{day_start(FIRST) + n * DAY:%Y-%m-%d}",

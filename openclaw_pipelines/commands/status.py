@@ -51,13 +51,17 @@ class StrategyStatus:
 
 @dataclass(frozen=True)
 class Status:
-    """The whole answer. conditions: what deserves an alert now; alerts: the newest ones that were raised."""
+    """The whole answer. conditions: what deserves an alert now; alerts: the newest ones that were raised.
+
+    clock_ahead_seconds: of the local clock over the source's, negative where it is behind; None if it told none.
+    """
 
     at: datetime
     account: str
     kill_switch: str
     kill_switch_reason: str
     market_source: str
+    clock_ahead_seconds: int | None
     newest_candle: datetime | None
     strategies: list[StrategyStatus]
     conditions: list[dict[str, Any]]
@@ -67,18 +71,21 @@ class Status:
 def collect(world: "World", now: datetime) -> Status:
     """The status as of `now`, from configuration and ledger; nothing is written."""
     from openclaw_pipelines.resources.store import market_tables
+    from openclaw_pipelines.resources.store.coverage import source_clock
     from openclaw_pipelines.services.trading.timetable import alerts_now
     from openclaw_pipelines.settings import effective_kill_switch
 
     settings = world.settings()
     switch, reason = effective_kill_switch(settings)
     newest = market_tables.newest_candle(world.store, world.source, settings.intervals[0])
+    reading = source_clock(world.store, world.source)
     return Status(
         at=now,
         account=settings.config.account,
         kill_switch=switch.value,
         kill_switch_reason=reason,
         market_source=world.source,
+        clock_ahead_seconds=reading.ahead_seconds if reading else None,
         newest_candle=max(newest.values(), default=None),
         strategies=[_strategy(world, name, now) for name in settings.strategies],
         conditions=[asdict(alert) for alert in alerts_now(world, now)],
@@ -157,6 +164,8 @@ def show(answer: Status, out: "Console") -> None:
     colour = "green" if answer.kill_switch == KillSwitch.OFF else "bold red"
     out.print(f"kill switch: [{colour}]{answer.kill_switch}[/] ({answer.kill_switch_reason})", soft_wrap=True)
     out.print(f"market: {answer.market_source}, newest candle {minute(answer.newest_candle)}", soft_wrap=True)
+    if answer.clock_ahead_seconds:
+        out.print(f"local clock: {answer.clock_ahead_seconds:+,} s from that of {answer.market_source}", soft_wrap=True)
     _show_strategies(answer, out)
     _show_positions(answer, out)
     _show_alerts(answer, out)

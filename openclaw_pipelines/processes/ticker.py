@@ -25,8 +25,9 @@ from openclaw_pipelines.processes.layers import failure_of
 from openclaw_pipelines.resources.clock import RealClock, ReplayedClock
 from openclaw_pipelines.resources.world import World, open_world
 from openclaw_pipelines.services.governance.notifications import notify
+from openclaw_pipelines.services.market.clock import refuse_wrong_clock
 from openclaw_pipelines.services.market.ingest import Ingest
-from openclaw_pipelines.services.trading.timetable import alerts_now, bars_ready, due_of, needed_before
+from openclaw_pipelines.services.trading.timetable import alerts_now, bars_ready, clock_stops, due_of, needed_before
 
 TICKER_TAG = "openclaw/ticker"
 """Tag of the ticker's runs: process id and start of the process, to find runs that a killed ticker left."""
@@ -92,7 +93,7 @@ class Ticker:
         self.world, self.instance = world, instance
         self._chosen = None if strategies is None else tuple(strategies)
         repository = build_defs(resource_overrides={"world": world}).get_repository_def()
-        self.jittered = isinstance(world.clock, RealClock)
+        self.jittered = world.clock.real
         self._asked: Asked = {}
         self._known: set[str] = set()
         self._jobs = {name: repository.get_job(name) for name in (CYCLE_LIVE, INSTRUMENTS, MARKET_DAY, MARKET_LIVE)}
@@ -119,11 +120,16 @@ class Ticker:
         return orphans
 
     def tick(self, now: datetime) -> Ticked:
-        """Take every strategy's ticks that have closed by `now`, a day of each at a time."""
-        ticked = Ticked(now)
+        """Take every strategy's ticks that have closed by `now`, a day of each at a time.
+
+        Raises:
+            ClockSkewError: the source's clock, which was just asked, is too far from the local one.
+        """
+        ticked, store, source = Ticked(now), self.world.store, self.world.source
         due = self._due(self.strategies, now)
         while due:
             self._refresh_market(due, now, ticked)
+            refuse_wrong_clock(store, source, self.world.clock, self.world.settings().market.max_clock_skew_seconds)
             ran = {item.strategy: item.first for item in self._ready(due, now) if self._advance(item, now, ticked)}
             left = {item.strategy: item for item in self._due(ran, now)}
             moved = [name for name, first in ran.items() if name not in left or left[name].first != first]
@@ -140,7 +146,9 @@ class Ticker:
         """Ask for the market data that the ticks need and nobody asked for."""
         with self.world.store.sharing("market"):
             needs = dict.fromkeys(need for item in due for need in needed_before(self.world, item))
-            behind = [day for day in sorted({item.day for item in due}) if Ingest.of(self.world).behind(day, now)]
+            stopped = clock_stops(self.world) is not None  # until the source is asked again
+            days = sorted({item.day for item in due})
+            behind = [day for day in days if stopped or Ingest.of(self.world).behind(day, now)]
         for need in needs:
             if ask_again(self._asked, f"{MARKET_DAY} {need.first}", need.last, now):
                 self._run_counted(MARKET_DAY, (need.first, need.last), ticked)
@@ -243,7 +251,7 @@ def follow(ticker: Ticker, show: Callable[[Ticked], None]) -> None:
     while True:
         now = ticker.world.clock.now()
         ticked = attempted(ticker, now)
-        if ticked.failures or now - watched >= WATCH_EVERY:
+        if ticked.failures or abs(now - watched) >= WATCH_EVERY:
             ticked.failures += watch(ticker, ticked, now)
             watched = now
         if ticked.strategies or ticked.failures:

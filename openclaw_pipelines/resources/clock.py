@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from openclaw_pipelines.contracts.time import utc
 
@@ -10,12 +10,18 @@ from openclaw_pipelines.contracts.time import utc
 class Clock(Protocol):
     """Tells what time it is, in UTC."""
 
+    @property
+    def real(self) -> bool:
+        """Whether it claims to tell the present, so that an exchange's clock can contradict it."""
+
     def now(self) -> datetime:
         """The time."""
 
 
 class RealClock:
     """The machine's clock."""
+
+    real: ClassVar[bool] = True
 
     def now(self) -> datetime:
         """The time."""
@@ -33,6 +39,7 @@ class ReplayedClock:
     """
 
     at: datetime
+    real: ClassVar[bool] = False
 
     def now(self) -> datetime:
         """The time it was set to."""

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(1, str(Path(__file__).parents[1] / "resources" / "market" / "ccxt"))
 
 from scenes import Scene, scene
 
@@ -44,12 +45,29 @@ def busy(market: dict[str, Any], start: date, intervals: tuple[str, str] = ("1h"
     return config
 
 
+STORM = {
+    "market": {
+        "source": "simulated",
+        "symbols": ["BTC/USDT:USDT", "ETH/USDT:USDT", "SOL/USDT"],
+        "intervals": ["15m"],
+        "first_day": "2025-05-08",
+    },
+    "universe": {"lookback_days": 1, "min_age_days": 1},
+}
+
+
+def storm_scene(folder: Path, name: str) -> Scene:
+    """A scene with a short history and few bars, quick enough to be lived often."""
+    start = date(2025, 5, 10)
+    return scene(folder, name, busy({}, start) | STORM, {}, start, 1)
+
+
 @pytest.fixture
 def make_scene(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[[str, str, int], Scene]]:
     """Scenes by market.
 
-    `simulated`; `minute`, one strategy of 1m bars on it; `perps`; `halt`, when Binance spot stood still; and
-    `depeg`, 1m bars of Kraken's BTC/USDC with the minutes in which nothing traded absent.
+    `simulated`; `storm`, a small one; `minute`, one strategy of 1m bars on it; `perps`; `halt`, when Binance spot stood
+    still; and `depeg`, 1m bars of Kraken's BTC/USDC with the minutes in which nothing traded absent.
     """
 
     made: list[Scene] = []
@@ -62,6 +80,8 @@ def make_scene(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Calla
         if market == "simulated":
             start = date(2025, 5, 10)
             return scene(tmp_path, name, busy({}, start), {}, start, days)
+        if market == "storm":
+            return storm_scene(tmp_path, name)
         if market == "minute":
             start = date(2025, 5, 10)
             config = busy({"symbols": PERPS[:3]}, start)

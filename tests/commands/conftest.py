@@ -100,7 +100,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Home:
     for day in [*market_days, *DAYS, f"{day_start(DAYS[-1]) + DAY:%Y-%m-%d}"]:
         Ingest.of(world).candles_day(day, AFTER)
         Ingest.of(world).funding_day(day, AFTER)
-    for day in (market_days[-1], *DAYS):
+    for day in (*market_days, *DAYS):
         compute_features(world, day)
         for strategy in {DAYS[0]: ("asked", "fast"), DAYS[1]: ("fast",)}.get(day, ()):
             Runner.of(world).run_day(strategy, day, live=False)

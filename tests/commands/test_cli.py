@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -100,6 +101,20 @@ def test_status_of_an_empty_store(empty):
     assert [own["last_tick"] for own in status["strategies"]] == [None, None]
     assert status["newest_candle"] is None
     assert empty.openclaw("status").code == 0
+
+
+def test_status_says_how_wrong_the_clock_is(empty):
+    status = empty.openclaw("status", "--json").json
+    assert status["clock_ahead_seconds"] is None
+    now = datetime.now(UTC)
+    with empty.world().store.write("market") as con:
+        con.execute("INSERT INTO source_clocks VALUES ('simulated', ?, ?, 45)", [now - timedelta(seconds=46), now])
+    status = empty.openclaw("status", "--json").json
+    assert status["clock_ahead_seconds"] == 45
+    assert "clock_skew" in {alert["kind"] for alert in status["conditions"]}
+    shown = empty.openclaw("status").out
+    assert "local clock: +45 s from that of simulated" in shown
+    assert "No live tick is taken" in shown
 
 
 def test_status_agrees_with_the_ledger(home, ledger: Query):

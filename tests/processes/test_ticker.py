@@ -5,8 +5,10 @@ import signal
 import subprocess
 import sys
 import time
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import ClassVar
 
 import dagster as dg
 import pytest
@@ -123,6 +125,44 @@ def test_an_unreadable_configuration_is_a_failure_and_an_alert_and_ends_nothing(
     kinds = scene.rows("notifications_outbox")["kind"].to_list()
     assert "failed_run" in kinds
     assert attempted(ticker, now).strategies == [BREAKOUT, MOMENTUM]
+
+
+@dataclass
+class Present:
+    """A clock that claims to tell the present, and whose time a test sets."""
+
+    at: datetime
+    real: ClassVar[bool] = True
+
+    def now(self) -> datetime:
+        return self.at
+
+
+def test_a_wrong_clock_is_a_failure_by_name_until_it_is_set(new_scene) -> None:
+    """Each time the source is asked again, so that ticks go on by themselves."""
+    scene: Scene = new_scene()
+    now = START + timedelta(hours=1)
+    scene.world.clock = Present(now)
+    ahead, asked = 21_600, []
+
+    class Telling(type(scene.world.market)):
+        def served_at(self) -> datetime:
+            asked.append(ahead)
+            return now - timedelta(seconds=ahead)
+
+    scene.world.market.__class__ = Telling
+    scene.sql("market", "DELETE FROM candle_coverage WHERE day = ?", [DAY_ONE])
+    ticker = Ticker(scene.world, scene.instance, [MOMENTUM])
+    ticked = attempted(ticker, now)
+    assert (ticked.strategies, [failed.job for failed in ticked.failures]) == ([], ["ticker"])
+    assert ticked.failures[0].cause.startswith("ClockSkewError: the local clock is 21,599 s ahead of simulated")
+    assert watch(ticker, ticked, now) == []
+    assert "clock_skew" in scene.rows("notifications_outbox")["kind"].to_list()
+    ahead = 0
+    scene.world.clock.at = now + timedelta(seconds=6)
+    assert attempted(ticker, now + timedelta(seconds=6)).strategies == [MOMENTUM]
+    assert scene.ticks(MOMENTUM) == [now]
+    assert set(asked) == {21_600, 0}
 
 
 def test_process_tags_tell_processes_apart() -> None:

@@ -41,4 +41,7 @@ class Market(Section):
     seed: int = Field(20_250_101, description="seed of the simulated market")
     first_day: Day = Field(date(2025, 1, 1), description="first partition")
     timeout_seconds: int = Field(10, ge=1, description="time-out of one request")
+    max_clock_skew_seconds: int = Field(
+        30, ge=1, description="how far the local clock may be from the exchange's before live ticks stop"
+    )
     max_retries: int = Field(5, ge=0, description="retries of one request")

@@ -96,6 +96,15 @@ class FundingCoverageRow(TypedDict):
     covered_until: datetime
 
 
+class SourceClockRow(TypedDict):
+    """A row of `source_clocks`."""
+
+    source: str
+    served_at: datetime
+    read_at: datetime
+    ahead_seconds: int
+
+
 class FundingRateRow(TypedDict):
     """A row of `funding_rates`."""
 

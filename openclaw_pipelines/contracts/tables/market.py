@@ -120,6 +120,18 @@ class FundingCoverage(pa.DataFrameModel):
         strict = True
 
 
+class SourceClocks(pa.DataFrameModel):
+    """The clock of a market source as it was told last, and how far the local one is from it."""
+
+    source: str = pa.Field(description="source that told its time")
+    served_at: Time = pa.Field(description="time of the source")
+    read_at: Time = pa.Field(description="local time when its answer was there")
+    ahead_seconds: int = pa.Field(description="seconds the local clock is ahead at least, negative where it is behind")
+
+    class Config:
+        strict = True
+
+
 class FundingRates(pa.DataFrameModel):
     """Funding of perpetuals. A positive rate is paid by longs to shorts."""
 
@@ -237,6 +249,7 @@ TABLES = (
     ),
     Table("candle_coverage", "market", CandleCoverage, key=("source", "symbol", "interval", "day"), unhashed=()),
     Table("funding_coverage", "market", FundingCoverage, key=("source", "symbol", "day"), unhashed=()),
+    Table("source_clocks", "market", SourceClocks, key=("source",), unhashed=("served_at", "read_at", "ahead_seconds")),
     Table(
         "funding_rates",
         "market",

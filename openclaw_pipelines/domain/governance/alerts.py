@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from openclaw_pipelines.domain.market.clocks import ClockReading
+
 
 @dataclass(frozen=True)
 class Alert:
@@ -24,6 +26,17 @@ def refused_answer_alert(source: str, symbol: str, series: str, problem: str, no
     """An alert for what a source answered and cannot be, once per series and hour."""
     subject = f"{source} {symbol} {series}"
     return Alert(f"refused_answer:{subject}:{now:%Y%m%dT%H}", "refused_answer", "warning", subject, problem)
+
+
+def clock_skew_alert(reading: ClockReading | None, most_seconds: int, now: datetime) -> Alert | None:
+    """An alert for clocks that are too far apart, once per source and hour."""
+    if reading is None or not reading.apart(most_seconds):
+        return None
+    message = (
+        f"the local clock is {reading.skew}, more than market.max_clock_skew_seconds {most_seconds}. "
+        "No live tick is taken. Set this machine's clock, as by NTP; ticks then go on by themselves."
+    )
+    return Alert(f"clock_skew:{reading.source}:{now:%Y%m%dT%H}", "clock_skew", "error", reading.source, message)
 
 
 def stale_market_alert(source: str, newest: datetime | None, now: datetime, limit: timedelta) -> Alert | None:

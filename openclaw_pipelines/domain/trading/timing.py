@@ -40,7 +40,7 @@ class Need:
 
 @dataclass(frozen=True)
 class Waiting:
-    """Due ticks and what they wait for. ready: the bars of the first one are there, or their deadline has passed."""
+    """Due ticks and what they wait for. ready: the bars of the first one are there, or too late to wait for."""
 
     due: Due
     ready: bool
@@ -86,6 +86,8 @@ Asked = dict[str, tuple[str, int, float]]
 def ask_again(asked: Asked, subject: str, what: str, now: datetime, retry_seconds: float = RETRY_SECONDS) -> int | None:
     """Number of the attempt to make now, None while the last one may still succeed. Remembers it in `asked`.
 
+    An attempt in the future was made by a clock that has been set back since, and does not count.
+
     >>> from datetime import UTC
     >>> asked: Asked = {}
     >>> at = datetime(2025, 5, 10, tzinfo=UTC)
@@ -93,7 +95,7 @@ def ask_again(asked: Asked, subject: str, what: str, now: datetime, retry_second
     [1, None, 2]
     """
     last, attempt, at = asked.get(subject, ("", 0, 0.0))
-    if last == what and now.timestamp() - at < retry_seconds:
+    if last == what and 0 <= now.timestamp() - at < retry_seconds:
         return None
     asked[subject] = (what, attempt + 1 if last == what else 1, now.timestamp())
     return asked[subject][1]
@@ -112,13 +114,11 @@ def choose(waiting: Iterable[Waiting], asked: Asked, now: datetime) -> tuple[lis
     remembered = {subject: last for subject, last in asked.items() if now.timestamp() - last[2] < DAY.total_seconds()}
     starts: list[tuple[Due | Need, int]] = []
     for item in waiting:
-        if not item.ready:
-            continue
         held = [need for need in item.needs if not _waited(remembered, need, item.due, now)]
         for need in item.needs:
             attempt = ask_again(remembered, _subject(need), need.last, now)
             starts += [(need, attempt)] if attempt else []
-        if held:
+        if held or not item.ready:
             continue
         attempt = ask_again(remembered, item.due.strategy, item.due.first.isoformat(), now)
         starts += [(item.due, attempt)] if attempt else []

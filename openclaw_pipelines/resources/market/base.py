@@ -36,5 +36,11 @@ class MarketSource(Protocol):
     def funding_rates(self, symbol: str, start: datetime, end: datetime, as_of: datetime) -> pl.DataFrame:
         """Funding with `start <= ts < end`, in `FUNDING_COLUMNS`; empty for spot."""
 
+    def served_at(self) -> datetime | None:
+        """The source's own clock when it gave its last candles or rates; None where it tells none, as files do.
+
+        Bars that were not closed by it were withheld, whatever the local clock says.
+        """
+
     def instruments(self, symbols: Sequence[str], as_of: datetime) -> pl.DataFrame:
         """Rows of `contracts.tables.market.Instruments` for `symbols`; an unknown symbol is an error."""

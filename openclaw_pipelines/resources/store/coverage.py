@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from openclaw_pipelines.contracts.enums import MarketType
 from openclaw_pipelines.contracts.symbols import market_type
 from openclaw_pipelines.contracts.time import DAY, floor_to
+from openclaw_pipelines.domain.market.clocks import ClockReading
 from openclaw_pipelines.resources.store.store import Store
 
 FUNDING_GRID = timedelta(hours=1)
@@ -32,6 +33,14 @@ def funding_coverage(store: Store, source: str, days: Iterable[str]) -> dict[tup
         [source, list(days)],
     )
     return {(symbol, day): until for symbol, day, until in rows.iter_rows()}
+
+
+def source_clock(store: Store, source: str) -> ClockReading | None:
+    """What the source's clock showed last; None for a source that never told it."""
+    rows = store.query(
+        "market", "SELECT source, served_at, read_at, ahead_seconds FROM source_clocks WHERE source = ?", [source]
+    )
+    return ClockReading(*rows.row(0)) if rows.height else None
 
 
 def perpetuals(symbols: Iterable[str]) -> list[str]:

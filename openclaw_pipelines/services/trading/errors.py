@@ -74,11 +74,11 @@ class MarketNotReadyError(MarketError):
 
 
 class FeaturesNotReadyError(MarketError):
-    """Features that the universe of a day reads were never computed."""
+    """Features that the universe of a day reads were never computed, or without a bar that came later."""
 
     template = (
-        "{strategy}: the universe of {day} reads the {interval} features of the bar before it, which are not stored. "
-        "Materialize `features` for {before}."
+        "{strategy}: the universe of {day} reads the {interval} features of the bars before it; some are not stored. "
+        "Materialize `features` for {before} and the days before it that lack them."
     )
     strategy: str
     day: str
@@ -87,17 +87,19 @@ class FeaturesNotReadyError(MarketError):
 
 
 class WarmUpError(MarketError):
-    """Candles before the inception of a strategy were never asked for."""
+    """Candles or funding before the inception of a strategy were never asked for."""
 
     template = (
         "{strategy} starts on {inception} and reads {bars} bars of {interval} and days before it; "
-        "candles of {first} were not asked for. Materialize `candles` and `features` from {first} on."
+        "`{asset}` of {first} were not asked for. "
+        "Materialize `candles`, `funding_rates` and `features` from {first} on."
     )
     strategy: str
     bars: int
     interval: str
     inception: str
     first: str
+    asset: str
 
 
 class LiveExecutorError(LedgerError):

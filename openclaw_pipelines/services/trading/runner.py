@@ -32,7 +32,8 @@ from openclaw_pipelines.resources.store.store import Store
 from openclaw_pipelines.resources.store.strategy_ledger import Head, StrategyLedger, opening_state
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.governance.policy import policy_of
-from openclaw_pipelines.services.market.history import history_days, uncovered_days
+from openclaw_pipelines.services.market.clock import goes_without, refuse_wrong_clock
+from openclaw_pipelines.services.market.history import missing_before
 from openclaw_pipelines.services.trading.errors import (
     CapitalChangedError,
     DeploymentChangedError,
@@ -45,7 +46,7 @@ from openclaw_pipelines.services.trading.errors import (
 )
 from openclaw_pipelines.services.trading.feed import Feed, Unknown
 from openclaw_pipelines.services.trading.strategy_lock import strategy_lock
-from openclaw_pipelines.services.trading.universes import build_universe, regimes
+from openclaw_pipelines.services.trading.universes import build_universe
 from openclaw_pipelines.services.trading.walk import Walk, ticks_between
 from openclaw_pipelines.settings import Settings, StrategySettings, effective_kill_switch
 
@@ -104,11 +105,13 @@ class Runner:
 
         Raises:
             HoleError, DeploymentChangedError, CapitalChangedError, MarketNotReadyError, WarmUpError,
-            LiveExecutorError: nothing is written.
+            LiveExecutorError, ClockSkewError: nothing is written.
         """
         if not (live or self._fills_inside):
             raise LiveExecutorError(strategy, self.executor.name, day)
         settings, report = self.settings(), DayReport(strategy, day)
+        if live:
+            refuse_wrong_clock(self.store, self.source, self.clock, settings.market.max_clock_skew_seconds)
         with strategy_lock(settings, strategy):
             while self._walk(settings, settings.strategy(strategy), report, live=live) and not self._fills_inside:
                 pass
@@ -144,9 +147,10 @@ class Runner:
         until = min(day_start(day) + DAY, self.clock.now())
         ticks = ticks_between(max(walk.at, day_start(day)), until, strategy.interval)
         feed = self._feed(strategy, walk.session.deployment, ticks)
-        if ticks and walk.universe(day) is None and not self._universe_ready(strategy, day, live=live):
-            report.waiting_for = f"features before {day}"
-            return
+        if ticks and walk.universe(day) is None:
+            report.waiting_for = self._missing_of_universe(strategy, day, ticks[0], live=live)
+            if report.waiting_for:
+                return
         if not self._fills_inside:  # orders that a killed process committed and did not send
             self._send(walk.session, report)
         for tick_at in ticks if self._fills_inside else ticks[:1]:
@@ -159,17 +163,23 @@ class Runner:
 
     def _deadline_passed(self, strategy: StrategySettings, tick_at: datetime, *, live: bool) -> bool:
         """A live tick waits for its bars until the deadline; a bar that is still absent then stays missing."""
-        deadline = timedelta(seconds=strategy.own.bar_deadline_seconds)
-        return live and self.clock.now() >= tick_at + deadline
+        deadline = tick_at + timedelta(seconds=strategy.own.bar_deadline_seconds)
+        return live and goes_without(self.store, self.source, self.clock.now(), deadline)
 
-    def _universe_ready(self, strategy: StrategySettings, day: str, *, live: bool) -> bool:
-        """Whether the features of the bar before the day are stored; a live tick waits for them."""
-        if regimes(self.store, self.source, strategy, day_start(day)).height:
-            return True
-        if not live:
-            before = f"{day_start(day) - DAY:%Y-%m-%d}"
-            raise FeaturesNotReadyError(strategy.name, day, strategy.own.interval, before)
-        return False
+    def _missing_of_universe(
+        self, strategy: StrategySettings, day: str, tick_at: datetime, *, live: bool
+    ) -> str | None:
+        """What the universe of a day reads and is not there, which a live tick waits for; None when all of it is."""
+        missing = missing_before(self.store, self.source, self.settings(), strategy, day)
+        if not missing:
+            return None
+        first, interval = missing[0], strategy.own.interval
+        if live:
+            return f"{first.asset} of {first.day}"
+        if first.asset == "features":
+            raise FeaturesNotReadyError(strategy.name, day, interval, missing[-1].day)
+        own = (strategy.name, first.asset, first.symbol, first.known_until)
+        raise MarketNotReadyError(*own, tick_at, interval, first.day)
 
     def _refuse_unknown(
         self, strategy: StrategySettings, late: Unknown, tick_at: datetime, day: str, *, taken: int, live: bool
@@ -250,13 +260,14 @@ class Runner:
     ) -> dict[datetime, dict[str, tuple[object, ...]]]:
         """Bars of the fixed number before inception, by close time.
 
-        Every day that was not asked for is an error: a warm-up on what happens to be stored would depend on the order
-        in which days were materialized.
+        Every day whose candles or funding were not asked for is an error: a warm-up on what happens to be stored would
+        depend on the order in which days were materialized.
         """
-        missing = uncovered_days(self.store, self.source, settings, history_days(settings, strategy))
-        if missing:
-            inception = f"{deployment.inception:%Y-%m-%d}"
-            raise WarmUpError(strategy.name, deployment.warmup_bars, deployment.interval, inception, missing[0])
+        inception = f"{deployment.inception:%Y-%m-%d}"
+        missing = missing_before(self.store, self.source, settings, strategy, inception)
+        for one in (one for one in missing if one.asset != "features"):
+            own = (strategy.name, deployment.warmup_bars, deployment.interval, inception)
+            raise WarmUpError(*own, one.day, one.asset)
         start = deployment.inception - deployment.warmup_bars * strategy.interval
         feed = Feed.load(self.store, self.source, deployment, start, deployment.inception, strategy.costs)
         return {at: own for at, own in sorted(feed.bars.items()) if at <= deployment.inception}

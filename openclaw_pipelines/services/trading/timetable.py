@@ -3,13 +3,15 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from openclaw_pipelines.contracts.time import DAY, day_start, floor_to, interval_length
-from openclaw_pipelines.domain.governance.alerts import Alert, stale_market_alert
+from openclaw_pipelines.contracts.time import DAY, day_start, floor_to
+from openclaw_pipelines.domain.governance.alerts import Alert, clock_skew_alert, stale_market_alert
+from openclaw_pipelines.domain.market.clocks import ClockReading
 from openclaw_pipelines.domain.trading.timing import Due, Need, Waiting, due_ticks, stalled_alert
 from openclaw_pipelines.resources.store import market_tables
 from openclaw_pipelines.resources.store.coverage import coverage, funding_asked, funding_due
 from openclaw_pipelines.resources.world import World
-from openclaw_pipelines.services.market.history import history_days, uncovered_days
+from openclaw_pipelines.services.market.clock import goes_without, wrong_clock
+from openclaw_pipelines.services.market.history import missing_before
 
 
 def due_of(world: World, strategy: str, now: datetime, *, jittered: bool = True) -> Due | None:
@@ -33,8 +35,11 @@ def bars_ready(world: World, due: Due, now: datetime) -> bool:
 
 def deadline_passed(world: World, due: Due, now: datetime) -> bool:
     """Whether the first due tick goes without the bars and rates that are still absent."""
-    own = world.settings().strategy(due.strategy).own
-    return now >= due.first + timedelta(seconds=own.bar_deadline_seconds)
+    return goes_without(world.store, world.source, now, _deadline(world, due))
+
+
+def _deadline(world: World, due: Due) -> datetime:
+    return due.first + timedelta(seconds=world.settings().strategy(due.strategy).own.bar_deadline_seconds)
 
 
 def bars_asked(world: World, due: Due) -> bool:
@@ -51,24 +56,45 @@ def bars_asked(world: World, due: Due) -> bool:
 def waiting_of(world: World, due: Due, now: datetime) -> Waiting:
     """What stands between a strategy and its first due tick.
 
-    After an outage nobody has asked for the bars yet, though their deadline has passed: those are needed first.
+    After an outage nobody has asked for the bars yet, though their deadline has passed: those are needed first. While
+    clocks are too far apart the source is asked again and again, so that it is seen when they are not.
     """
-    asked, late = bars_asked(world, due), deadline_passed(world, due, now)
+    asked, stopped = bars_asked(world, due), clock_stops(world) is not None
     needs = list(needed_before(world, due))
-    if late and not asked:
-        needs.append(Need(due.day, due.day, whole=due.day < market_day(now)))
-    return Waiting(due, ready=asked or late, needs=tuple(needs))
+    if stopped or (now >= _deadline(world, due) and not asked):
+        needs.append(Need(due.day, due.day, whole=not stopped and due.day < market_day(now)))
+    return Waiting(due, ready=not stopped and (asked or deadline_passed(world, due, now)), needs=tuple(needs))
+
+
+def clock_stops(world: World) -> ClockReading | None:
+    """What the source's clock showed, where it is too far from the local one for live ticks."""
+    return wrong_clock(world.store, world.source, world.clock, world.settings().market.max_clock_skew_seconds)
 
 
 def needed_before(world: World, due: Due) -> tuple[Need, ...]:
-    """Market days that a strategy reads at its inception, and the features that the universe of a new day reads."""
-    own = world.settings().strategy(due.strategy)
-    if due.first - own.interval == day_start(own.own.start_day.isoformat()):
-        missing = missing_history(world, [due.strategy])
-        return (Need(missing[0], missing[-1], whole=True),) if missing else ()
-    before = f"{day_start(due.day) - DAY:%Y-%m-%d}"
-    opens_day = due.first - own.interval == day_start(due.day)
-    return (Need(before, before, whole=True),) if opens_day and features_missing(world, before) else ()
+    """Market days that the first due tick reads of the days before it, at an inception or where a day begins."""
+    if due.first - world.settings().strategy(due.strategy).interval != day_start(due.day):
+        return ()
+    return tuple(Need(first, last, whole=True) for first, last in _runs(_missing_days(world, due.strategy, due.day)))
+
+
+def _missing_days(world: World, strategy: str, day: str) -> list[str]:
+    settings = world.settings()
+    missing = missing_before(world.store, world.source, settings, settings.strategy(strategy), day)
+    return sorted({one.day for one in missing})
+
+
+def _runs(days: Iterable[str]) -> list[tuple[str, str]]:
+    """Days without another one between them, as ranges.
+
+    >>> _runs(["2025-04-29", "2025-04-30", "2025-05-01", "2025-05-09"])
+    [('2025-04-29', '2025-05-01'), ('2025-05-09', '2025-05-09')]
+    """
+    runs: list[tuple[str, str]] = []
+    for day in days:
+        follows = bool(runs) and day_start(runs[-1][1]) + DAY == day_start(day)
+        runs[-1:] = [(runs[-1][0], day)] if follows else [*runs[-1:], (day, day)]
+    return runs
 
 
 def market_day(now: datetime) -> str:
@@ -76,29 +102,10 @@ def market_day(now: datetime) -> str:
     return f"{floor_to(now - timedelta(microseconds=1), DAY):%Y-%m-%d}"
 
 
-def features_missing(world: World, day: str) -> bool:
-    """Whether the features of a day, which the next day's universe reads, are not stored."""
-    start = day_start(day)
-    rows = world.store.query(
-        "market",
-        "SELECT max(ts) AS newest FROM features WHERE source = ? AND ts >= ? AND ts < ?",
-        [world.source, start, start + DAY],
-    )
-    newest = rows["newest"][0]
-    length = max(timedelta(hours=1), interval_length(world.settings().intervals[0]))
-    return newest is None or newest < start + DAY - length
-
-
 def missing_history(world: World, strategies: Iterable[str]) -> list[str]:
-    """Days before the inceptions that strategies read and whose candles or features are not stored, in order."""
-    settings = world.settings()
-    wanted: set[str] = set()
-    for name in strategies:
-        wanted |= set(history_days(settings, settings.strategy(name)))
-    days = sorted(wanted)
-    missing = set(uncovered_days(world.store, world.source, settings, days))
-    missing |= {day for day in days[-1:] if features_missing(world, day)}
-    return sorted(missing)
+    """Days before the inceptions of which strategies read something that is not there, in order."""
+    own = {name: world.settings().strategy(name).own for name in strategies}
+    return sorted({day for name, one in own.items() for day in _missing_days(world, name, one.start_day.isoformat())})
 
 
 def alerts_now(world: World, now: datetime) -> list[Alert]:
@@ -107,5 +114,6 @@ def alerts_now(world: World, now: datetime) -> list[Alert]:
     found = [stalled_alert(due_of(world, name, now), now) for name in settings.strategies]
     limit = timedelta(seconds=settings.config.quality.max_staleness_seconds)
     newest = market_tables.newest_candle(world.store, world.source, settings.intervals[0])
+    found.append(clock_skew_alert(clock_stops(world), settings.market.max_clock_skew_seconds, now))
     found.append(stale_market_alert(world.source, max(newest.values(), default=None), now, limit))
     return [alert for alert in found if alert is not None]

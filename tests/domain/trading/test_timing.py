@@ -168,6 +168,19 @@ def test_attempts_are_counted_per_tick() -> None:
     assert numbers == [1, 2, 1, 2]
 
 
+def test_an_attempt_by_a_clock_that_was_set_back_since_does_not_count() -> None:
+    """Six hours ahead for a while: else nothing would be asked for until that time has come."""
+    asked: Asked = {}
+    assert ask_again(asked, "s", "a", seconds(21_600)) == 1
+    assert ask_again(asked, "s", "a", seconds(5)) == 2
+    assert ask_again(asked, "s", "a", seconds(6)) is None
+
+
+def test_what_is_missing_is_asked_for_though_the_bars_are_not_there_yet() -> None:
+    starts, _ = choose([Waiting(DUE, ready=False, needs=(YESTERDAY,))], {}, seconds(0))
+    assert [item for item, _ in starts] == [YESTERDAY]
+
+
 # ---- alerts
 
 

@@ -9,7 +9,8 @@ import pytest
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.resources.market.base import CANDLE_COLUMNS
 from openclaw_pipelines.resources.store.built_bars import consumed_bars
-from openclaw_pipelines.resources.store.market_tables import Written, append_candles, candles, revisions
+from openclaw_pipelines.resources.store.market_appends import Written, append_candles
+from openclaw_pipelines.resources.store.market_tables import candles, revisions
 from openclaw_pipelines.resources.store.store import insert
 
 SEVEN = datetime(2025, 5, 2, 7, tzinfo=UTC)

@@ -9,12 +9,10 @@ from openclaw_pipelines.contracts.schema import SchemaError
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.contracts.time import NaiveTimeError
 from openclaw_pipelines.resources.market.base import CANDLE_COLUMNS, FUNDING_COLUMNS
+from openclaw_pipelines.resources.store.market_appends import Written, append_candles, append_funding
 from openclaw_pipelines.resources.store.market_tables import (
     OutsideRangeError,
     Upserted,
-    Written,
-    append_candles,
-    append_funding,
     candles,
     features,
     funding_rates,

@@ -1,5 +1,7 @@
 """Features of a day: replaced as a whole, the same however often, and honest about the history they lacked."""
 
+from datetime import timedelta
+
 import polars as pl
 
 from openclaw_pipelines.contracts.time import day_start
@@ -44,3 +46,33 @@ def test_days_that_nobody_asked_for_are_named(desk) -> None:
     with own.store.write("market") as con:
         con.execute("DELETE FROM candle_coverage WHERE day = '2025-05-09'")
     assert compute_features(own.world, DAY_ONE).history_missing == ["2025-05-09"]
+
+
+def test_a_bar_that_comes_later_takes_the_values_away_that_were_computed_without_it(desk) -> None:
+    """Else a day that was computed while its history was still loading would stay less warm for good."""
+    own = desk("history")
+    own.ask(DAY_ONE)
+    compute_features(own.world, DAY_ONE)
+    whole = own.store.table("features").drop("ingested_at")
+    late = "symbol = 'SOL/USDT' AND interval = '15m' AND ts = '2025-05-09 12:00:00+00'"
+    with own.store.write("market") as con:
+        con.execute(f"DELETE FROM candles WHERE {late}")
+    compute_features(own.world, "2025-05-09")
+    compute_features(own.world, DAY_ONE)
+    assert not own.store.table("features").drop("ingested_at").equals(whole)
+    own.ask("2025-05-09")
+    without = whole.join(own.store.table("features"), on=["symbol", "interval", "ts"], how="anti")
+    assert set(without.select("symbol", "interval").rows()) == {("SOL/USDT", "15m")}
+    assert without["ts"].min() == day_start("2025-05-09") + timedelta(hours=12)
+    assert without["ts"].max() == day_start(DAY_ONE) + timedelta(hours=23, minutes=45)
+    for day in ("2025-05-09", DAY_ONE):
+        compute_features(own.world, day)
+    assert own.store.table("features").drop("ingested_at").equals(whole)
+
+
+def test_bars_that_follow_take_nothing_away(desk) -> None:
+    own = desk("history")
+    before = own.store.table("features")
+    own.ask(DAY_ONE)
+    own.ask("2025-05-09")
+    assert own.store.table("features").equals(before)

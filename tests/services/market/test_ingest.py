@@ -13,7 +13,8 @@ from openclaw_pipelines.resources.market.errors import UntrueAnswerError
 from openclaw_pipelines.resources.market.simulated.source import SimulatedMarket
 from openclaw_pipelines.resources.store.coverage import coverage, funding_coverage
 from openclaw_pipelines.resources.store.engine import Connection
-from openclaw_pipelines.resources.store.market_tables import append_candles, candles, refused_answers, revisions
+from openclaw_pipelines.resources.store.market_appends import append_candles
+from openclaw_pipelines.resources.store.market_tables import candles, refused_answers, revisions
 from openclaw_pipelines.resources.store.store import Store
 from openclaw_pipelines.services.market.ingest import RECHECKED_BARS, Ingest
 

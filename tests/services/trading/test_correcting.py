@@ -8,7 +8,7 @@ import pytest
 
 from openclaw_pipelines.contracts.enums import RejectCode
 from openclaw_pipelines.contracts.time import day_start
-from openclaw_pipelines.resources.store import market_tables
+from openclaw_pipelines.resources.store import market_appends, market_tables
 from openclaw_pipelines.services.market.features import compute_features
 from openclaw_pipelines.services.trading.correcting import BarConsumedError, NoSuchBarError, correct_candle
 from openclaw_pipelines.services.trading.verification import verify_day
@@ -90,7 +90,7 @@ def test_a_revision_may_take_the_place(desk: Any) -> None:
     true = bar(trading)
     told = market_tables.candles(trading.store, "simulated", [BTC], "15m", NOON, NOON + QUARTER)
     spoil(trading, "high = 1e300")
-    market_tables.append_candles(trading.store, told.drop("ingested_at"), trading.clock.now())
+    market_appends.append_candles(trading.store, told.drop("ingested_at"), trading.clock.now())
     correct_candle(trading.world, BTC, "15m", NOON, **WHO, revised=True)
     assert bar(trading) == true
     assert trading.store.table("candle_corrections")["taken_from"].to_list() == ["revision"]

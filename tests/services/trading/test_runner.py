@@ -320,6 +320,39 @@ def test_no_history_to_warm_on(desk: Any) -> None:
     assert trading.counts()["autopilot_ticks"] == 0
 
 
+@pytest.mark.parametrize("asset", ["candle_coverage", "funding_coverage"])
+def test_a_warm_up_without_one_day_of_one_kind_is_refused(desk: Any, asset: str) -> None:
+    """A kill between candles and funding of a day left bars without funding in the warm-up, for good."""
+    trading = desk("asked")
+    with trading.store.write("market") as con:
+        con.execute(f"DELETE FROM {asset} WHERE day = '2025-05-08' AND symbol = 'ETH/USDT:USDT'")
+    kind = {"candle_coverage": "candles", "funding_coverage": "funding_rates"}[asset]
+    with pytest.raises(WarmUpError, match=rf"`{kind}` of 2025-05-08 were not asked for"):
+        trading.run(MOMENTUM)
+    assert trading.counts()["autopilot_ticks"] == 0
+    trading.ask("2025-05-08")
+    assert trading.run(MOMENTUM).taken == 24
+
+
+def test_a_universe_on_features_of_only_some_bars_is_refused_and_waited_for(desk: Any) -> None:
+    trading = desk("recorded")
+    last = "ts = '2025-05-10 23:00:00+00' AND symbol = 'SOL/USDT'"
+    with trading.store.write("market") as con:
+        con.execute(f"DELETE FROM features WHERE {last}")
+    with pytest.raises(FeaturesNotReadyError, match="Materialize `features` for 2025-05-10"):
+        trading.run(MOMENTUM, "2025-05-11")
+    (report,) = trading.live(MOMENTUM, [trading.ticks(MOMENTUM, "2025-05-11")[0]])
+    assert (report.taken, report.waiting_for) == (0, "features of 2025-05-10")
+
+
+def test_a_universe_over_candles_that_nobody_asked_for_is_refused(desk: Any) -> None:
+    trading = desk("recorded")
+    with trading.store.write("market") as con:
+        con.execute("DELETE FROM candle_coverage WHERE day = '2025-05-10' AND symbol = 'SOL/USDT'")
+    with pytest.raises(MarketNotReadyError, match=r"SOL/USDT .* Materialize `candles` for 2025-05-10"):
+        trading.run(MOMENTUM, "2025-05-11")
+
+
 # ---- live
 
 

@@ -14,7 +14,6 @@ from openclaw_pipelines.services.trading.timetable import (
     bars_ready,
     deadline_passed,
     due_of,
-    features_missing,
     market_day,
     missing_history,
     needed_before,
@@ -99,10 +98,9 @@ def test_the_first_tick_of_a_day_needs_the_features_of_the_day_before(desk) -> N
     assert needed_before(own.world, due) == ()
     with own.store.write("market") as con:
         con.execute("DELETE FROM features WHERE ts >= ?", [START])
-    assert features_missing(own.world, DAY_ONE)
     assert needed_before(own.world, due) == (Need(DAY_ONE, DAY_ONE, whole=True),)
     compute_features(own.world, DAY_ONE)
-    assert not features_missing(own.world, DAY_ONE)
+    assert needed_before(own.world, due) == ()
 
 
 def test_inception_needs_the_days_that_warm_the_strategy(desk) -> None:
@@ -112,6 +110,55 @@ def test_inception_needs_the_days_that_warm_the_strategy(desk) -> None:
         con.execute("DELETE FROM candle_coverage WHERE day = ?", [BEFORE])
     assert missing_history(own.world, [MOMENTUM]) == [BEFORE]
     due = due_of(own.world, MOMENTUM, START + HOUR)
+    assert needed_before(own.world, due) == (Need(BEFORE, BEFORE, whole=True),)
+
+
+FIRST = "2025-05-08"
+LOST = {
+    "candles": ("candle_coverage", f"day = '{FIRST}' AND symbol = 'ETH/USDT:USDT' AND interval = '15m'"),
+    "funding": ("funding_coverage", f"day = '{FIRST}' AND symbol = 'ETH/USDT:USDT'"),
+    "features": ("features", f"ts < '{BEFORE} 00:00:00+00' AND symbol = 'SOL/USDT' AND interval = '1h'"),
+    "one bar's features": ("features", f"ts = '{FIRST} 13:00:00+00' AND symbol = 'SOL/USDT' AND interval = '1h'"),
+}
+
+
+@pytest.mark.parametrize(("table", "rows"), LOST.values(), ids=LOST)
+def test_inception_needs_each_kind_of_each_day_and_asks_for_that_day_only(desk, table: str, rows: str) -> None:
+    own = desk()
+    due = due_of(own.world, MOMENTUM, START + HOUR)
+    assert needed_before(own.world, due) == ()
+    with own.store.write("market") as con:
+        assert con.execute(f"DELETE FROM {table} WHERE {rows}").fetchone()[0] > 0
+    assert missing_history(own.world, [BREAKOUT, MOMENTUM]) == [FIRST]
+    assert needed_before(own.world, due) == (Need(FIRST, FIRST, whole=True),)
+    own.ask(FIRST)
+    compute_features(own.world, FIRST)
+    assert needed_before(own.world, due) == ()
+
+
+def test_funding_that_is_not_charged_is_not_needed(desk) -> None:
+    own = desk(costs={"funding": False})
+    with own.store.write("market") as con:
+        con.execute("DELETE FROM funding_coverage")
+    assert missing_history(own.world, [BREAKOUT, MOMENTUM]) == []
+
+
+def test_days_between_which_nothing_is_missing_are_not_asked_for_again(desk) -> None:
+    own = desk(market={"first_day": "2025-05-01"}, universe={"lookback_days": 9})
+    due = due_of(own.world, MOMENTUM, START + HOUR)
+    assert needed_before(own.world, due) == (Need("2025-05-01", "2025-05-07", whole=True),)
+    with own.store.write("market") as con:
+        con.execute("DELETE FROM funding_coverage WHERE day = ?", [BEFORE])
+    wanted = (Need("2025-05-01", "2025-05-07", whole=True), Need(BEFORE, BEFORE, whole=True))
+    assert needed_before(own.world, due) == wanted
+
+
+def test_a_later_day_needs_the_candles_that_its_universe_is_ranked_on(desk) -> None:
+    own = desk("recorded")
+    due = due_of(own.world, MOMENTUM, day_start(DAY_TWO) + HOUR)
+    own.configure(universe={"lookback_days": 3})
+    with own.store.write("market") as con:
+        con.execute("DELETE FROM candle_coverage WHERE day = ?", [BEFORE])
     assert needed_before(own.world, due) == (Need(BEFORE, BEFORE, whole=True),)
 
 

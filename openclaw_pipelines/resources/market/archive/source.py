@@ -99,6 +99,9 @@ class ArchiveMarket:
             .select(FUNDING_COLUMNS)
         )
 
+    def served_at(self) -> datetime | None:
+        """None: files have no clock of its own."""
+
     def instruments(self, symbols: Sequence[str], as_of: datetime) -> pl.DataFrame:
         """Rows of `contracts.tables.market.Instruments`, from instruments.yaml in the folder or the shipped file."""
         folder = self.folder

@@ -59,6 +59,7 @@ class CcxtMarket:
 
         self.exchange = exchange
         self.name = f"ccxt:{exchange}"
+        self._served_at: datetime | None = None
         self._traits = traits_of(exchange)
         self._client = CcxtClient(
             exchange,
@@ -78,6 +79,7 @@ class CcxtMarket:
         serves `start`, SymbolNotListedError, IntervalNotSupportedError, MarketKindNotSupportedError, and an
         UntrueAnswerError where it answers what cannot be.
         """
+        self._served_at = None
         length = interval_length(interval)
         part = self._part_of(interval)
         market = self._market(symbol)
@@ -89,6 +91,7 @@ class CcxtMarket:
         what = f"{symbol} {part} bars {first:%Y-%m-%dT%H:%MZ}..{last:%Y-%m-%dT%H:%MZ}"
         belief = self._belief(what, market, as_of)
         found = self._read_candles(belief, part, first, last)
+        self._served_at = found.served_at
         closed_by = last if found.served_at is None else min(last, floor_to(found.served_at, length))
         rows = belief.distinct(row for row in found.rows if row[0] < ms(closed_by))
         self._check_reach(rows, found, first, part, as_of, what)
@@ -101,6 +104,7 @@ class CcxtMarket:
         `ts` is the stamp floored to the hour, the grid on which every venue pays. Raises FundingNotOfferedError,
         HistoryTooShortError, and an UntrueAnswerError where the exchange answers what cannot be.
         """
+        self._served_at = None
         market = self._market(symbol)
         first, last = parts_window("1h", utc(start, "start"), utc(end, "end"))
         last = min(last, utc(as_of, "as_of") + MILLISECOND)
@@ -111,11 +115,16 @@ class CcxtMarket:
         what = f"funding of {symbol} {first:%Y-%m-%dT%H:%MZ}..{last:%Y-%m-%dT%H:%MZ}"
         belief = self._belief(what, market, as_of)
         found = self._read_funding(belief, first, last)
+        self._served_at = found.served_at
         hour = ms(HOUR)
         stamps = {stamp // hour * hour: stamp for stamp, _ in sorted(found.rows, reverse=True)}
         rates = belief.distinct((stamp // hour * hour, rate) for stamp, rate in found.rows)
         self._check_funding_reach(rates, found, first, as_of, what)
         return belief.believed_rates(funding_frame(self.name, symbol, [(ts, stamps[ts], rate) for ts, rate in rates]))
+
+    def served_at(self) -> datetime | None:
+        """The earliest clock among the answers of the last call; None where it asked nothing or was told none."""
+        return self._served_at
 
     def instruments(self, symbols: Sequence[str], as_of: datetime) -> pl.DataFrame:
         """Rows of `contracts.tables.market.Instruments`, from a list of markets read anew.

@@ -101,6 +101,9 @@ class SimulatedMarket:
             schema=_FUNDING_TYPES,
         ).select(FUNDING_COLUMNS)
 
+    def served_at(self) -> datetime | None:
+        """None: what is drawn has no clock of its own."""
+
     def instruments(self, symbols: Sequence[str], as_of: datetime) -> pl.DataFrame:
         """Rows of `contracts.tables.market.Instruments` from the shipped file."""
         return load_instruments(VENUE, symbols, as_of, source=self.name)

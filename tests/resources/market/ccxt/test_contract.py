@@ -661,3 +661,18 @@ class TestFunding:
         assert frame.is_empty()
         assert frame.columns == FUNDING_COLUMNS
         assert server.asked("funding") == []
+
+
+@every_venue
+def test_the_clock_of_the_last_answer_is_told(
+    open_market: Open, server: ExchangeServer, exchange: str, symbol: str
+) -> None:
+    market = open_market(exchange)
+    assert market.served_at() is None
+    market.candles(symbol, "1m", at(11), NOON, NOW + timedelta(hours=6))
+    assert market.served_at() == NOW
+    market.candles(symbol, "1m", at(13), at(14), NOON)  # nothing has closed, so nothing is asked
+    assert market.served_at() is None
+    server.clock_header = False
+    market.candles(symbol, "1m", at(11), NOON, NOON)
+    assert market.served_at() is None
