@@ -31,6 +31,7 @@ class Market:
     liquidation_fee: Decimal = NOTHING
     slippage: Decimal = NOTHING
     min_notional: Decimal = NOTHING
+    max_notional: Decimal = Decimal(1_000_000)
 
 
 class Bar(NamedTuple):
@@ -269,7 +270,8 @@ class Oracle:
             qty = wish.qty or down(down(max(now.equity, NOTHING) * wish.part, ATOM), price * market.lot) / price
             reserved = cost(market, qty, slipped(market, price, buys=True))
             within = exposure + qty * price <= LARGEST_EXPOSURE * now.equity
-            if 0 < qty and market.min_notional <= qty * price and reserved <= free and within:
+            sized = 0 < qty and market.min_notional <= qty * price <= market.max_notional
+            if sized and reserved <= free and within:
                 self.pending[s] = Pending(wish, qty, price)
                 free, exposure = free - reserved, exposure + qty * price
 

@@ -14,12 +14,13 @@ from kernel.decimal_oracle import NO_WISH, Bar, Event, Market, Oracle, Row, Wish
 from openclaw_pipelines.contracts.enums import ExitReason, Leg, RejectCode
 from openclaw_pipelines.kernel.account.instruments import Instrument
 from openclaw_pipelines.kernel.base.layout import PROPOSAL, SIGNAL, WHOLE, EventKind, new_limits, new_state, records
-from openclaw_pipelines.kernel.base.money import from_atoms
+from openclaw_pipelines.kernel.base.money import from_atoms, to_atoms
 from openclaw_pipelines.kernel.run.bars import Bars
 from openclaw_pipelines.kernel.run.planned import replay_planned
 from openclaw_pipelines.kernel.run.replay import Costs, Terms, prepare
 from openclaw_pipelines.kernel.run.simulate import simulate_signals
 from openclaw_pipelines.kernel.run.ticks import TickInput, step_once
+from openclaw_pipelines.kernel.strategy.indicator_rows import new_indicators
 from openclaw_pipelines.kernel.strategy.params import planned_params, stack_params
 from openclaw_pipelines.kernel.sweep.given_signals import score_planned, score_signals
 
@@ -82,6 +83,7 @@ class Scene:
         """Costs, capital and limits of a run."""
         limits = new_limits(len(self.markets))
         limits.leverage_bps = [own.leverage * 10_000 for own in self.markets]
+        limits.max_position_notional = [to_atoms(own.max_notional) for own in self.markets]
         costs = Costs(slippage_bps=self.markets[0].slippage * 10_000)
         return {"costs": costs, "capital": self.capital, "limits": limits}
 
@@ -144,7 +146,7 @@ def tick_by_tick(scene: Scene) -> list[Row]:
     """The account and every level of its positions at every bar, taken as paper trading takes ticks."""
     bars, binding = scene.kernel_bars, planned_params(scene.hours * 3_600)
     ready = prepare(bars, stack_params([binding]), Terms(**scene.options))
-    state = new_state(np.zeros((len(bars.symbols), 1)), ready.cash, int(bars.times[0]))
+    state = new_state(new_indicators(len(bars.symbols), binding), ready.cash, int(bars.times[0]))
     rows = []
     for t in range(len(bars.times)):
         limits, none = (ready.setup.limits, ready.setup.account_limits), records(PROPOSAL, 0)

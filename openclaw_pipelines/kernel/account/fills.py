@@ -196,7 +196,8 @@ def protect(
         return close_position(state, tick, context, s, order, bar_open, events, n)
     target = position.target
     if target > 0 and side * favourable >= side * target:
-        price = bar.open if side * bar.open > side * target else target
+        better = bar.bar_state == _TRADABLE and side * bar.open > side * target
+        price = bar.open if better else target
         order = Order(_LEG_TARGET, _TARGET, price, target, position.decided_at, 0, instrument.taker_rate)
         return close_position(state, tick, context, s, order, bar_open, events, n)
     if position.trail_distance > 0:
