@@ -47,7 +47,7 @@ class Bar(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Wish:
-    """What is wanted at a bar's close. Distances are in quote; sized by `qty`, or by `part` of the equity if it is 0."""
+    """What is wanted at a close. Distances are in quote; sized by `qty`, or by `part` of the equity if it is 0."""
 
     side: int = 0
     leave_long: bool = False
@@ -270,7 +270,7 @@ class Oracle:
             qty = wish.qty or down(down(max(now.equity, NOTHING) * wish.part, ATOM), price * market.lot) / price
             reserved = cost(market, qty, slipped(market, price, buys=True))
             within = exposure + qty * price <= LARGEST_EXPOSURE * now.equity
-            sized = 0 < qty and market.min_notional <= qty * price <= market.max_notional
+            sized = qty > 0 and market.min_notional <= qty * price <= market.max_notional
             if sized and reserved <= free and within:
                 self.pending[s] = Pending(wish, qty, price)
                 free, exposure = free - reserved, exposure + qty * price
@@ -348,9 +348,7 @@ def affordable(market: Market, free: Decimal, price: Decimal) -> Decimal:
     return lots * market.lot
 
 
-def liquidation_price(
-    market: Market, side: int, qty: Decimal, entry: Decimal, margin: Decimal
-) -> Decimal | None:
+def liquidation_price(market: Market, side: int, qty: Decimal, entry: Decimal, margin: Decimal) -> Decimal | None:
     """Where margin and loss leave the maintenance margin: margin + side * qty * (p - entry) = maintenance * qty * p.
 
     Towards the market on the price unit.

@@ -70,7 +70,9 @@ class Scene:
             for at, rate in own.items()
         ]
         funding = pl.DataFrame(
-            stamps, {"ts": pl.Datetime("us", "UTC"), "symbol": pl.String, "funding_rate": pl.Decimal(20, 10)}, orient="row"
+            stamps,
+            {"ts": pl.Datetime("us", "UTC"), "symbol": pl.String, "funding_rate": pl.Decimal(20, 10)},
+            orient="row",
         )
         specs = [_instrument(symbol, own) for symbol, own in zip(self.symbols, self.markets, strict=True)]
         frame = pl.DataFrame(rows, names, orient="row")
@@ -97,6 +99,7 @@ class Scene:
                 said.side, said.leave_long, said.leave_short = wish.side, wish.leave_long, wish.leave_short
                 said.stop, said.target, said.trail = (int(d / unit) for d in (wish.stop, wish.target, wish.trail))
                 said.size_bps, said.part = int(wish.part * 10_000), WHOLE
+                assert said.size_bps == wish.part * 10_000, "a planner sizes in whole basis points"
                 said.confidence = WHOLE // CONFIDENCES * wish.confidence
         return signals
 
