@@ -6,11 +6,12 @@
    close is charged, at the open's price, on what is held now.
 4. The nearest to the market of stop, trailing stop and liquidation fills if the bar reaches it, at the open if the bar
    opens beyond it.
-5. Then the target likewise, without slippage. Stop and target in one bar: the stop wins.
+5. Then the target likewise, without slippage. Stop and target in one bar: the stop wins. At one price the stop is named
+   before the trailing stop, and that before liquidation.
 6. Then the trailing stop follows this bar's extreme. 4 to 6 apply to the entry bar too.
 7. A bar that is missing or without volume fills nothing: entries expire, exits carry on, the position keeps its last
-   price and is marked stale. One whose beginning is missing fills nothing at its open either; 4 to 6 go by what is
-   known of it.
+   price and is marked stale. One whose beginning is missing fills no order at its open either; 4 to 6 go by what is
+   known of it: what stands as its open is a later price, at which a stop that is passed fills, a target does not.
 
 This is the profile `strict`. The profile `freqtrade` has rules of its own in the place of 4 to 6, in `fills_freqtrade`.
 What was allowed to be ordered is decided in `risk`, fills are booked in `booking`; valuation and the day's roll are in
@@ -196,7 +197,8 @@ def protect(
         return close_position(state, tick, context, s, order, bar_open, events, n)
     target = position.target
     if target > 0 and side * favourable >= side * target:
-        price = bar.open if side * bar.open > side * target else target
+        better = bar.bar_state == _TRADABLE and side * bar.open > side * target
+        price = bar.open if better else target
         order = Order(_LEG_TARGET, _TARGET, price, target, position.decided_at, 0, instrument.taker_rate)
         return close_position(state, tick, context, s, order, bar_open, events, n)
     if position.trail_distance > 0:

@@ -1,6 +1,6 @@
 """Integer money against Python's unbounded integers and fractions."""
 
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Context, Decimal, Inexact, localcontext
 from fractions import Fraction
 from math import ceil, floor
 
@@ -24,6 +24,16 @@ examples = settings(max_examples=80, deadline=None)
 def test_rates_round_against_the_account(amount, rate) -> None:
     exact = Fraction(amount * rate, 10**10)
     assert (money.rate_up(amount, rate), money.rate_down(amount, rate)) == (ceil(exact), floor(exact))
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.sampled_from((1, -1)), st.integers(0, 10**17) | st.integers(10**17 - 10**10, 10**17),
+       st.integers(-9 * 10**11, 9 * 10**11))  # fmt: skip
+def test_funding_of_stamps_together_is_exact(side, notional, rate) -> None:
+    """Up to a thousand times the largest single rate, to the atom against the account."""
+    with localcontext(Context(prec=40, traps=[Inexact])):
+        exact = Decimal(-side) * notional * rate / 10**10
+    assert money.funding_of(side, notional, rate) == int(exact.to_integral_value(ROUND_FLOOR))
 
 
 @examples

@@ -97,6 +97,24 @@ def test_the_opposite_signal_closes_and_a_later_one_enters() -> None:
     assert lines == [("buy", "entry", Decimal(100)), ("sell", "exit", Decimal(104)), ("sell", "entry", Decimal(108))]
 
 
+@pytest.mark.parametrize("hours", [1, 8, 12, 24])
+def test_the_same_holding_pays_the_same_funding_at_every_bar_length(hours) -> None:
+    """100 units at 100 over one day: three stamps of 0.1 %, the last at the exit's open. Before and after it is 1 %."""
+    count, a_day = 96 // hours, 24 // hours
+    stamps = [FIRST + hour * HOUR for hour in (24, 32, 40, 48, 56, 64)]
+    funding = pl.DataFrame(
+        {"ts": stamps, "symbol": "X/USDT:USDT", "funding_rate": [0.01, 0.001, 0.001, 0.001, 0.01, 0.01]}
+    )
+    columns = dict.fromkeys(("open", "high", "low", "close", "volume"), 100.0)
+    frame = pl.DataFrame({"ts": [FIRST + n * hours * HOUR for n in range(count)], "symbol": "X/USDT:USDT", **columns})
+    bars = Bars.from_frame(frame, interval="1d" if hours == 24 else f"{hours}h", funding=funding)
+    result = simulate_signals(
+        bars, at(count, a_day - 1), at(count, 2 * a_day - 1), costs=Costs(fee_bps=Decimal(0)), qty=Decimal(100),
+        capital=Decimal(20_000),
+    )  # fmt: skip
+    assert result.trades["funding"].to_list() == [Decimal(-30)]
+
+
 @pytest.mark.parametrize(("qty", "filled", "codes"), [
     pytest.param(7, [7], ["NONE"], id="as asked"),
     pytest.param(100, [100], ["NONE"], id="all the cash"),
