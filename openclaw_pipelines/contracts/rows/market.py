@@ -113,6 +113,7 @@ class FundingRateRow(TypedDict):
     ts: datetime
     stamped_at: datetime
     funding_rate: float
+    interval_hours: int | None
     ingested_at: datetime
 
 

@@ -10,7 +10,7 @@ PARTS_COLUMNS = ["parts", "parts_expected", "has_open"]
 CANDLE_COLUMNS = [
     "source", "symbol", "interval", "ts", "open", "high", "low", "close", "volume", "is_synthetic", *PARTS_COLUMNS
 ]  # fmt: skip
-FUNDING_COLUMNS = ["source", "symbol", "ts", "stamped_at", "funding_rate"]
+FUNDING_COLUMNS = ["source", "symbol", "ts", "stamped_at", "funding_rate", "interval_hours"]
 
 
 def published(bars: pl.DataFrame) -> pl.DataFrame:

@@ -178,15 +178,20 @@ def features(
 
 
 def bars_without_features(
-    store: Store, source: str, symbols: Sequence[str], intervals: Sequence[str], start: datetime, end: datetime
-) -> list[tuple[str, str, datetime]]:
-    """Days and symbols with candles in `start <= ts < end` that have no features, and the first such candle."""
+    store: Store, source: str, symbols: Sequence[str], intervals: Sequence[str], start: datetime, end: datetime,
+    min_parts_bps: int,
+) -> list[tuple[str, str, datetime]]:  # fmt: skip
+    """Days and symbols with candles in `start <= ts < end` that have no features, and the first such candle.
+
+    Bars that features skip need none: synthetic ones and those built of too few of their parts, `domain.market.parts`.
+    """
     rows = store.query(
         "market",
         "SELECT strftime(ts, '%Y-%m-%d') AS day, symbol, min(ts) AS first FROM candles ANTI JOIN features "
         "USING (source, symbol, interval, ts) WHERE source = ? AND list_contains(?, symbol) "
-        "AND list_contains(?, interval) AND ts >= ? AND ts < ? AND NOT is_synthetic GROUP BY ALL ORDER BY ALL",
-        [source, list(symbols), list(intervals), start, end],
+        "AND list_contains(?, interval) AND ts >= ? AND ts < ? AND NOT is_synthetic "
+        "AND (parts IS NULL OR parts * 10000 >= parts_expected * ?) GROUP BY ALL ORDER BY ALL",
+        [source, list(symbols), list(intervals), start, end, min_parts_bps],
     )
     return list(rows.iter_rows())
 

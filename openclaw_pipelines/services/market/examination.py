@@ -16,7 +16,8 @@ from openclaw_pipelines.resources.store import market_tables
 from openclaw_pipelines.resources.world import World
 
 LOOK_BACK = 7 * DAY
-"""How long a hole before a day may be for its first bar to be judged against the close before the hole."""
+"""How long a hole before a day may be for its first bar to be judged against the close before it, and how far back
+rates may lie to say which are due."""
 
 
 def examine_candles(world: World, day: str) -> list[CheckResult]:
@@ -52,7 +53,7 @@ def examine_funding(world: World, day: str) -> list[CheckResult]:
     symbols = world.settings().market.symbols
     return [
         funding_coverage(
-            market_tables.funding_rates(world.store, world.source, symbols, start, start + DAY),
+            market_tables.funding_rates(world.store, world.source, symbols, start - LOOK_BACK, start + DAY),
             _known(known, "funding_interval_hours"),
             start=start,
             end=start + DAY,

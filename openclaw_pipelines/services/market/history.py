@@ -47,14 +47,15 @@ def missing_before(
     which is ranked on candles of its look-back and on the features of the day before.
     """
     args, symbols, length = (store, source), strategy.symbols, [strategy.own.interval]
+    least = settings.config.quality.min_parts_bps
     if strategy.own.start_day.isoformat() == day:
         days, intervals = history_days(settings, strategy), settings.intervals
         charged = symbols if strategy.costs.funding else ()
         found = [*_unasked(*args, days, symbols, intervals), *_unfunded(*args, days, charged)]
-        return sorted([*found, *_unfeatured(*args, days, symbols, intervals)])
+        return sorted([*found, *_unfeatured(*args, days, symbols, intervals, least)])
     days = days_between(settings, day_start(day) - _ranked(strategy), day_start(day))
     found = _unasked(*args, days, symbols, length)
-    return sorted([*found, *_unfeatured(*args, days[-1:], symbols, length)])
+    return sorted([*found, *_unfeatured(*args, days[-1:], symbols, length, least)])
 
 
 def uncovered_days(
@@ -107,12 +108,13 @@ def _unfunded(store: Store, source: str, days: Sequence[str], symbols: Iterable[
 
 
 def _unfeatured(
-    store: Store, source: str, days: Sequence[str], symbols: Sequence[str], intervals: Sequence[str]
-) -> list[Missing]:
+    store: Store, source: str, days: Sequence[str], symbols: Sequence[str], intervals: Sequence[str],
+    min_parts_bps: int,
+) -> list[Missing]:  # fmt: skip
     """Days and symbols of which a stored bar has no features."""
     if not days:
         return []
     start, end = day_start(days[0]), day_start(days[-1]) + DAY
-    bare = market_tables.bars_without_features(store, source, symbols, intervals, start, end)
+    bare = market_tables.bars_without_features(store, source, symbols, intervals, start, end, min_parts_bps)
     wanted = set(days)
     return [Missing(day, "features", symbol, first) for day, symbol, first in bare if day in wanted]

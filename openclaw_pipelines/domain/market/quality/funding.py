@@ -3,7 +3,7 @@
 Charging is the kernel's; reading rates is in `resources.market`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 import polars as pl
@@ -21,7 +21,7 @@ _CASES = pl.Schema({"symbol": pl.String(), "due_at": pl.Datetime("us", "UTC"), "
 
 def funding_coverage(
     rates: pl.DataFrame,
-    interval_hours: Mapping[str, int],
+    interval_hours: dict[str, int],
     *,
     start: datetime,
     end: datetime,
@@ -32,8 +32,9 @@ def funding_coverage(
     """Rates that were due in `start <= time < end` and are not stored.
 
     Args:
-        rates: rows of `contracts.tables.market.FundingRates`.
-        interval_hours: hours between two rates of every perpetual; spot has none and is left out.
+        rates: rows of `contracts.tables.market.FundingRates`, of days before the window too.
+        interval_hours: hours between two rates of every perpetual, as its instrument says; spot has none and is left
+            out. What the source says with its newest rates counts before it: venues change the interval of a symbol.
         start: of the window, in UTC.
         end: of the window, itself excluded.
         as_of: time of the judgement.
@@ -43,7 +44,7 @@ def funding_coverage(
     last, gone = min(end, as_of - LATE), delisted_at or {}
     due = [
         (symbol, at, hours)
-        for symbol, hours in sorted(interval_hours.items())
+        for symbol, hours in sorted((interval_hours | _stated(rates, interval_hours)).items())
         for at in _due_times(hours, max(start, listed_at.get(symbol, start)), min(last, gone.get(symbol, last)))
     ]
     expected = pl.DataFrame(due, schema=_CASES, orient="row")
@@ -64,6 +65,12 @@ def funding_coverage(
         cases=cases.head(MAX_CASES),
         total_cases=cases.height,
     )
+
+
+def _stated(rates: pl.DataFrame, perpetuals: Iterable[str]) -> dict[str, int]:
+    """Hours that the newest rates of each symbol say."""
+    said_so = rates.filter(pl.col("interval_hours").is_not_null() & pl.col("symbol").is_in(list(perpetuals))).sort("ts")
+    return dict(said_so.group_by("symbol").agg(pl.last("interval_hours")).iter_rows())
 
 
 def _due_times(hours: int, start: datetime, end: datetime) -> list[datetime]:

@@ -54,7 +54,8 @@ _UNIT_NAMES = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns":
 def read_rows(path: Path, name: FileName) -> pl.DataFrame:
     """All rows of a candle or funding file.
 
-    Candles have `open high low close volume`, funding `funding_rate`. Raises the errors of `errors`.
+    Candles have `open high low close volume`, funding `funding_rate` and, where the file says them, `interval_hours`.
+    Raises the errors of `errors`.
     """
     refuse_empty_and_pointers(path)
     try:
@@ -149,7 +150,8 @@ def _binance_zip(path: Path, name: FileName) -> pl.DataFrame:
 def _binance_rows(path: Path, text: bytes, name: FileName) -> pl.DataFrame:
     if name.kind is Kind.FUNDING:
         frame = _csv(path, text, _BINANCE_FUNDING_COLUMNS)
-        return _rows(path, frame, "calc_time", ["last_funding_rate"]).rename({"last_funding_rate": "funding_rate"})
+        rows = _rows(path, frame, "calc_time", ["last_funding_rate", "funding_interval_hours"])
+        return rows.rename({"last_funding_rate": "funding_rate", "funding_interval_hours": "interval_hours"})
     return _rows(path, _csv(path, text, _BINANCE_COLUMNS), "open_time", BAR_VALUES)
 
 

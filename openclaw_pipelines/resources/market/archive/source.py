@@ -145,7 +145,9 @@ def _whole(built: pl.DataFrame) -> bool:
 
 
 def _on_the_hour(rows: pl.DataFrame) -> pl.DataFrame:
-    return rows.select(pl.col("ts").dt.truncate("1h"), pl.col("ts").alias("stamped_at"), "funding_rate")
+    stated = pl.col("interval_hours") if "interval_hours" in rows.columns else pl.lit(None)
+    hour = pl.col("ts").dt.truncate("1h")
+    return rows.select(hour, stamped_at="ts", funding_rate="funding_rate", interval_hours=stated.cast(pl.Int64))
 
 
 def _slots(start: datetime, end: datetime, as_of: datetime, interval: str) -> int:

@@ -37,6 +37,7 @@ def funding_frame(source: str, symbol: str, rows: Sequence[tuple[int, int, float
             pl.lit(symbol).alias("symbol"),
             pl.from_epoch("ts", time_unit="ms").dt.replace_time_zone("UTC").cast(_TIME),
             pl.from_epoch("stamped_at", time_unit="ms").dt.replace_time_zone("UTC").cast(_TIME),
+            pl.lit(None, dtype=pl.Int64).alias("interval_hours"),
         )
         .select(FUNDING_COLUMNS)
     )

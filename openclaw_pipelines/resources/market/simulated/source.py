@@ -45,7 +45,9 @@ _KEPT_DAYS = 512
 """Days of one symbol kept in memory, about 35 MB. What is kept never changes an answer: a day has one content."""
 _TIME = pl.Datetime("us", "UTC")
 _DAY_TYPES = pl.Schema({"ts": _TIME, **dict.fromkeys(["open", "high", "low", "close", "volume"], pl.Float64())})
-_FUNDING_TYPES = pl.Schema(zip(FUNDING_COLUMNS, [pl.String, pl.String, _TIME, _TIME, pl.Float64], strict=True))
+_FUNDING_TYPES = pl.Schema(
+    zip(FUNDING_COLUMNS, [pl.String, pl.String, _TIME, _TIME, pl.Float64, pl.Int64], strict=True)
+)
 
 
 class SimulatedMarket:
@@ -97,6 +99,7 @@ class SimulatedMarket:
                 "ts": ts.dt.replace_time_zone("UTC"),
                 "stamped_at": (ts + pl.Series(late_ms * 1_000).cast(pl.Duration("us"))).dt.replace_time_zone("UTC"),
                 "funding_rate": np.rint(rate * 1e8) / 1e8,
+                "interval_hours": [_FUNDING // timedelta(hours=1)] * len(times),
             },
             schema=_FUNDING_TYPES,
         ).select(FUNDING_COLUMNS)
