@@ -26,6 +26,12 @@ def refused_answer_alert(source: str, symbol: str, series: str, problem: str, no
     return Alert(f"refused_answer:{subject}:{now:%Y%m%dT%H}", "refused_answer", "warning", subject, problem)
 
 
+def off_unit_alert(strategy: str, words: str, now: datetime) -> Alert:
+    """An alert for bars that a strategy goes without, once per strategy and hour."""
+    message = f"{strategy} goes without bars off the price unit of its deployment; {words}."
+    return Alert(f"off_unit:{strategy}:{now:%Y%m%dT%H}", "off_unit", "warning", strategy, message)
+
+
 def stale_market_alert(source: str, newest: datetime | None, now: datetime, limit: timedelta) -> Alert | None:
     """An alert for market data that does not move, once per source and hour."""
     if newest is not None and now - newest <= limit:
