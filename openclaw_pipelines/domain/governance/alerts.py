@@ -39,6 +39,12 @@ def clock_skew_alert(reading: ClockReading | None, most_seconds: int, now: datet
     return Alert(f"clock_skew:{reading.source}:{now:%Y%m%dT%H}", "clock_skew", "error", reading.source, message)
 
 
+def off_unit_alert(strategy: str, words: str, now: datetime) -> Alert:
+    """An alert for bars that a strategy goes without, once per strategy and hour."""
+    message = f"{strategy} goes without bars off the price unit of its deployment; {words}."
+    return Alert(f"off_unit:{strategy}:{now:%Y%m%dT%H}", "off_unit", "warning", strategy, message)
+
+
 def stale_market_alert(source: str, newest: datetime | None, now: datetime, limit: timedelta) -> Alert | None:
     """An alert for market data that does not move, once per source and hour."""
     if newest is not None and now - newest <= limit:

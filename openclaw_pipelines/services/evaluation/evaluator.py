@@ -92,7 +92,7 @@ class Evaluator:
     def _closes(self, settings: Settings, start: datetime, end: datetime) -> pl.DataFrame:
         args = (self.store, self.source, settings.market.symbols)
         stored = [market_tables.candles(*args, interval, start, end) for interval in settings.intervals]
-        return usable(pl.concat(stored), market_tables.price_units(self.store, self.source))
+        return usable(pl.concat(stored), {})  # as the universe reads them
 
     def _write_outcomes(
         self, ledger: StrategyLedger, outcomes: pl.DataFrame, scored: pl.DataFrame, decisions: pl.DataFrame

@@ -115,19 +115,22 @@ class MarketData:
     def bars(self, warmup_bars: int) -> Bars:
         """Bars of the range and up to `warmup_bars` before it, with what refuses entries at each.
 
+        Bars that are not `usable` are missing, as they are for ticks.
+
         Raises:
             OwnOutcomesError: the universe of a day would follow from what a parameter row traded before.
         """
         interval, start = self.strategy.own.interval, self._first(warmup_bars)
         before = max(self.entries.look_back, mask_window(self.entries.quality, self.strategy.interval))
-        candles = self._candles(interval, start - before)
+        stored = self._candles(interval, start - before)
+        candles = usable(stored, self.deployment.price_units)
         frame = candles.filter(pl.col("ts") >= start)
         if frame.is_empty():
             return self._aligned(frame, interval, start)
         symbols, length = self.entries.symbols, self.strategy.interval
         first, last = frame.select(pl.min("ts"), last=pl.max("ts")).row(0)
         days = [self.whole.start + n * DAY for n in range(self.whole.days)]
-        chosen = dict(zip(days, universes(self.entries, candles, days, interval), strict=True))
+        chosen = dict(zip(days, universes(self.entries, usable(stored, {}), days, interval), strict=True))
         flags = flags_by_day([first + n * length for n in range((last - first) // length + 1)], chosen, symbols)
         codes = refusing_codes(self.entries, candles, first + length, last + length, interval)
         return self._aligned(
@@ -138,13 +141,11 @@ class MarketData:
     def finer_bars(self, warmup_bars: int, interval: str) -> Bars:
         """The same range in shorter bars, which settle and decide nothing."""
         start = self._first(warmup_bars)
-        return self._aligned(self._candles(interval, start), interval, start)
+        return self._aligned(usable(self._candles(interval, start), self.deployment.price_units), interval, start)
 
     def _candles(self, interval: str, start: datetime) -> pl.DataFrame:
-        """Stored candles; those that are not `usable` are missing, as they are for ticks."""
         symbols = list(self.strategy.symbols)
-        stored = market_tables.candles(self.world.store, self.source, symbols, interval, start, self.whole.end)
-        return usable(stored, self.deployment.price_units)
+        return market_tables.candles(self.world.store, self.source, symbols, interval, start, self.whole.end)
 
     def _aligned(
         self, frame: pl.DataFrame, interval: str, start: datetime,

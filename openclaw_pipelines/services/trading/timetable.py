@@ -3,15 +3,19 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from openclaw_pipelines.contracts.time import DAY, day_start, floor_to
-from openclaw_pipelines.domain.governance.alerts import Alert, clock_skew_alert, stale_market_alert
+from openclaw_pipelines.contracts.time import DAY, day_start, floor_to, interval_length
+from openclaw_pipelines.domain.governance.alerts import Alert, clock_skew_alert, off_unit_alert, stale_market_alert
 from openclaw_pipelines.domain.market.clocks import ClockReading
+from openclaw_pipelines.domain.market.quality.units import off_unit_words, on_unit
 from openclaw_pipelines.domain.trading.timing import Due, Need, Waiting, due_ticks, stalled_alert
 from openclaw_pipelines.resources.store import market_tables
 from openclaw_pipelines.resources.store.coverage import coverage, funding_asked, funding_due
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.market.clock import goes_without, wrong_clock
 from openclaw_pipelines.services.market.history import missing_before
+
+LOOKED_AT_BARS = 4
+"""Newest bars of a strategy in which `alerts_now` looks for some that it cannot take."""
 
 
 def due_of(world: World, strategy: str, now: datetime, *, jittered: bool = True) -> Due | None:
@@ -108,10 +112,23 @@ def missing_history(world: World, strategies: Iterable[str]) -> list[str]:
     return sorted({day for name, one in own.items() for day in _missing_days(world, name, one.start_day.isoformat())})
 
 
+def _unusable_alert(world: World, strategy: str, now: datetime) -> Alert | None:
+    """An alert for newest bars off the price unit that a running deployment was recorded with; it goes without them."""
+    head = world.ledger(strategy).head()
+    if head is None or not world.settings().strategy(strategy).own.enabled:
+        return None
+    deployment = head.deployment
+    args = (world.store, world.source, deployment.symbols, deployment.interval)
+    bars = market_tables.candles(*args, now - LOOKED_AT_BARS * interval_length(deployment.interval), now)
+    off = bars.filter(~on_unit(bars, deployment.price_units))
+    return None if off.is_empty() else off_unit_alert(strategy, off_unit_words(off, deployment.price_units), now)
+
+
 def alerts_now(world: World, now: datetime) -> list[Alert]:
-    """Stalled strategies and market data that does not move."""
+    """Stalled strategies, bars that they cannot take, and market data that does not move."""
     settings = world.settings()
     found = [stalled_alert(due_of(world, name, now), now) for name in settings.strategies]
+    found += [_unusable_alert(world, name, now) for name in settings.strategies]
     limit = timedelta(seconds=settings.config.quality.max_staleness_seconds)
     newest = market_tables.newest_candle(world.store, world.source, settings.intervals[0])
     found.append(clock_skew_alert(clock_stops(world), settings.market.max_clock_skew_seconds, now))

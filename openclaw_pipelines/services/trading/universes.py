@@ -37,7 +37,7 @@ def build_universe(
     since = as_of - timedelta(days=strategy.universe.lookback_days + strategy.universe.min_age_days)
     symbols = list(strategy.symbols)
     stored = market_tables.candles(store, source, symbols, strategy.own.interval, since, as_of)
-    candles = usable(stored, walk.session.deployment.price_units)
+    candles = usable(stored, {})  # bars that cannot be; a price between two steps tells the move all the same
     due = due_outcomes(walk.decisions(since, as_of), (), settings.outcome_horizons_seconds, as_of)
     outcomes = score_outcomes(due, candles, as_of, [strategy.own.interval])
     result = rank_universe(

@@ -174,3 +174,18 @@ def test_alerts_name_stalled_strategies_and_a_market_that_stands_still(desk) -> 
         ("stalled_strategy", MOMENTUM),
         ("stale_market", own.world.source),
     }
+
+
+def test_bars_off_the_unit_of_a_running_deployment_are_an_alert(desk) -> None:
+    """An exchange may make its step finer under a deployment that was recorded with the old one."""
+    own = desk("recorded")
+    now = START + 25 * HOUR
+    assert [alert.kind for alert in alerts_now(own.world, now) if alert.kind == "off_unit"] == []
+    with own.store.write("market") as con:
+        con.execute(
+            "UPDATE candles SET close = close + 0.037 WHERE symbol = 'BTC/USDT:USDT' AND interval = '15m' AND ts >= ?",
+            [START + 24 * HOUR],
+        )
+    [alert] = [alert for alert in alerts_now(own.world, now) if alert.kind == "off_unit"]
+    assert (alert.subject, alert.severity) == (BREAKOUT, "warning")
+    assert "the first is BTC/USDT:USDT 15m of 2025-05-11T00:00Z" in alert.message
