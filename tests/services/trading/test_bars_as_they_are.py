@@ -32,7 +32,9 @@ def recorded(desk: Any, column: str, part: str | None = None) -> list[Any]:
     "sql",
     [
         pytest.param(f"UPDATE instruments SET state = 'deprecated' WHERE symbol = '{ETH}'", id="deprecated"),
-        pytest.param(f"UPDATE instruments SET delisted_at = '2025-05-10 12:00:00Z' WHERE symbol = '{ETH}'", id="delisted"),
+        pytest.param(
+            f"UPDATE instruments SET delisted_at = '2025-05-10 12:00:00Z' WHERE symbol = '{ETH}'", id="delisted"
+        ),
     ],
 )
 def test_a_symbol_that_is_traded_no_more_is_not_entered_from_the_next_tick_on(desk: Any, sql: str) -> None:
