@@ -43,8 +43,9 @@ def evaluate_partitions(
     results = {key: evaluate(key) for key in keys}
     for key, items in results.items():
         for item in items:
-            if not item.passed:  # a terminal shows the log, not what stands on the check's page
-                context.log.warning("%s of %s %s: %s", item.name, asset, key, item.sentence)
+            if not item.passed:  # Dagster names only the check that stops a run
+                log = context.log.error if item.severity == "error" else context.log.warning
+                log("%s of %s, %s: %s", asset, key, item.name, item.sentence)
     if context.op_execution_context.has_partition_key:  # a range of one day has none
         yield from (_result(asset, item, metadata_of(item)) for item in results[keys[0]])
         return

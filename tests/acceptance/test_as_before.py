@@ -18,7 +18,7 @@ from openclaw_pipelines.resources.store.comparison import trades_hash
 PROJECT = Path(__file__).resolve().parents[2]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 WEEK = {
-    "momentum_1h": "e3763d33971e83e4b792e817298cb3469c662ccec1edef6d0f25815234838a1e",
+    "momentum_1h": "e18401a4a5cb56ca85f270d0898a19c6e0986504a292df0838cfa18364e0ed94",
     "breakout_15m": "fe11716bac97a2e3b596604c4e76d0b0b90d0135738beaac2f696e8ef0632553",
 }
 DAYS = {

@@ -63,3 +63,11 @@ def test_the_worst_counts_and_every_failure_is_told(
     assert (passed, own.name) == (False, severity)
     assert (said["finding"], said["failed_partitions"], said["partitions_in_run"]) == (finding, count, 3)
     assert said["findings"].splitlines() == [f"- {day}: {day}'s sentence" for day in failing]
+
+
+def test_what_failed_is_said_in_the_log_of_the_run(capfd: pytest.CaptureFixture[str]) -> None:
+    _of_range({DAYS[0]: "warning", DAYS[2]: "error"})
+    said = [line for line in capfd.readouterr().err.splitlines() if "'s sentence" in line]
+    assert [" - WARNING - " in line for line in said] == [True, False]
+    assert " - ERROR - " in said[1]
+    assert said[1].endswith(f"candles of {DAYS[2]}, gaps: {DAYS[2]}'s sentence")

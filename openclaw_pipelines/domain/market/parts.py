@@ -6,6 +6,8 @@ hole. What is there is counted; a bar with too small a share of its parts counts
 
 import polars as pl
 
+from openclaw_pipelines.domain.market.quality.units import usable
+
 FULL_BPS = 10_000
 
 
@@ -22,3 +24,11 @@ def enough_parts(min_parts_bps: int) -> pl.Expr:
 def incomplete() -> pl.Expr:
     """Whether a bar was built and lacks a part."""
     return (pl.col("parts") < pl.col("parts_expected")).fill_null(value=False)
+
+
+def measured(bars: pl.DataFrame, min_parts_bps: int) -> pl.DataFrame:
+    """The bars that outcomes and universes are measured on: whole enough, and none that cannot be.
+
+    One off its price unit stays: a price between two steps tells the move all the same.
+    """
+    return usable(bars, {}).filter(enough_parts(min_parts_bps))

@@ -22,6 +22,7 @@ from openclaw_pipelines.domain.governance.controls import Controls, control_code
 from openclaw_pipelines.domain.governance.policy import Policy
 from openclaw_pipelines.domain.market.instruments import Instrument, listings, untradable
 from openclaw_pipelines.domain.market.masks import Codes, entry_masks, window_bars
+from openclaw_pipelines.domain.market.parts import measured
 from openclaw_pipelines.domain.trading.universe import Admission, rank_universe
 
 
@@ -119,7 +120,7 @@ def universes(
         OwnOutcomesError: candles alone do not tell.
     """
     previous: tuple[str, ...] | None = None
-    own = candles.sort("ts")
+    own = measured(candles, entries.quality.min_parts_bps).sort("ts")
     stamps = own["ts"]
     for day in days:
         entries.refuse_own_outcomes(day)
@@ -127,7 +128,6 @@ def universes(
         previous = rank_universe(
             own[rows], entries.symbols, as_of=day, interval=interval, settings=entries.universe,
             allow=sorted(entries.allow), deny=sorted(entries.deny), previous=previous, instruments=entries.listings,
-            quality=entries.quality,
         ).selected  # fmt: skip
         yield previous
 

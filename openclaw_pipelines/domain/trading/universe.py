@@ -12,13 +12,11 @@ from datetime import datetime
 import numpy as np
 import polars as pl
 
-from openclaw_pipelines.contracts.config.market import Quality
 from openclaw_pipelines.contracts.config.trading import Universe
 from openclaw_pipelines.contracts.errors import ConfigError
 from openclaw_pipelines.contracts.symbols import base_and_quote
 from openclaw_pipelines.contracts.time import DAY, interval_length
 from openclaw_pipelines.domain.market.instruments import Listing, listings
-from openclaw_pipelines.domain.market.parts import enough_parts
 from openclaw_pipelines.domain.trading.universe_measures import (
     DIGITS,
     OUTCOME_PRIOR,
@@ -134,7 +132,6 @@ def rank_universe(
     outcomes: pl.DataFrame | None = None,
     previous: Sequence[str] | None = None,
     instruments: pl.DataFrame | None = None,
-    quality: Quality | None = None,
 ) -> UniverseResult:
     """Measure, filter, score and rank the candidates as of `as_of`.
 
@@ -143,14 +140,12 @@ def rank_universe(
     outcomes: symbol, matured_at and return_signed of past decisions; only those matured by `as_of` count.
     previous: universe of the day before, which stays where fewer than `min_symbols` pass or nothing can be measured.
     instruments: symbol, state, listed_at and delisted_at; without it none is judged.
-    quality: which share of its parts a built bar needs to count.
 
     Ties of the score are broken by the symbol's name. Raises `WeightError`.
     """
     weights = _weights(settings)
     admission = Admission.of(as_of, allow, deny, instruments)
-    enough = enough_parts((quality or Quality()).min_parts_bps)
-    known = _as_of(candles.filter(enough), interval, as_of, settings)
+    known = _as_of(candles, interval, as_of, settings)
     past = _matured(outcomes, as_of, settings)
     judged = [
         _judge(symbol, known.filter(pl.col("symbol") == symbol), past, as_of, interval, settings, admission)

@@ -19,7 +19,7 @@ from openclaw_pipelines.contracts.time import DAY, day_start, interval_length
 from openclaw_pipelines.domain.evaluation.metrics.compute import compute_metrics
 from openclaw_pipelines.domain.evaluation.outcomes import due_outcomes, score_outcomes
 from openclaw_pipelines.domain.governance.audit import proposal_moved
-from openclaw_pipelines.domain.market.quality.units import usable
+from openclaw_pipelines.domain.market.parts import measured
 from openclaw_pipelines.domain.market.quality.window import CheckResult
 from openclaw_pipelines.report.day.data import ReportData, StrategyReport
 from openclaw_pipelines.resources.clock import Clock
@@ -90,9 +90,10 @@ class Evaluator:
         return min(known, self.clock.now())
 
     def _closes(self, settings: Settings, start: datetime, end: datetime) -> pl.DataFrame:
+        """Candles that end where their interval does; one built of too few parts may close earlier, so it is none."""
         args = (self.store, self.source, settings.market.symbols)
-        stored = [market_tables.candles(*args, interval, start, end) for interval in settings.intervals]
-        return usable(pl.concat(stored), {})  # as the universe reads them
+        bars = pl.concat([market_tables.candles(*args, interval, start, end) for interval in settings.intervals])
+        return measured(bars, settings.config.quality.min_parts_bps)
 
     def _write_outcomes(
         self, ledger: StrategyLedger, outcomes: pl.DataFrame, scored: pl.DataFrame, decisions: pl.DataFrame

@@ -130,7 +130,7 @@ class MarketData:
         symbols, length = self.entries.symbols, self.strategy.interval
         first, last = frame.select(pl.min("ts"), last=pl.max("ts")).row(0)
         days = [self.whole.start + n * DAY for n in range(self.whole.days)]
-        chosen = dict(zip(days, universes(self.entries, usable(stored, {}), days, interval), strict=True))
+        chosen = dict(zip(days, universes(self.entries, stored, days, interval), strict=True))
         flags = flags_by_day([first + n * length for n in range((last - first) // length + 1)], chosen, symbols)
         codes = refusing_codes(self.entries, candles, first + length, last + length, interval)
         return self._aligned(

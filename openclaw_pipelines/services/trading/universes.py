@@ -10,7 +10,7 @@ from openclaw_pipelines.contracts.config.configuration import Configuration
 from openclaw_pipelines.contracts.enums import Regime
 from openclaw_pipelines.contracts.time import day_start
 from openclaw_pipelines.domain.evaluation.outcomes import due_outcomes, score_outcomes
-from openclaw_pipelines.domain.market.quality.units import usable
+from openclaw_pipelines.domain.market.parts import measured
 from openclaw_pipelines.domain.trading.universe import rank_universe
 from openclaw_pipelines.resources.store import market_tables
 from openclaw_pipelines.resources.store.store import Store
@@ -37,7 +37,7 @@ def build_universe(
     since = as_of - timedelta(days=strategy.universe.lookback_days + strategy.universe.min_age_days)
     symbols = list(strategy.symbols)
     stored = market_tables.candles(store, source, symbols, strategy.own.interval, since, as_of)
-    candles = usable(stored, {})  # bars that cannot be; a price between two steps tells the move all the same
+    candles = measured(stored, settings.quality.min_parts_bps)
     due = due_outcomes(walk.decisions(since, as_of), (), settings.outcome_horizons_seconds, as_of)
     outcomes = score_outcomes(due, candles, as_of, [strategy.own.interval])
     result = rank_universe(
@@ -51,7 +51,6 @@ def build_universe(
         outcomes=outcomes.select("symbol", "matured_at", "return_signed"),
         previous=walk.previous_universe(day),
         instruments=market_tables.instruments(store, source),
-        quality=settings.quality,
     )
     seen = dict(regimes(store, source, strategy, as_of).select("symbol", "regime").iter_rows())
     return _with_regimes(result.columns(), seen)

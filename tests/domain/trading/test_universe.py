@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from openclaw_pipelines.contracts.config.market import Quality
 from openclaw_pipelines.contracts.config.trading import Universe
 from openclaw_pipelines.contracts.tables.market import Candles
 from openclaw_pipelines.contracts.tables.trading import UniverseSnapshots
@@ -236,13 +235,6 @@ def test_coverage_counts_from_the_first_bar_and_leaves_synthetic_bars_out():
     # 168 bars, of which 16 may be absent: 152 / 168 is 0.9048, 151 / 168 is 0.8988
     assert ETH in ranked(holes(16)).selected
     assert reasons(ranked(holes(17)))[ETH] == f"coverage {round(151 / 168, 8)}, the least is 0.9"
-
-
-def test_bars_of_too_few_parts_are_no_coverage():
-    gone = (pl.col("symbol") == ETH) & pl.col("ts").is_between(AS_OF - 100 * HOUR, AS_OF - 84 * HOUR)
-    half = market().with_columns(parts=pl.when(gone).then(6), parts_expected=pl.when(gone).then(12))
-    assert reasons(ranked(half))[ETH] == f"coverage {round(151 / 168, 8)}, the least is 0.9"
-    assert ETH in ranked(half, quality=Quality(min_parts_bps=5_000)).selected
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ def instrument_row(
         **_margin(market, traits, kind, funding_hours),
         "state": (InstrumentState.DEPRECATED if market["active"] is False else InstrumentState.TRADABLE).value,
         "listed_at": None if not market["created"] else datetime.fromtimestamp(int(market["created"]) / 1000, UTC),
-        "delisted_at": None if not market["expiry"] else datetime.fromtimestamp(int(market["expiry"]) / 1000, UTC),
+        "delisted_at": None,  # exchanges drop a market when it is over; `services.market.listing` notes that
         "updated_at": as_of,
     }
 
