@@ -118,9 +118,11 @@ def open_instance(settings: Settings) -> Iterator["dg.DagsterInstance"]:
     """The instance with every configured strategy as a partition; made when it does not exist yet."""
     import dagster as dg
 
+    from openclaw_pipelines.processes.instance import opened_alone
+
     prepared = prepare_home(settings)
     try:
-        instance = dg.DagsterInstance.from_config(str(prepared.home))
+        instance = opened_alone(prepared.home, lambda: dg.DagsterInstance.from_config(str(prepared.home)))
     except dg.DagsterError as error:
         raise InstanceError(prepared.home, str(error).splitlines()[0]) from error
     with instance:

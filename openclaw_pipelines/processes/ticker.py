@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import dagster as dg
 
@@ -21,6 +22,7 @@ from openclaw_pipelines.definitions import build_defs
 from openclaw_pipelines.domain.governance.alerts import failed_run_alert
 from openclaw_pipelines.domain.trading.timing import Asked, Due, ask_again
 from openclaw_pipelines.jobs import CYCLE_LIVE, INSTRUMENTS, MARKET_DAY, MARKET_LIVE, QUIET
+from openclaw_pipelines.processes.instance import opened_alone
 from openclaw_pipelines.processes.layers import failure_of
 from openclaw_pipelines.resources.clock import RealClock, ReplayedClock
 from openclaw_pipelines.resources.world import World, open_world
@@ -297,7 +299,7 @@ def main(
     Raises:
         TickerRangeError, TickFailedError.
     """
-    with dg.DagsterInstance.get() as instance:
+    with opened_alone(Path(os.environ["DAGSTER_HOME"]), dg.DagsterInstance.get) as instance:
         if clock == "real":
             ticker = Ticker(open_world(RealClock()), instance, strategies)
             ticker.start()

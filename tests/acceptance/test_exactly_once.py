@@ -1,5 +1,7 @@
 """Killed at random moments from the first one on, started twice at once: the ledger is that of an undisturbed run.
 
+The store is empty at first, and so is Dagster's instance.
+
 `ACCEPTANCE_STORMS=60 pytest tests/acceptance/test_exactly_once.py` runs sixty; a few run each time.
 """
 
