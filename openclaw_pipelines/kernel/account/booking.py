@@ -18,7 +18,7 @@ from openclaw_pipelines.kernel.base.money import (
     slipped,
 )
 
-_LEG_ENTRY, _LEG_TARGET = int(Leg.ENTRY), int(Leg.TARGET)
+_LEG_ENTRY = int(Leg.ENTRY)
 _FILL = int(EventKind.FILL)
 
 
@@ -73,9 +73,7 @@ def close_position(
     """Book the exit of the whole position. An isolated position loses its margin at most, whatever closes it."""
     position, instrument, account = state.positions[s], context.instruments[s], state.account[0]
     side, qty = (1, position.qty) if position.qty > 0 else (-1, -position.qty)
-    price = order.base_price
-    if order.leg != _LEG_TARGET:
-        price = slipped(price, -side, order.slippage_rate, instrument)
+    price = slipped(order.base_price, -side, order.slippage_rate, instrument)
     notional = notional_of(qty, price, instrument)
     fee = rate_up(notional, order.fee_rate)
     realized = side * (notional - notional_of(qty, position.entry_price, instrument))
