@@ -190,7 +190,7 @@ class Oracle:
         if not _fills(bar):
             self.events.append(refused)
             return
-        price = slipped(market, bar.open, buys=wish.side > 0)
+        price = slipped(market, bar.open, market.slippage, buys=wish.side > 0)
         free = self._free()
         if cost(market, qty, price) > free:
             qty = affordable(market, free, price)
@@ -239,7 +239,7 @@ class Oracle:
         position, market = self.held.pop(s), self.markets[s]
         self.pending.pop(s, None)
         if kind != "target" and market.slippage:
-            price = slipped(market, price, buys=position.side < 0)
+            price = slipped(market, price, market.slippage, buys=position.side < 0)
         notional = position.qty * price
         fee = up(notional * (market.liquidation_fee if kind == "liquidation" else market.fee), ATOM)
         gain = position.side * (notional - position.qty * position.entry)
@@ -268,7 +268,7 @@ class Oracle:
         for _, s in sorted(asked):
             market, wish, price = self.markets[s], self.wishes[t][s], self.bars[s][t].close
             qty = wish.qty or down(down(max(now.equity, NOTHING) * wish.part, ATOM), price * market.lot) / price
-            reserved = cost(market, qty, slipped(market, price, buys=True))
+            reserved = cost(market, qty, slipped(market, price, market.slippage, buys=True))
             within = exposure + qty * price <= LARGEST_EXPOSURE * now.equity
             sized = qty > 0 and market.min_notional <= qty * price <= market.max_notional
             if sized and reserved <= free and within:
@@ -313,11 +313,11 @@ def down(value: Decimal, step: Decimal) -> Decimal:
     return value // step * step
 
 
-def slipped(market: Market, price: Decimal, *, buys: bool) -> Decimal:
-    """The price of a market or stop fill: worse by the slippage, then on the tick against the account."""
+def slipped(market: Market, price: Decimal, slippage: Decimal, *, buys: bool) -> Decimal:
+    """The price of a fill: worse by the slippage, then on the tick against the account."""
     if buys:
-        return up(price * (1 + market.slippage), market.tick)
-    return max(down(price * (1 - market.slippage), market.tick), market.tick)
+        return up(price * (1 + slippage), market.tick)
+    return max(down(price * (1 - slippage), market.tick), market.tick)
 
 
 def level(market: Market, price: Decimal, offset: Decimal) -> Decimal | None:

@@ -202,7 +202,9 @@ LEVELS = [
     pytest.param([FLAT, FLAT, ("99", "101", "95.2", "97")], replace(LONG, stop=D("4.7")), {"tick": D("0.5")},
                  None, id="the stop's 95.3 is 95 on the tick, away from the market"),
     pytest.param([FLAT, FLAT, ("94.2", "95", "90", "91")], replace(LONG, stop=D(5)), {"tick": D("0.5")},
-                 ("stop", "94", "95", "-600"), id="a stop's fill is put on the tick without slippage too"),
+                 ("stop", "94.2", "95", "-580"), id="a stop without slippage fills at the bar's own price"),
+    pytest.param([FLAT, FLAT, ("112.3", "113", "111", "112")], replace(LONG, target=D(10)), {"tick": D("0.5")},
+                 ("target", "112.3", "110", "1230"), id="a target always does"),
     pytest.param([FLAT, FLAT, ("99", "101", "95", "97")], replace(LONG, stop=D(5)), {"slippage": D("0.01")},
                  ("stop", "95", "96", "-600"), id="slippage on both fills: in at 101, out at 95.04"),
 ]  # fmt: skip
@@ -216,20 +218,32 @@ def test_levels(rows, entry, market, leave) -> None:
     assert fills == ([] if leave is None else [(leave[0], *map(D, leave[1:]))])
 
 
+DEARER = {0: Wish(side=1, part=D(1))}
 AT_THE_OPEN = [
-    pytest.param(None, {0: LONG}, ["expired"], id="an entry at a missing bar"),
-    pytest.param(at("100", has_volume=False), {0: LONG}, ["expired"], id="at one without volume"),
-    pytest.param(at("100", has_open=False), {0: LONG}, ["expired"], id="at one without its beginning"),
-    pytest.param(at("150"), {0: Wish(side=1, part=D(1))}, ["reduced", "entry"], id="half as dear again"),
-    pytest.param(at("500"), {0: Wish(side=1, part=D("0.9"))}, ["insufficient"], id="five times as dear"),
+    pytest.param(None, {0: LONG}, {}, ["expired"], id="an entry at a missing bar"),
+    pytest.param(at("100", has_volume=False), {0: LONG}, {}, ["expired"], id="at one without volume"),
+    pytest.param(at("100", has_open=False), {0: LONG}, {}, ["expired"], id="at one without its beginning"),
+    pytest.param(at("150"), DEARER, {}, ["reduced", "entry"], id="half as dear again: two lots of four"),
+    pytest.param(at("150"), DEARER, {"min_notional": D(15_001)}, ["insufficient"], id="two lots are too little"),
+    pytest.param(at("500"), DEARER, {}, ["insufficient"], id="not one lot"),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("bar", "wishes", "kinds"), AT_THE_OPEN)
-def test_entries_at_the_open(bar, wishes, kinds) -> None:
+@pytest.mark.parametrize(("bar", "wishes", "market", "kinds"), AT_THE_OPEN)
+def test_entries_at_the_open(bar, wishes, market, kinds) -> None:
     """One lot is 50 units: 5,000 of the 20,000."""
-    told = agree(scene_of(FLAT, bar, FLAT, hours=8, wishes=wishes, stamps={}, lot=D(50)))
+    told = agree(scene_of(FLAT, bar, FLAT, hours=8, wishes=wishes, stamps={}, lot=D(50), **market))
     assert [own.kind for own in told.events] == kinds
+
+
+def test_margin_of_what_is_held_is_not_free_at_a_fill() -> None:
+    first = scene_of(*[FLAT] * 4, hours=8, wishes={0: LONG}, stamps={})
+    second = scene_of(FLAT, FLAT, at("125"), at("125"), hours=8, wishes={1: LONG}, stamps={})
+    wishes = [[*a, *b] for a, b in zip(first.wishes, second.wishes, strict=True)]
+    told = agree(replace(first, markets=first.markets * 2, bars=[first.bars[0], second.bars[0]],
+                         stamps=[{}, {}], wishes=wishes))  # fmt: skip
+    lines = [(own.symbol, own.kind, own.qty) for own in told.events]
+    assert lines == [(0, "entry", 100), (1, "reduced", 100), (1, "entry", 80)]
 
 
 def test_an_exit_waits_for_an_open() -> None:
