@@ -113,8 +113,8 @@ class FundingRateRow(TypedDict):
     ts: datetime
     stamped_at: datetime
     funding_rate: float
-    interval_hours: int | None
     ingested_at: datetime
+    interval_hours: int | None
 
 
 class InstrumentRow(TypedDict):

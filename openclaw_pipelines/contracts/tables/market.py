@@ -142,10 +142,10 @@ class FundingRates(pa.DataFrameModel):
     funding_rate: float = pa.Field(
         ge=-MOST_FUNDING_RATE, le=MOST_FUNDING_RATE, description="rate of the interval, 0.0001 is one basis point"
     )
+    ingested_at: Time = pa.Field(description="when the row was first written")
     interval_hours: int = pa.Field(
         nullable=True, ge=1, le=24, description="hours between two rates, where the source says so with the rate"
     )
-    ingested_at: Time = pa.Field(description="when the row was first written")
 
     class Config:
         strict = True

@@ -1,5 +1,6 @@
 """Instruments out of the store's rows."""
 
+from dataclasses import replace
 from decimal import Decimal as Dec
 from typing import Any
 
@@ -10,12 +11,12 @@ from openclaw_pipelines.domain.market.instruments import Instrument, MissingInst
 
 @pytest.fixture
 def rows(instrument: Any) -> list[dict[str, Any]]:
-    return [{"source": "simulated", **instrument(symbol).payload()} for symbol in ("AAA/USDT:USDT", "BBB/USDT")]
+    return [{**instrument(symbol).payload(), "source": "simulated"} for symbol in ("AAA/USDT:USDT", "BBB/USDT")]
 
 
 def test_in_the_order_asked_for(rows: list[dict[str, Any]], instrument: Any) -> None:
     found = instruments_of("simulated", ["BBB/USDT", "AAA/USDT:USDT"], rows)
-    assert found == (instrument("BBB/USDT"), instrument("AAA/USDT:USDT"))
+    assert found == tuple(replace(instrument(name), source="simulated") for name in ("BBB/USDT", "AAA/USDT:USDT"))
     assert [item.is_perp for item in found] == [False, True]
 
 

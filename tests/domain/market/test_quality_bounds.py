@@ -41,7 +41,8 @@ INF, NAN = float("inf"), float("nan")
 def test_a_bar_that_cannot_be_is_named_and_no_table_takes_it(change: dict[str, float], what: str | None) -> None:
     found = broken(pl.DataFrame([BAR, {**BAR, **change}]), BROKEN_BAR)
     assert (found is None) == (what is None)
-    row = {**BAR, **change, "source": "s", "symbol": "A/B", "interval": "1h", "ts": NOW, "is_synthetic": False}
+    row = {**BAR, **change, "source": "s", "symbol": "A/B", "interval": "1h", "ts": NOW, "is_synthetic": False,
+           "has_open": True}  # fmt: skip
     if found is None:
         assert TABLES["candles"].frame([{**row, "ingested_at": NOW}]).height == 1
     else:

@@ -18,9 +18,8 @@ def at(hour: float) -> datetime:
 
 def rates(btc=(0, 8, 16), eth=(0, 4, 8, 12, 16, 20)) -> pl.DataFrame:
     rows = [("BTC/USDT:USDT", at(hour), 0.0001) for hour in btc] + [("ETH/USDT:USDT", at(hour), 0.0) for hour in eth]
-    return pl.DataFrame(
-        rows, schema={"symbol": pl.String, "ts": pl.Datetime("us", "UTC"), "funding_rate": pl.Float64}, orient="row"
-    )
+    schema = {"symbol": pl.String, "ts": pl.Datetime("us", "UTC"), "funding_rate": pl.Float64}
+    return pl.DataFrame(rows, schema=schema, orient="row").with_columns(interval_hours=pl.lit(None, pl.Int64))
 
 
 def judged(stored: pl.DataFrame, hours=HOURS, as_of=LATER, listed_at=None, delisted_at=None):
@@ -65,3 +64,13 @@ def test_the_sentence_says_how_many_and_what_to_do():
     assert judged(rates(btc=(0,))).sentence.startswith("2 of 9 funding rates that were due are absent")
     assert "Materialize `funding_rates`" in judged(rates(btc=(0,))).sentence
     assert judged(rates()).sentence == "All 9 rates that were due are stored."
+
+
+def test_what_the_source_says_with_its_rates_counts_before_the_instrument() -> None:
+    """Bitcoin was changed to every four hours; the instrument still says eight."""
+    stored = rates(btc=(-8, 0, 8, 12, 16, 20), eth=()).with_columns(
+        interval_hours=pl.Series([8, 4, 4, 4, 4, 4], dtype=pl.Int64)
+    )
+    found = judged(stored, hours={"BTC/USDT:USDT": 8})
+    assert [(row["due_at"], row["interval_hours"]) for row in found.cases.to_dicts()] == [(at(4), 4)]
+    assert judged(stored.with_columns(interval_hours=pl.lit(None, pl.Int64)), hours={"BTC/USDT:USDT": 8}).passed

@@ -101,7 +101,7 @@ def test_a_bar_off_its_unit_stops_no_other_bar(deployment: Any) -> None:
     found = bars_by_tick(
         candles({"close": 100.255}, {"symbol": SPOT}, {"ts": EIGHT + HOUR}), funding((PERP, EIGHT, 0.0001)), deployment
     )
-    assert found[EIGHT + HOUR][PERP] == (0, 0, 0, 0, 0, 1_000_000, 0.0)  # funding is due all the same
+    assert found[EIGHT + HOUR][PERP] == (0, 0, 0, 0, 0, 1_000_000, 0.0, 0)  # funding is due all the same
     assert found[EIGHT + HOUR][SPOT][:4] == (10_000, 10_150, 9_900, 10_025)
     assert found[EIGHT + 2 * HOUR][PERP][:4] == (10_000, 10_150, 9_900, 10_025)
 

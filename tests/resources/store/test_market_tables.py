@@ -147,7 +147,8 @@ def test_a_broken_bar_is_refused_and_nothing_is_written(store):
 
 
 def funding(*rates, late=0):
-    rows = [("sim", "BTC/USDT:USDT", AT + n * timedelta(hours=8), AT + n * timedelta(hours=8, milliseconds=late), rate)
+    eight = timedelta(hours=8)
+    rows = [("sim", "BTC/USDT:USDT", AT + n * eight, AT + n * eight + timedelta(milliseconds=late), rate, 8)
             for n, rate in enumerate(rates)]  # fmt: skip
     schema = {name: TABLES["funding_rates"].polars_schema[name] for name in FUNDING_COLUMNS}
     return pl.DataFrame(rows, schema=schema, orient="row")

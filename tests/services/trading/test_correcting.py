@@ -89,7 +89,7 @@ def test_a_revision_may_take_the_place(desk: Any) -> None:
     trading = desk()
     true = bar(trading)
     told = market_tables.candles(trading.store, "simulated", [BTC], "15m", NOON, NOON + QUARTER)
-    spoil(trading, "high = 1e300")
+    spoil(trading, "high = 1e300, parts = NULL, parts_expected = NULL")  # a built one would follow its parts
     market_appends.append_candles(trading.store, told.drop("ingested_at"), trading.clock.now())
     correct_candle(trading.world, BTC, "15m", NOON, **WHO, revised=True)
     assert bar(trading) == true
