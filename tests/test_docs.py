@@ -331,7 +331,13 @@ def test_reject_codes_named_in_the_documents_exist_and_the_unused_ones_are_unuse
         if re.fullmatch(r"[A-Z]+_[A-Z_]+", code) and not code.startswith(("OPENCLAW_", "DAGSTER_"))
     }
     phases = {"BUILD_UNIVERSE", "ANALYZE_MARKET", "PLAN_TRADE", "PREVIEW_POLICIES"}
-    constants = {"LEDGER_CHECKS", "KILL_SWITCH", "NUMBA_CACHE_DIR", *(kind.name for kind in ParityClass)}
+    constants = {
+        "LEDGER_CHECKS",
+        "KILL_SWITCH",
+        "NUMBA_CACHE_DIR",
+        "SOURCE_TAKEN_OVER",
+        *(kind.name for kind in ParityClass),
+    }
     assert capitals - phases - constants <= names
     never = {"STALE_QUOTE", "SPREAD_TOO_WIDE", "BUDGET_EXHAUSTED"}
     naming = {"enums.py", "verdicts.py", "metric_definitions.py"}

@@ -8,10 +8,10 @@ import pytest
 from simulated_world import LENGTH, START, Outcome, Plan, SimulatedWorld, judge
 
 from openclaw_pipelines.services.market import history
-from openclaw_pipelines.services.market.ingest import Answer, Ingest
+from openclaw_pipelines.services.market.asking import Answer, Asking
 
-SEEDS = int(os.environ.get("ACCEPTANCE_SEEDS", "200"))
-BLOCKS = 20
+SEEDS = int(os.environ.get("ACCEPTANCE_SEEDS", "20"))
+BLOCKS = min(SEEDS, 20)
 FEW = range(6)
 
 
@@ -77,7 +77,13 @@ def test_coverage_by_the_local_clock_is_seen(
     tmp_path: Path, truth: SimulatedWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The twin: the exchange withholds by its clock, and the local one says that it was asked."""
-    monkeypatch.setattr(Ingest, "_answer", lambda self, ask, as_of: Answer(ask(), as_of, None))
+
+    def by_the_local_clock(
+        self: Asking, _symbol: str, _series: str, _since: object, ask: object, _none: object
+    ) -> Answer:
+        return Answer(ask(), self.as_of)
+
+    monkeypatch.setattr(Asking, "_answer", by_the_local_clock)
     outcome = judge(SimulatedWorld(tmp_path, None, CLOCK).live(), truth)
     assert outcome.kind == "wrong"
     assert "are missing at 10 16:00 that the exchange had in time" in outcome.why

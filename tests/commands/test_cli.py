@@ -304,7 +304,8 @@ def test_inventory_lists_good_and_bad_files(empty, tmp_path):
 
     start = day_start("2025-05-10")
     bars = candles("BTC/USDT:USDT", "15m", start, start + DAY, start + 2 * DAY)
-    bars.select("ts", "symbol", "open", "high", "low", "close", "volume").write_parquet(
+    spot = bars.with_columns(symbol=pl.lit("BTC/USDT"))
+    spot.select("ts", "symbol", "open", "high", "low", "close", "volume").write_parquet(
         archive / "BTC-USDT_15m_20250510_20250510.parquet"
     )
     good = empty.openclaw("market", "inventory", "--json", OPENCLAW_ARCHIVE_DIR=str(archive))

@@ -52,6 +52,7 @@ OTHER_VALUE: dict[str, Any] = {
     "market.symbols": [SYMBOL, "ETH/USDT", "SOL/USDT"],
     "market.intervals": ["1m", "5m"],
     "market.archive_dir": "other",
+    "market.archive_prefer": ["*-????-??-??.*"],
     "market.archive_market_type": "spot",
     "market.exchange": "okx",
     "market.exchange_options": {"options": {"adjust": True}},

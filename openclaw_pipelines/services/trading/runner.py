@@ -178,8 +178,8 @@ class Runner:
             return f"{first.asset} of {first.day}"
         if first.asset == "features":
             raise FeaturesNotReadyError(strategy.name, day, interval, missing[-1].day)
-        own = (strategy.name, first.asset, first.symbol, first.known_until)
-        raise MarketNotReadyError(*own, tick_at, interval, first.day)
+        until = first.known_until
+        raise MarketNotReadyError(strategy.name, first.asset, first.symbol, until, tick_at, interval, first.day)
 
     def _refuse_unknown(
         self, strategy: StrategySettings, late: Unknown, tick_at: datetime, day: str, *, taken: int, live: bool
@@ -266,8 +266,8 @@ class Runner:
         inception = f"{deployment.inception:%Y-%m-%d}"
         missing = missing_before(self.store, self.source, settings, strategy, inception)
         for one in (one for one in missing if one.asset != "features"):
-            own = (strategy.name, deployment.warmup_bars, deployment.interval, inception)
-            raise WarmUpError(*own, one.day, one.asset)
+            warm, interval = deployment.warmup_bars, deployment.interval
+            raise WarmUpError(strategy.name, warm, interval, inception, one.day, one.asset)
         start = deployment.inception - deployment.warmup_bars * strategy.interval
         feed = Feed.load(self.store, self.source, deployment, start, deployment.inception, strategy.costs)
         return {at: own for at, own in sorted(feed.bars.items()) if at <= deployment.inception}
@@ -362,5 +362,5 @@ def _refuse_other_venue(head: Head, strategy: StrategySettings, configured: Depl
         for what in ("price_unit", "tick", "lot"):
             before, after = getattr(recorded, what), getattr(now, what)
             if before != after:
-                texts = decimal_text(after), decimal_text(before)
-                raise OtherVenueError(strategy.name, str(configured.source), now.symbol, what, *texts)
+                source, here, there = str(configured.source), decimal_text(after), decimal_text(before)
+                raise OtherVenueError(strategy.name, source, now.symbol, what, now=here, recorded=there)
