@@ -59,9 +59,11 @@ class Asking:
     """Questions to one source at one time; arguments as of `ingest.Ingest`."""
 
     def __init__(
-        self, store: Store, source: MarketSource, as_of: datetime, publish_lag: timedelta, clock: Clock | None
-    ) -> None:
+        self, store: Store, source: MarketSource, as_of: datetime, publish_lag: timedelta, clock: Clock | None,
+        *, holds_to_scale: bool,
+    ) -> None:  # fmt: skip
         self.store, self.source, self.as_of, self.publish_lag, self.clock = store, source, as_of, publish_lag, clock
+        self.holds_to_scale = holds_to_scale
         self.listed = Listed(store, source, as_of)
 
     def funding(self, symbol: str, start: datetime, end: datetime) -> Answer:
@@ -118,7 +120,7 @@ class Asking:
 
     def _in_scale(self, bars: pl.DataFrame, stored: pl.DataFrame) -> tuple[pl.DataFrame, tuple[Refused, ...]]:
         """The bars of one series that go on in its scale, and what is said of the others."""
-        found = jumps(bars, stored)
+        found = jumps(bars, stored) if self.holds_to_scale else []
         if not found:
             return bars, ()
         jump, first = found[0], bars.row(found[0].row, named=True)

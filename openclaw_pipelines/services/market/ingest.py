@@ -76,6 +76,8 @@ class Ingest:
         intervals: bar lengths.
         publish_lag: how long after its close a bar may still be on its way; zero where the source knows at once.
         clock: the local clock, held against the source's; None where nobody asks how far they are apart.
+        holds_to_scale: whether bars of another scale than the stored ones are refused, as of an exchange. Those of
+            files are stored as they are and listed by the check `outlier_moves`.
     """
 
     def __init__(
@@ -86,16 +88,19 @@ class Ingest:
         intervals: Iterable[str],
         publish_lag: timedelta = timedelta(0),
         clock: Clock | None = None,
+        *,
+        holds_to_scale: bool = True,
     ) -> None:
         self.store, self.source, self.publish_lag, self.clock = store, source, publish_lag, clock
-        self.symbols, self.intervals = tuple(symbols), tuple(intervals)
+        self.symbols, self.intervals, self.holds_to_scale = tuple(symbols), tuple(intervals), holds_to_scale
 
     @classmethod
     def of(cls, world: World) -> Self:
         """For the configured symbols and intervals."""
         settings = world.settings()
         own = (settings.market.symbols, settings.intervals, publish_lag(settings))
-        return cls(world.store, world.market, *own, world.clock)
+        asked = settings.market.source is SourceKind.CCXT
+        return cls(world.store, world.market, *own, world.clock, holds_to_scale=asked)
 
     def candles_day(self, day: str, as_of: datetime) -> Ingested:
         """Ask for the candles of a whole day as far as they have closed."""
@@ -124,7 +129,7 @@ class Ingest:
         return IngestedFunding(**vars(written), refused=tuple(refused))
 
     def _asking(self, as_of: datetime) -> Asking:
-        return Asking(self.store, self.source, as_of, self.publish_lag, self.clock)
+        return Asking(self.store, self.source, as_of, self.publish_lag, self.clock, holds_to_scale=self.holds_to_scale)
 
     def instruments(self, as_of: datetime) -> market_tables.Upserted:
         """Store the source's instruments of the configured symbols."""
