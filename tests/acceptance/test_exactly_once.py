@@ -13,6 +13,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from markets import storm_scene
 from scenes import Scene
 
 from openclaw_pipelines.commands.verify import recorded_days, verify_strategy
@@ -43,8 +44,6 @@ def test_killed_and_doubled_tickers_end_like_an_undisturbed_one(make_scene: Call
 @pytest.fixture(scope="module")
 def calm_hashes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Of the few hours in which nothing happens."""
-    from conftest import storm_scene
-
     scene = storm_scene(tmp_path_factory.mktemp("calm"), "calm")
     assert scene.ticker(scene.begin + HOURS).wait() == 0, _log(scene)
     return scene.hashes()

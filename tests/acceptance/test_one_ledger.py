@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 import yaml
-from conftest import busy
+from markets import busy
 from scenes import Scene, backfill, kernel_replay, scene
 
 from openclaw_pipelines.domain.selection.windows import Window
