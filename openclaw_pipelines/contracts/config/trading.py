@@ -1,5 +1,6 @@
 """Strategies, what trading costs them, and which symbols they may enter."""
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated
 
@@ -41,6 +42,11 @@ class Universe(Section):
         default={"liquidity": 0.3, "volatility": 0.2, "spread": 0.2, "trend_quality": 0.2, "outcomes": 0.1},
         description="weights of the score's parts",
     )
+
+    @property
+    def look_back(self) -> timedelta:
+        """How long before a day its ranking reads candles."""
+        return timedelta(days=self.lookback_days + self.min_age_days)
 
 
 class Strategy(Section):

@@ -22,6 +22,8 @@ Flags = NDArray[np.bool_]
 Codes = NDArray[np.int8]
 
 _MICROSECOND = timedelta(microseconds=1)
+MASKING = ("stale_flat_bars", "gap_mask_bars", "recent_bars", "min_parts_bps")
+"""Thresholds of `Quality` that a mask reads; the others only list."""
 
 
 class OffGridTickError(DataError):

@@ -17,11 +17,11 @@ from openclaw_pipelines.contracts.config.market import Quality
 from openclaw_pipelines.contracts.config.trading import Universe
 from openclaw_pipelines.contracts.enums import KillSwitch, RejectCode
 from openclaw_pipelines.contracts.errors import ConfigError
-from openclaw_pipelines.contracts.time import DAY, interval_length
+from openclaw_pipelines.contracts.time import interval_length
 from openclaw_pipelines.domain.governance.controls import Controls, control_codes
 from openclaw_pipelines.domain.governance.policy import Policy
 from openclaw_pipelines.domain.market.instruments import Instrument, listings, untradable
-from openclaw_pipelines.domain.market.masks import Codes, entry_masks, window_bars
+from openclaw_pipelines.domain.market.masks import MASKING, Codes, entry_masks, window_bars
 from openclaw_pipelines.domain.market.parts import measured
 from openclaw_pipelines.domain.trading.universe import Admission, rank_universe
 
@@ -61,11 +61,6 @@ class Entries:
         """Columns, in order."""
         return [item.symbol for item in self.instruments]
 
-    @property
-    def look_back(self) -> timedelta:
-        """How long before a day its universe reads candles."""
-        return (self.universe.lookback_days + self.universe.min_age_days) * DAY
-
     def payload(self) -> dict[str, object]:
         """What of it decides, as plain values for a contract."""
         return {
@@ -73,7 +68,7 @@ class Entries:
             "deny": sorted(self.deny),
             "disabled": sorted(self.disabled),
             "universe": self.universe.model_dump(mode="json"),
-            "masks": self.quality.model_dump(mode="json"),
+            "masks": self.quality.model_dump(mode="json", include=set(MASKING)),
         }
 
     def refuse_own_outcomes(self, day: datetime) -> None:
@@ -124,7 +119,7 @@ def universes(
     stamps = own["ts"]
     for day in days:
         entries.refuse_own_outcomes(day)
-        rows = slice(*(int(stamps.search_sorted(at)) for at in (day - entries.look_back, day)))
+        rows = slice(*(int(stamps.search_sorted(at)) for at in (day - entries.universe.look_back, day)))
         previous = rank_universe(
             own[rows], entries.symbols, as_of=day, interval=interval, settings=entries.universe,
             allow=sorted(entries.allow), deny=sorted(entries.deny), previous=previous, instruments=entries.listings,

@@ -121,7 +121,7 @@ class MarketData:
             OwnOutcomesError: the universe of a day would follow from what a parameter row traded before.
         """
         interval, start = self.strategy.own.interval, self._first(warmup_bars)
-        before = max(self.entries.look_back, mask_window(self.entries.quality, self.strategy.interval))
+        before = max(self.strategy.universe.look_back, mask_window(self.entries.quality, self.strategy.interval))
         stored = self._candles(interval, start - before)
         candles = usable(stored, self.deployment.price_units)
         frame = candles.filter(pl.col("ts") >= start)
@@ -174,7 +174,7 @@ class MarketData:
 
     def days(self, warmup_bars: int) -> list[str]:
         """Partition keys of the market days that the cycle reads, from the market's first day on."""
-        first = min(self._first(warmup_bars), self.whole.start - self.entries.look_back)
+        first = min(self._first(warmup_bars), self.whole.start - self.strategy.universe.look_back)
         return days_between(self.settings, first, self.whole.end)
 
     def missing_days(self, warmup_bars: int) -> list[str]:

@@ -14,7 +14,7 @@ import polars as pl
 from openclaw_pipelines.contracts.errors import OpenclawError
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.contracts.time import interval_length
-from openclaw_pipelines.domain.market.clocks import ClockReading, read_clock
+from openclaw_pipelines.domain.market.clocks import SECOND, ClockReading, read_clock
 from openclaw_pipelines.domain.market.parts import incomplete
 from openclaw_pipelines.domain.market.quality.scale import ScaleJumpError, jumps
 from openclaw_pipelines.domain.market.quality.units import OffUnitError, off_unit_words, on_unit
@@ -22,6 +22,7 @@ from openclaw_pipelines.resources.clock import Clock
 from openclaw_pipelines.resources.market.base import CANDLE_COLUMNS, FUNDING_COLUMNS, MarketSource
 from openclaw_pipelines.resources.market.errors import UntrueAnswerError
 from openclaw_pipelines.resources.store import market_tables
+from openclaw_pipelines.resources.store.coverage import source_clock
 from openclaw_pipelines.resources.store.store import Store
 from openclaw_pipelines.services.market.listing import Listed
 
@@ -111,12 +112,17 @@ class Asking:
         except UntrueAnswerError as problem:
             rows, refused = nothing, (Refused(symbol, series, problem),)
         served_at = self.source.served_at()
-        if served_at is None:
-            return Answer(rows, self.as_of, refused=refused)
+        if served_at is None:  # also where it was refused before it could be read, so by the clock as it was last told
+            return Answer(rows, self._known_by_now(), refused=refused)
         reading = None
         if self.clock is not None and self.clock.real:
             reading = read_clock(self.source.name, asked_at, served_at, self.clock.now())
         return Answer(rows, min(self.as_of, served_at), reading, refused)
+
+    def _known_by_now(self) -> datetime:
+        """The time of asking, by the slower of the local clock and the source's as it was told last."""
+        last = source_clock(self.store, self.source.name) if self.clock and self.clock.real else None
+        return self.as_of - max(last.ahead_seconds, 0) * SECOND if last else self.as_of
 
     def _in_scale(self, bars: pl.DataFrame, stored: pl.DataFrame) -> tuple[pl.DataFrame, tuple[Refused, ...]]:
         """The bars of one series that go on in its scale, and what is said of the others."""

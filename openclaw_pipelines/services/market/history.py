@@ -5,7 +5,7 @@ The ticker, the sensors, the runner and the factory ask here, so that none of th
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from openclaw_pipelines.contracts.time import DAY, day_start, floor_to, interval_length
 from openclaw_pipelines.domain.market.features import lookback_bars
@@ -35,7 +35,7 @@ def history_days(settings: Settings, strategy: StrategySettings) -> list[str]:
     seconds = int(strategy.interval.total_seconds())
     warm = warmup_bars(params_record(strategy.own.family, dict(strategy.params), seconds)) * strategy.interval
     shown = max(lookback_bars(interval) * interval_length(interval) for interval in settings.intervals) + DAY
-    return days_between(settings, inception - max(warm, _ranked(strategy), shown), inception)
+    return days_between(settings, inception - max(warm, strategy.universe.look_back, shown), inception)
 
 
 def missing_before(
@@ -53,7 +53,7 @@ def missing_before(
         charged = symbols if strategy.costs.funding else ()
         found = [*_unasked(*args, days, symbols, intervals), *_unfunded(*args, days, charged)]
         return sorted([*found, *_unfeatured(*args, days, symbols, intervals, least)])
-    days = days_between(settings, day_start(day) - _ranked(strategy), day_start(day))
+    days = days_between(settings, day_start(day) - strategy.universe.look_back, day_start(day))
     found = _unasked(*args, days, symbols, length)
     return sorted([*found, *_unfeatured(*args, days[-1:], symbols, length, least)])
 
@@ -75,11 +75,6 @@ def days_between(settings: Settings, start: datetime, end: datetime) -> list[str
     first = max(floor_to(start, DAY), day_start(settings.market.first_day.isoformat()))
     count = max(0, -((first - end) // DAY))
     return [f"{first + n * DAY:%Y-%m-%d}" for n in range(count)]
-
-
-def _ranked(strategy: StrategySettings) -> timedelta:
-    """How far back the universe of a day reads candles."""
-    return timedelta(days=strategy.universe.lookback_days + strategy.universe.min_age_days)
 
 
 def _unasked(

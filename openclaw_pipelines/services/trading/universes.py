@@ -1,7 +1,7 @@
 """The universe of a day, ranked on what was stored at its 00:00Z and on the outcomes of the walk that asks for it."""
 
 import json
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import polars as pl
 
@@ -34,7 +34,7 @@ def build_universe(
 ) -> dict[str, str | None]:
     """Columns of the snapshot: the candidates ranked as of 00:00Z of `day` on what was known then."""
     as_of = day_start(day)
-    since = as_of - timedelta(days=strategy.universe.lookback_days + strategy.universe.min_age_days)
+    since = as_of - strategy.universe.look_back
     symbols = list(strategy.symbols)
     stored = market_tables.candles(store, source, symbols, strategy.own.interval, since, as_of)
     candles = measured(stored, settings.quality.min_parts_bps)

@@ -20,6 +20,7 @@ from openclaw_pipelines.resources.market.ccxt.source import CcxtMarket
 from openclaw_pipelines.resources.store import market_appends, market_tables
 from openclaw_pipelines.resources.store.coverage import coverage, funding_coverage, source_clock
 from openclaw_pipelines.resources.store.store import Store
+from openclaw_pipelines.services.market.asking import Asking
 from openclaw_pipelines.services.market.clock import ClockSkewError, goes_without, wrong_clock
 from openclaw_pipelines.services.market.ingest import Ingest
 from openclaw_pipelines.services.trading.runner import Runner
@@ -84,6 +85,20 @@ def test_bars_withheld_by_the_exchanges_clock_are_asked_for_again(server: Exchan
     bars = market_tables.candles(store, SOURCE, [SYMBOL], "15m", day_start(DAY), server.now)
     assert bars["ts"].to_list() == [day_start(DAY) + n * timedelta(minutes=15) for n in range(50)]
     assert source_clock(store, SOURCE).ahead_seconds == 0
+
+
+def test_an_answer_that_cannot_be_is_known_by_the_clock_that_was_told_last(
+    server: ExchangeServer, tmp_path: Path
+) -> None:
+    """It is refused before its clock is read; the local clock, six hours ahead, would say that it was all there is."""
+    now = HALF_PAST + timedelta(hours=6)
+    store = ask(server, tmp_path, now)
+    server.change = lambda bars: [one._replace(ts=ms(HALF_PAST.replace(year=2090))) for one in bars]
+    market = CcxtMarket("binance", options=server.options("binance"))
+    asking = Asking(store, market, now, LAG, WrongClock(now), holds_to_scale=True)
+    [answer] = asking.candles({(SYMBOL, "15m"): day_start(DAY)}, now).values()
+    assert (answer.rows.height, len(answer.refused)) == (0, 1)
+    assert answer.known_at == now - timedelta(seconds=21_599)
 
 
 def test_an_exchange_without_a_clock_leaves_the_local_one(server: ExchangeServer, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import polars as pl
@@ -357,20 +358,6 @@ class TestBadPages:
         with pytest.raises(UntrueAnswerError, match=r"stamped a row of|no time in"):
             open_market(exchange).candles(symbol, *self.window)
 
-    @pytest.mark.parametrize(
-        ("exchange", "symbol", "told"),
-        [
-            pytest.param("kraken", "BTC/USD", "XETHZUSD", id="kraken"),
-            pytest.param("hyperliquid", "BTC/USDC:USDC", "ETH", id="hyperliquid"),
-        ],
-    )
-    def test_bars_of_another_symbol_are_refused(
-        self, open_market: Open, server: ExchangeServer, exchange: str, symbol: str, told: str
-    ) -> None:
-        server.told_symbol = told
-        with pytest.raises(OtherSymbolError, match=f"asked for {symbol} .* answered for {told}"):
-            open_market(exchange).candles(symbol, *self.window)
-
 
 PASSING = [
     pytest.param(Fault(429, headers={"Retry-After": "2"}), id="429 with Retry-After"),
@@ -623,21 +610,6 @@ class TestFunding:
         rates = open_market(exchange).funding_rates(symbol, MIDNIGHT, at(9), NOW)["funding_rate"]
         assert rates.to_list() == [-0.09, -0.09]
 
-    @pytest.mark.parametrize(
-        ("exchange", "symbol", "told"),
-        [
-            pytest.param("binance", "BTC/USDT:USDT", "ETHUSDT", id="binance usdm"),
-            pytest.param("okx", "BTC/USDT:USDT", "ETH-USDT-SWAP", id="okx swap"),
-            pytest.param("hyperliquid", "BTC/USDC:USDC", "ETH", id="hyperliquid"),
-        ],
-    )
-    def test_rates_of_another_symbol_are_refused(
-        self, open_market: Open, server: ExchangeServer, exchange: str, symbol: str, told: str
-    ) -> None:
-        server.told_symbol = told
-        with pytest.raises(OtherSymbolError, match=f"funding of {symbol} .* answered for {told}"):
-            open_market(exchange).funding_rates(symbol, MIDNIGHT, at(9), NOW)
-
     @every_perpetual
     @pytest.mark.parametrize("fault", [Fault(429), Fault(503), Fault(None), Fault(200, cut_to=60)])
     def test_passing_faults(
@@ -676,3 +648,23 @@ def test_the_clock_of_the_last_answer_is_told(
     server.clock_header = False
     market.candles(symbol, "1m", at(11), NOON, NOON)
     assert market.served_at() is None
+
+
+@pytest.mark.parametrize(
+    ("exchange", "symbol", "asked", "told"),
+    [
+        pytest.param("kraken", "BTC/USD", "candles", "XETHZUSD", id="bars of kraken"),
+        pytest.param("hyperliquid", "BTC/USDC:USDC", "candles", "ETH", id="bars of hyperliquid"),
+        pytest.param("binance", "BTC/USDT:USDT", "funding", "ETHUSDT", id="rates of binance usdm"),
+        pytest.param("okx", "BTC/USDT:USDT", "funding", "ETH-USDT-SWAP", id="rates of okx swap"),
+        pytest.param("hyperliquid", "BTC/USDC:USDC", "funding", "ETH", id="rates of hyperliquid"),
+    ],
+)
+def test_what_is_answered_of_another_symbol_is_refused(
+    open_market: Open, server: ExchangeServer, exchange: str, symbol: str, asked: str, told: str
+) -> None:
+    server.told_symbol = told
+    market = open_market(exchange)
+    ask = partial(market.candles, symbol, "1m") if asked == "candles" else partial(market.funding_rates, symbol)
+    with pytest.raises(OtherSymbolError, match=f"{symbol} .* answered for {told}"):
+        ask(MIDNIGHT, at(9), NOW)
