@@ -32,6 +32,8 @@ RULES = [
     pytest.param({"deny": [ETH]}, {}, id="denied"),
     pytest.param({"allow": [BTC, SOL]}, {}, id="allowed"),
     pytest.param({}, {"universe": {"max_symbols": 1, **CANDLES_ONLY}}, id="universe"),
+    # the holes of the first day are too many for the second, so that its universe is that of the day before
+    pytest.param({}, {"universe": {"min_symbols": 3, "min_coverage_bps": 9_900}}, id="floor"),
     pytest.param({}, {"symbols": {SOL: {"enabled": False}}}, id="disabled"),
     pytest.param({}, {"quality": {"gap_mask_bars": 0, "recent_bars": 30, "stale_flat_bars": 2}}, id="masks"),
     pytest.param(
@@ -108,6 +110,32 @@ def test_codes_and_universes_are_those_that_paper_recorded(desk: Any) -> None:
     selected = [[symbol in tick.universe for symbol in symbols] for tick in recorded]
     assert selected == run.bars.matrices.in_universe[start:].astype(bool).tolist()
     assert data.entries.payload()["deny"] == [SOL]
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "refused"),
+    [
+        pytest.param("delisted_at", day_start(DAYS[0]) + timedelta(hours=11, minutes=7), 96 * 2 - 44, id="delisted"),
+        pytest.param("state", "deprecated", 96 * 2, id="deprecated"),
+    ],
+)
+def test_what_its_source_lists_no_more_is_refused_from_the_same_tick_on(
+    desk: Any, column: str, value: Any, refused: int
+) -> None:
+    """44 ticks close before 11:07."""
+    trading = opened(desk, {}, {})
+    with trading.store.write("market") as con:
+        con.execute(f"UPDATE instruments SET {column} = ? WHERE symbol = ?", [value, ETH])
+    for day in DAYS:
+        trading.run(BREAKOUT, day)
+    run, _, _ = judged(trading)
+    with trading.ledger(BREAKOUT).reading():
+        recorded = [TickInput.from_row(row) for row in trading.ledger(BREAKOUT).inputs(WHOLE.start, WHOLE.end)]
+    paper = [[tick.controls[symbol] for symbol in run.bars.symbols] for tick in recorded]
+    assert paper == run.bars.matrices.control[run.terms.start :].tolist()
+    own = [codes[run.bars.symbols.index(ETH)] for codes in paper]
+    assert sum(code != RejectCode.NONE for code in own) >= refused
+    assert own[-1] == RejectCode.SYMBOL_DISABLED
 
 
 def test_a_denied_symbol_is_another_contract_and_other_bars(desk: Any) -> None:

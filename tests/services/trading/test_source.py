@@ -31,3 +31,19 @@ def test_another_source_on_the_next_day_is_refused_and_names_both(desk: Any) -> 
     assert trading.counts() == before
     trading.ask(DAY_TWO)
     assert trading.run(MOMENTUM, DAY_ONE).taken == 0
+
+
+def test_a_deployment_that_took_its_source_over_is_refused_on_another_one_too(desk: Any) -> None:
+    """Its fingerprint is that of the first ledgers, which no source is part of."""
+    trading = desk("recorded")
+    strategy = trading.world.settings().strategy(MOMENTUM)
+    with trading.store.write("ledger") as con:
+        con.execute(
+            "UPDATE tick_contexts SET payload = replace(payload, ?, ?)",
+            [strategy.deployment_fingerprint("simulated"), strategy.deployment_fingerprint(None)],
+        )
+    world = trading.world
+    other = Runner(world.store, world.clock, world.executor, world.settings, "archive:binance_spot")
+    with pytest.raises(DeploymentChangedError, match=r"on simulated; .* on archive:binance_spot"):
+        other.run_day(MOMENTUM, DAY_TWO, live=False)
+    assert trading.run(MOMENTUM, DAY_ONE).taken == 0, "on its own source it goes on"
