@@ -12,9 +12,9 @@ from openclaw_pipelines.domain.governance.alerts import refused_answer_alert
 from openclaw_pipelines.resources.store import market_tables
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.governance.notifications import notify
-from openclaw_pipelines.services.market.asking import Refused
 from openclaw_pipelines.services.market.features import compute_features
 from openclaw_pipelines.services.market.ingest import Ingest
+from openclaw_pipelines.services.market.refusals import Refused
 
 GROUP = "market"
 EACH_DAY = "5 0 * * *"

@@ -36,7 +36,7 @@ DAYS = {
     },
     "depeg": {"minute": "c75c8ccb46583a14b444987ab74e3dcd9077a269dd05180e6ff799bccbbe31c2"},
 }
-SWEEP = "293c934712d54f17f20cd0c25d8fe62f30922ea6f16c6aded3fd96ded784970d"
+SWEEP = "831d8172a5e0bbf750e680ae1258e295413e926981c27d6bc8de1a1d3e8f9c70"
 
 
 def test_the_week_of_the_demonstration(tmp_path: Path) -> None:

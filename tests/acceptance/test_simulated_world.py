@@ -5,10 +5,12 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from exchange_server import Fault
 from simulated_world import LENGTH, START, Outcome, Plan, SimulatedWorld, judge
 
 from openclaw_pipelines.services.market import history
 from openclaw_pipelines.services.market.asking import Answer, Asking
+from openclaw_pipelines.services.market.refusals import Refusals
 
 SEEDS = int(os.environ.get("ACCEPTANCE_SEEDS", "20"))
 BLOCKS = min(SEEDS, 20)
@@ -56,6 +58,11 @@ def killed_after(commits: int) -> Plan:
     return {0: lambda world: setattr(world.fates, "kill_after_commits", commits)}
 
 
+def garbled(kind: str) -> Plan:
+    """The first question, which is for the first day of the history, gets an object and no list; so does its retry."""
+    return {0: lambda world: world.server.fail(*[Fault(body=b"{}")] * 2, kind=kind)}
+
+
 CLOCK: Plan = {3: ahead, 5: right}
 
 
@@ -87,6 +94,23 @@ def test_coverage_by_the_local_clock_is_seen(
     outcome = judge(SimulatedWorld(tmp_path, None, CLOCK).live(), truth)
     assert outcome.kind == "wrong"
     assert "are missing at 10 16:00 that the exchange had in time" in outcome.why
+
+
+@pytest.mark.parametrize("kind", ["candles", "funding"])
+def test_a_garbled_page_of_history_is_asked_for_again(tmp_path: Path, truth: SimulatedWorld, kind: str) -> None:
+    world = SimulatedWorld(tmp_path, None, garbled(kind)).live()
+    assert judge(world, truth) == Outcome("equal")
+    assert world.featured_days() == truth.featured_days()
+
+
+def test_a_refused_answer_that_counts_is_seen(
+    tmp_path: Path, truth: SimulatedWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The twin: nobody asks again, and bars of the warm-up are missing."""
+    monkeypatch.setattr(Refusals, "awaited", lambda *asked: False)
+    outcome = judge(SimulatedWorld(tmp_path, None, garbled("candles")).live(), truth)
+    assert outcome.kind == "wrong"
+    assert "are missing at 10 00:00 that the exchange had in time" in outcome.why
 
 
 @pytest.mark.parametrize("commits", [2, 4, 6])

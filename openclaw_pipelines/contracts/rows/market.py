@@ -75,6 +75,7 @@ class RefusedAnswerRow(TypedDict):
     first_seen_at: datetime
     last_seen_at: datetime
     reason: str
+    refusals: int | None
 
 
 class CandleCoverageRow(TypedDict):

@@ -90,6 +90,9 @@ class RefusedAnswers(pa.DataFrameModel):
     first_seen_at: Time = pa.Field(description="when it first answered so")
     last_seen_at: Time = pa.Field(description="when it last did")
     reason: str = pa.Field(description="the newest refusal in words")
+    refusals: int = pa.Field(
+        ge=0, nullable=True, description="so often in a row; 0: answered since. Empty in rows of the first version"
+    )
 
     class Config:
         strict = True
@@ -248,7 +251,7 @@ TABLES = (
         "market",
         RefusedAnswers,
         key=("source", "symbol", "series", "day"),
-        unhashed=("first_seen_at", "last_seen_at"),
+        unhashed=("first_seen_at", "last_seen_at", "refusals"),
     ),
     Table("candle_coverage", "market", CandleCoverage, key=("source", "symbol", "interval", "day"), unhashed=()),
     Table("funding_coverage", "market", FundingCoverage, key=("source", "symbol", "day"), unhashed=()),

@@ -54,7 +54,8 @@ def append_candles(
         frame: rows in `resources.market.base.CANDLE_COLUMNS`.
         now: time written to `ingested_at` and `seen_at`.
         coverage: rows of `candle_coverage`, how far the source was asked; what is stored moves forward, never back.
-        refused: rows of `refused_answers`; of a series and day that was refused before only the newest words change.
+        refused: rows of `refused_answers`; of a series and day that was refused before the newest words and
+            how often in a row are kept.
         clock: what the source's clock showed.
 
     A different value of open, high, low, close or volume is written to `candle_revisions`, once per distinct value,
@@ -194,7 +195,8 @@ def _keep_refused(con: Connection, refused: pl.DataFrame | None) -> None:
     with registered(con, refused, "refused") as told:
         con.execute(
             f"MERGE INTO refused_answers AS old USING {told} AS new USING ({key}) "
-            "WHEN MATCHED THEN UPDATE SET last_seen_at = new.last_seen_at, reason = new.reason "
+            "WHEN MATCHED THEN UPDATE SET "
+            "last_seen_at = new.last_seen_at, reason = new.reason, refusals = new.refusals "
             "WHEN NOT MATCHED THEN INSERT BY NAME"
         )
 

@@ -3,7 +3,7 @@
 What a source answers and cannot be is refused for its own series and noted; the other series go on.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -11,7 +11,6 @@ from functools import partial
 
 import polars as pl
 
-from openclaw_pipelines.contracts.errors import OpenclawError
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.contracts.time import interval_length
 from openclaw_pipelines.domain.market.clocks import SECOND, ClockReading, read_clock
@@ -25,21 +24,10 @@ from openclaw_pipelines.resources.store import market_tables
 from openclaw_pipelines.resources.store.coverage import source_clock
 from openclaw_pipelines.resources.store.store import Store
 from openclaw_pipelines.services.market.listing import Listed
+from openclaw_pipelines.services.market.refusals import Refused
 
 _NO_CANDLES = TABLES["candles"].frame([]).select(CANDLE_COLUMNS)
 _NO_FUNDING = TABLES["funding_rates"].frame([]).select(FUNDING_COLUMNS)
-
-
-@dataclass(frozen=True)
-class Refused:
-    """An answer for one series that cannot be, or bars of it that no tick can take.
-
-    series: interval of the bars, or `funding`.
-    """
-
-    symbol: str
-    series: str
-    problem: OpenclawError
 
 
 @dataclass(frozen=True)
@@ -84,15 +72,6 @@ class Asking:
             refused = (*told.refused, *out_of_scale, *self._off_unit(bars, units))
             answers[symbol, interval] = replace(told, rows=bars, refused=refused)
         return answers
-
-    def refused_rows(self, refused: Iterable[Refused], day: datetime) -> pl.DataFrame:
-        """Rows of `refused_answers`."""
-        shared = {
-            "source": self.source.name, "day": f"{day:%Y-%m-%d}",
-            "first_seen_at": self.as_of, "last_seen_at": self.as_of,
-        }  # fmt: skip
-        rows = [{**shared, "symbol": own.symbol, "series": own.series, "reason": str(own.problem)} for own in refused]
-        return TABLES["refused_answers"].frame(rows)
 
     def _series(self, symbol: str, interval: str, start: datetime, end: datetime) -> Answer:
         """Bars of one series, without those that were built while a part may still be on its way from the exchange."""
@@ -142,4 +121,4 @@ class Asking:
         if off.is_empty():
             return ()
         problem = OffUnitError(self.source.name, off.height, off_unit_words(off, units))
-        return (Refused(off["symbol"][0], off["interval"][0], problem),)
+        return (Refused(off["symbol"][0], off["interval"][0], problem, stored=True),)

@@ -21,8 +21,9 @@ from openclaw_pipelines.resources.store import market_appends, market_tables
 from openclaw_pipelines.resources.store.coverage import FUNDING_GRID, FUNDING_LATE, coverage, funding_asked, perpetuals
 from openclaw_pipelines.resources.store.store import Store
 from openclaw_pipelines.resources.world import World
-from openclaw_pipelines.services.market.asking import Answer, Asking, Refused
+from openclaw_pipelines.services.market.asking import Answer, Asking
 from openclaw_pipelines.services.market.listing import Listed
+from openclaw_pipelines.services.market.refusals import REFUSALS_IN_A_ROW, Refusals, Refused
 from openclaw_pipelines.settings import Settings
 
 RECHECKED_BARS = 3
@@ -78,6 +79,7 @@ class Ingest:
         clock: the local clock, held against the source's; None where nobody asks how far they are apart.
         holds_to_scale: whether bars of another scale than the stored ones are refused, as of an exchange. Those of
             files are stored as they are and listed by the check `outlier_moves`.
+        patience: refused answers in a row after which a series counts as asked.
     """
 
     def __init__(
@@ -90,9 +92,11 @@ class Ingest:
         clock: Clock | None = None,
         *,
         holds_to_scale: bool = True,
+        patience: int = 1,
     ) -> None:
         self.store, self.source, self.publish_lag, self.clock = store, source, publish_lag, clock
         self.symbols, self.intervals, self.holds_to_scale = tuple(symbols), tuple(intervals), holds_to_scale
+        self.patience = patience
 
     @classmethod
     def of(cls, world: World) -> Self:
@@ -100,7 +104,14 @@ class Ingest:
         settings = world.settings()
         own = (settings.market.symbols, settings.intervals, publish_lag(settings))
         asked = settings.market.source is SourceKind.CCXT
-        return cls(world.store, world.market, *own, world.clock, holds_to_scale=asked)
+        return cls(
+            world.store,
+            world.market,
+            *own,
+            world.clock,
+            holds_to_scale=asked,
+            patience=REFUSALS_IN_A_ROW if asked else 1,
+        )
 
     def candles_day(self, day: str, as_of: datetime) -> Ingested:
         """Ask for the candles of a whole day as far as they have closed."""
@@ -116,20 +127,24 @@ class Ingest:
         """Ask for the funding of a day.
 
         Raises:
-            UntrueAnswerError: no symbol's answer can be; nothing is stored.
+            UntrueAnswerError: no answer for a perpetual can be; nothing is stored.
         """
-        start, end, asking = day_start(day), day_start(day) + DAY, self._asking(as_of)
-        rates = {symbol: asking.funding(symbol, start, end) for symbol in self.symbols}
+        start, asking = day_start(day), self._asking(as_of)
+        rates = {symbol: asking.funding(symbol, start, start + DAY) for symbol in self.symbols}
         refused = [problem for answer in rates.values() for problem in answer.refused]
-        if len(refused) == len(rates):
+        if refused and len(refused) == len(perpetuals(self.symbols)):
             raise refused[0].problem
-        told, covered = pl.concat([answer.rows for answer in rates.values()]), self._funding_covered(rates, start, end)
-        noted = asking.refused_rows(refused, start)
+        refusals = self._refusals(day, refused)
+        told, covered = pl.concat([own.rows for own in rates.values()]), self._funding_covered(rates, start, refusals)
+        noted = refusals.rows(as_of, [(symbol, "funding") for symbol in rates])
         written = market_appends.append_funding(self.store, told, as_of, covered, noted)
         return IngestedFunding(**vars(written), refused=tuple(refused))
 
     def _asking(self, as_of: datetime) -> Asking:
         return Asking(self.store, self.source, as_of, self.publish_lag, self.clock, holds_to_scale=self.holds_to_scale)
+
+    def _refusals(self, day: str, refused: Iterable[Refused]) -> Refusals:
+        return Refusals(self.store, self.source.name, self.symbols, day, refused, self.patience)
 
     def instruments(self, as_of: datetime) -> market_tables.Upserted:
         """Store the source's instruments of the configured symbols."""
@@ -178,9 +193,12 @@ class Ingest:
         bars = pl.concat([answer.rows for answer in answers.values()])
         if refused and bars.is_empty():
             raise refused[0].problem
-        clocks = [answer.clock for answer in answers.values() if answer.clock]
+        clocks, refusals = (
+            [own.clock for own in answers.values() if own.clock],
+            self._refusals(f"{day:%Y-%m-%d}", refused),
+        )
         written = market_appends.append_candles(
-            self.store, bars, as_of, self._covered(answers, day, day + DAY), asking.refused_rows(refused, day),
+            self.store, bars, as_of, self._covered(answers, day, refusals), refusals.rows(as_of, answers),
             clocks[-1] if clocks else None,
         )  # fmt: skip
         first, last = bars["ts"].min(), bars["ts"].max()
@@ -195,9 +213,11 @@ class Ingest:
             tuple(refused),
         )
 
-    def _covered(self, answers: dict[tuple[str, str], Answer], day: datetime, end: datetime) -> pl.DataFrame:
-        rows = []
+    def _covered(self, answers: dict[tuple[str, str], Answer], day: datetime, refusals: Refusals) -> pl.DataFrame:
+        rows, end = [], day + DAY
         for (symbol, interval), answer in answers.items():
+            if refusals.awaited(symbol, interval):
+                continue
             newest = answer.rows["ts"].max()
             closed = newest + interval_length(interval) if isinstance(newest, datetime) else day
             until = min(end, max(closed, min(answer.known_at - self.publish_lag, end)))
@@ -212,9 +232,11 @@ class Ingest:
             )
         return TABLES["candle_coverage"].frame(rows)
 
-    def _funding_covered(self, rates: dict[str, Answer], day: datetime, end: datetime) -> pl.DataFrame:
-        rows = []
+    def _funding_covered(self, rates: dict[str, Answer], day: datetime, refusals: Refusals) -> pl.DataFrame:
+        rows, end = [], day + DAY
         for symbol in perpetuals(self.symbols):
+            if refusals.awaited(symbol, "funding"):
+                continue
             asked = floor_to(rates[symbol].known_at - FUNDING_LATE, FUNDING_GRID)
             newest = rates[symbol].rows["ts"].max()
             until = max(newest, asked) if isinstance(newest, datetime) else asked

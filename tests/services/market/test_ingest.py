@@ -17,6 +17,7 @@ from openclaw_pipelines.resources.store.market_appends import append_candles
 from openclaw_pipelines.resources.store.market_tables import candles, refused_answers, revisions
 from openclaw_pipelines.resources.store.store import Store
 from openclaw_pipelines.services.market.ingest import RECHECKED_BARS, Ingest
+from openclaw_pipelines.services.market.refusals import REFUSALS_IN_A_ROW
 
 SYMBOL, DAY = "BTC/USDT:USDT", "2025-05-10"
 MIDNIGHT = datetime(2025, 5, 10, tzinfo=UTC)
@@ -303,6 +304,80 @@ class TestLies:
         assert (done.inserted, [(own.symbol, own.series) for own in done.refused]) == (3, [(SYMBOL, "funding")])
         assert set(two.store.table("funding_rates")["symbol"]) == {OTHER}
         assert refused_answers(two.store, "simulated", [SYMBOL], DAY)["series"].to_list() == ["funding"]
+
+
+class TestRefusalsInARow:
+    """An exchange that is refused once is asked again: what it has is unknown until it says the same five times."""
+
+    ASKED = MIDNIGHT + 4 * QUARTER
+
+    @pytest.fixture
+    def patient(self, tmp_path: Path, market: Watched) -> Ingest:
+        return Ingest(Store(tmp_path), market, [SYMBOL, OTHER], ["15m"], patience=REFUSALS_IN_A_ROW)
+
+    def covered(self, ingest: Ingest) -> dict[str, datetime]:
+        return {own: until for (own, _, _), until in coverage(ingest.store, "simulated", [DAY]).items()}
+
+    def in_a_row(self, ingest: Ingest) -> list[int]:
+        return refused_answers(ingest.store, "simulated", [SYMBOL, OTHER], DAY)["refusals"].to_list()
+
+    def test_one_refused_answer_leaves_its_series_unknown(self, patient: Ingest, market: Watched) -> None:
+        market.lying = {SYMBOL}
+        assert patient.candles_day(DAY, self.ASKED).series == {f"{SYMBOL} 15m": 0, f"{OTHER} 15m": 4}
+        assert self.covered(patient) == {OTHER: self.ASKED}
+        assert patient.behind(DAY, self.ASKED)
+        market.lying = set()
+        patient.candles_day(DAY, self.ASKED)
+        assert self.covered(patient) == {OTHER: self.ASKED, SYMBOL: self.ASKED}
+        assert told(patient, SYMBOL) == 4
+
+    def test_so_does_one_of_another_scale(self, patient: Ingest, market: Watched) -> None:
+        patient.candles_day(DAY, self.ASKED)
+        market.times[self.ASKED + QUARTER] = 1_000.0
+        later = MIDNIGHT + 8 * QUARTER
+        patient.candles_day(DAY, later)
+        assert (self.covered(patient)[SYMBOL], self.in_a_row(patient)) == (self.ASKED, [1, 1])
+
+    def test_the_fifth_says_that_there_is_nothing(self, patient: Ingest, market: Watched) -> None:
+        market.lying = {SYMBOL}
+        known = []
+        for _ in range(5):
+            patient.candles_since(DAY, self.ASKED)
+            known.append(SYMBOL in self.covered(patient))
+        assert (known, self.in_a_row(patient)) == ([False] * 4 + [True], [5])
+
+    def test_an_answer_begins_the_count_again(self, patient: Ingest, market: Watched) -> None:
+        for lying in ({SYMBOL}, {SYMBOL}, set(), {SYMBOL}):
+            market.lying = lying
+            patient.candles_since(DAY, self.ASKED)
+        assert self.in_a_row(patient) == [1]
+        market.lying = set()
+        patient.candles_since(DAY, self.ASKED)
+        assert self.in_a_row(patient) == [0]
+
+    def test_a_row_of_the_first_version_counts_from_one(self, patient: Ingest, market: Watched) -> None:
+        market.lying = {SYMBOL}
+        patient.candles_since(DAY, self.ASKED)
+        with patient.store.write("market") as con:
+            con.execute("UPDATE refused_answers SET refusals = NULL")
+        patient.candles_since(DAY, self.ASKED)
+        assert self.in_a_row(patient) == [1]
+
+    def test_funding_is_waited_for_as_well(self, patient: Ingest, market: Watched) -> None:
+        market.lying = {SYMBOL}
+        later = MIDNIGHT + timedelta(days=1)
+        known = []
+        for _ in range(5):
+            patient.funding_day(DAY, later)
+            known.append((SYMBOL, DAY) in funding_coverage(patient.store, "simulated", [DAY]))
+        assert known == [False] * 4 + [True]
+
+    def test_a_spot_symbol_answers_for_no_perpetual(self, tmp_path: Path, market: Watched) -> None:
+        ingest = Ingest(Store(tmp_path), market, [SYMBOL, "BTC/USDT"], ["15m"])
+        market.lying = {SYMBOL}
+        with pytest.raises(LieError, match=SYMBOL):
+            ingest.funding_day(DAY, MIDNIGHT + timedelta(days=1))
+        assert ingest.store.table("funding_coverage").is_empty()
 
 
 def test_a_bar_off_its_unit_is_stored_and_said(ingest: Ingest, market: Watched) -> None:
