@@ -41,6 +41,16 @@ def first_key(tags: Mapping[str, str]) -> str | None:
     return tags.get(ASSET_PARTITION_RANGE_START_TAG) or tags.get(PARTITION_NAME_TAG)
 
 
+def partitions_of(tags: Mapping[str, str]) -> str | None:
+    """Partition of a run, or the range of them, told by its tags; None for a run without partitions.
+
+    >>> partitions_of(range_tags("2025-05-10|a", "2025-05-12|a"))
+    '2025-05-10|a...2025-05-12|a'
+    """
+    first, last = first_key(tags), tags.get(ASSET_PARTITION_RANGE_END_TAG)
+    return f"{first}...{last}" if last not in (None, first) else first
+
+
 def unfinished_of_backfill(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[str]:
     """First partitions of the runs that have not finished in the backfill of `run`; none outside a backfill."""
     backfill = run.tags.get(BACKFILL_ID_TAG)

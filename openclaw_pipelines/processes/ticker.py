@@ -26,7 +26,7 @@ from openclaw_pipelines.processes.instance import opened_alone
 from openclaw_pipelines.processes.layers import failure_of
 from openclaw_pipelines.resources.clock import RealClock, ReplayedClock
 from openclaw_pipelines.resources.world import World, open_world
-from openclaw_pipelines.services.governance.notifications import notify
+from openclaw_pipelines.services.governance.notifications import dispatch, notify
 from openclaw_pipelines.services.market.clock import refuse_wrong_clock
 from openclaw_pipelines.services.market.ingest import Ingest
 from openclaw_pipelines.services.trading.timetable import alerts_now, bars_ready, clock_stops, due_of, needed_before
@@ -196,6 +196,15 @@ class Ticker:
         return None if result.success else failure_of(result)[1]
 
 
+def range_text(partition: Partition) -> str | None:
+    """A partition or a range of them as a subject of alerts.
+
+    >>> range_text(("2025-05-01", "2025-05-03")), range_text(("2025-05-01", "2025-05-01"))
+    ('2025-05-01...2025-05-03', '2025-05-01')
+    """
+    return "...".join(dict.fromkeys(partition)) if isinstance(partition, tuple) else partition
+
+
 def process_tag(pid: int) -> str:
     """Process id and when that process started, so that a reused id is not taken for the same process."""
     try:
@@ -271,8 +280,9 @@ def attempted(ticker: Ticker, now: datetime) -> Ticked:
 
 def watch(ticker: Ticker, ticked: Ticked, now: datetime) -> list[Failure]:
     """Raise alerts for what failed and for what stands still; returns what kept it from doing so."""
-    failed = [failed_run_alert(failure.job, str(failure), now) for failure in ticked.failures]
+    failed = [failed_run_alert(own.job, range_text(own.partition), str(own), now) for own in ticked.failures]
     try:
+        dispatch(ticker.world)
         notify(ticker.world, [*failed, *alerts_now(ticker.world, now)])
     except OpenclawError as error:
         return [Failure("alerts", None, f"{type(error).__name__}: {error}")]

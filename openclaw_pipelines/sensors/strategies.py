@@ -12,12 +12,12 @@ from datetime import datetime
 import dagster as dg
 
 from openclaw_pipelines.assets.partitions import STRATEGIES, strategies
-from openclaw_pipelines.assets.run_tags import LIVE_TAG, range_tags
+from openclaw_pipelines.assets.run_tags import LIVE_TAG, partitions_of, range_tags
 from openclaw_pipelines.domain.governance.alerts import failed_run_alert
 from openclaw_pipelines.domain.trading.timing import Asked, Due, Need, choose
 from openclaw_pipelines.jobs import CYCLE_LIVE, MARKET_DAY, MARKET_LIVE, jobs_named
 from openclaw_pipelines.resources.world import World
-from openclaw_pipelines.services.governance.notifications import notify
+from openclaw_pipelines.services.governance.notifications import dispatch, notify
 from openclaw_pipelines.services.trading.timetable import alerts_now, due_of, waiting_of
 
 
@@ -65,6 +65,7 @@ def _market_request(need: Need, now: datetime) -> dg.RunRequest:
 @dg.sensor(minimum_interval_seconds=60)
 def operator_alerts(context: dg.SensorEvaluationContext, world: dg.ResourceParam[World]) -> Iterator[dg.SkipReason]:
     """Raise alerts for stalled strategies and market data that stands still."""
+    dispatch(world)
     fresh = notify(world, alerts_now(world, world.clock.now()))
     for alert in fresh:
         context.log.warning(alert.message)
@@ -73,13 +74,13 @@ def operator_alerts(context: dg.SensorEvaluationContext, world: dg.ResourceParam
 
 @dg.run_failure_sensor(monitor_all_code_locations=True)
 def failed_runs(context: dg.RunFailureSensorContext, world: dg.ResourceParam[World]) -> None:
-    """Raise an alert for a failed run, once per job and hour.
+    """Raise an alert for a failed run, once per job, partition and hour.
 
     Runs of the ticker and of the command line belong to no code location, so all of the instance are looked at.
     """
     run = context.dagster_run
     message = f"run {run.run_id} of {run.job_name} failed: {context.failure_event.message}. Open it in the web UI."
-    notify(world, [failed_run_alert(run.job_name, message, world.clock.now())])
+    notify(world, [failed_run_alert(run.job_name, partitions_of(run.tags), message, world.clock.now())])
 
 
 declared_automation = dg.AutomationConditionSensorDefinition(

@@ -126,10 +126,10 @@ def test_alerts_are_raised_once_an_hour(new_scene) -> None:
     assert len(kinds) == 6
 
 
-def test_failed_runs_of_one_job_are_one_alert_and_name_the_first(new_scene) -> None:
+def test_failed_runs_of_one_partition_are_one_alert_of_their_own(new_scene) -> None:
     scene: Scene = new_scene()
-    for _ in range(2):
-        done = scene.run("autopilot_cycle_job", f"{DAY_TWO}|{MOMENTUM}")  # before its predecessor
+    for strategy in (MOMENTUM, MOMENTUM, BREAKOUT):
+        done = scene.run("autopilot_cycle_job", f"{DAY_TWO}|{strategy}")  # before its predecessor
         assert not done.success
         with dg.build_run_status_sensor_context(
             sensor_name="failed_runs",
@@ -139,10 +139,12 @@ def test_failed_runs_of_one_job_are_one_alert_and_name_the_first(new_scene) -> N
             resources={"world": scene.world},
         ) as context:
             failed_runs(context.for_run_failure())
-    (row,) = scene.rows("notifications_outbox").to_dicts()
-    assert row["kind"] == "failed_run"
-    assert row["severity"] == "error"
-    assert "autopilot_cycle_job" in row["message"]
+    rows = scene.rows("notifications_outbox").sort("subject").to_dicts()
+    subjects = [f"autopilot_cycle_job for {DAY_TWO}|{strategy}" for strategy in sorted((MOMENTUM, BREAKOUT))]
+    assert [(row["kind"], row["severity"], row["subject"]) for row in rows] == [
+        ("failed_run", "error", subject) for subject in subjects
+    ]
+    assert all("autopilot_cycle_job" in row["message"] for row in rows)
 
 
 def test_the_cursor_is_readable_by_the_next_evaluation(new_scene) -> None:

@@ -17,9 +17,10 @@ class Alert:
     message: str
 
 
-def failed_run_alert(job: str, message: str, now: datetime) -> Alert:
-    """An alert for a failed run, once per job and hour."""
-    return Alert(f"failed_run:{job}:{now:%Y%m%dT%H}", "failed_run", "error", job, message)
+def failed_run_alert(job: str, partition: str | None, message: str, now: datetime) -> Alert:
+    """An alert for a failed run, once per job, partition and hour. partition: None for a job that has none."""
+    subject = f"{job} for {partition}" if partition else job
+    return Alert(f"failed_run:{subject}:{now:%Y%m%dT%H}", "failed_run", "error", subject, message)
 
 
 def refused_answer_alert(source: str, symbol: str, series: str, problem: str, now: datetime) -> Alert:
