@@ -1,6 +1,6 @@
 """Examines a day of one strategy: the ledger's own rules.
 
-Comparing recorded ticks with their replay is in `verification`.
+Comparing recorded ticks with their replay is in `verification`, limits judged again in `risk_examination`.
 """
 
 from collections.abc import Mapping
@@ -11,6 +11,7 @@ import polars as pl
 from openclaw_pipelines.contracts.time import DAY, day_start
 from openclaw_pipelines.domain.market.quality.window import CheckResult, Fact, Severity
 from openclaw_pipelines.resources.world import World
+from openclaw_pipelines.services.trading.risk_examination import RISK_CHECKS, examine_risk
 from openclaw_pipelines.services.trading.verification import Verification, verify_day
 from openclaw_pipelines.services.trading.walk import ticks_between
 
@@ -19,10 +20,11 @@ LEDGER_CHECKS = {
     "books_reconcile": "Cash and quantities equal what the recorded fills and funding add up to.",
     "day_complete": "Every tick of the day is recorded.",
     "entries_possible": "The day's universe holds a symbol that may be entered.",
+    **RISK_CHECKS,
 }
 """Checks of a day of one strategy."""
 
-LEDGER_ERRORS = ("recorded_ticks_replay", "books_reconcile")
+LEDGER_ERRORS = ("recorded_ticks_replay", "books_reconcile", "risk_limits_held")
 """Those whose failure is an error; of the others it is a warning."""
 
 _NO_CASES = pl.DataFrame()
@@ -45,6 +47,7 @@ def examine_ledger(world: World, strategy: str, day: str) -> list[CheckResult]:
         _reconciled(mismatches),
         _complete(len(recorded), len(expected)),
         _enterable(universe, absent),
+        *examine_risk(ledger, day),
     ]
 
 
