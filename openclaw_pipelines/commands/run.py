@@ -95,8 +95,17 @@ def web(port: int, *, read_only: bool) -> None:
 @click.option("--clock", type=click.Choice(["real", "replayed"]), default="real", show_default=True)
 @click.option("start", "--from", type=TIME_TYPE, help="Where a replayed clock starts.")
 @click.option("end", "--to", type=TIME_TYPE, help="Where a replayed clock ends.")
+@click.option(
+    "--closing/--no-closing",
+    "closes",
+    default=True,
+    show_default=True,
+    help="Close days and hours too: checks, evaluation, report, review. Without it schedules must.",
+)
 @strategy_option
-def ticker(clock: str, start: datetime | None, end: datetime | None, strategies: tuple[str, ...]) -> None:
+def ticker(
+    clock: str, start: datetime | None, end: datetime | None, strategies: tuple[str, ...], *, closes: bool
+) -> None:
     """Stay resident and take every tick as it falls due."""
     from openclaw_pipelines.commands.instance import prepare_home
     from openclaw_pipelines.settings import load_settings
@@ -110,7 +119,7 @@ def ticker(clock: str, start: datetime | None, end: datetime | None, strategies:
     from openclaw_pipelines.processes import ticker as resident
 
     with _until_stopped():
-        taken = resident.main(clock=clock, start=start, end=end, strategies=names, show=_show_ticked)
+        taken = resident.main(clock=clock, start=start, end=end, strategies=names, show=_show_ticked, closes=closes)
         click.echo(f"{taken} times had something due")
 
 

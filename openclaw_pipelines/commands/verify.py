@@ -28,14 +28,28 @@ DIFFERENCES_SHOWN = 50
 
 
 class LedgerDiffersError(CommandError):
-    """The replay of recorded ticks does not give the recorded rows."""
+    """Recorded rows do not belong together, or taking recorded ticks again does not give them."""
 
     template = (
-        "{differences} difference(s) between the ledger and its replay by version {version}; no row was changed. "
-        "Find what changed: the stored rows, or the program since they were written."
+        "{differences} difference(s) between the ledger and its replay by version {version}, the first of {strategy} "
+        "in {table}, {key}; no row was changed. Find what changed: the stored rows, or the program since they were "
+        "written."
     )
     differences: int
     version: str
+    strategy: str
+    table: str
+    key: str
+
+
+class NothingRecordedError(CommandError):
+    """A ledger that is empty verifies nothing."""
+
+    template = (
+        "nothing is recorded for {strategies}, so nothing was verified. If they have ticked, the ledger was lost: see "
+        "that OPENCLAW_DATA_DIR is the right folder, or restore it from a copy."
+    )
+    strategies: str
 
 
 @dataclass
@@ -73,25 +87,39 @@ def recorded_days(world: "World", strategy: str, first: date | None, last: date 
 def verify_strategy(
     world: "World", strategy: str, days: Sequence[str], done: Callable[[], None] = lambda: None
 ) -> Verified:
-    """Verify `days` of one strategy and its whole audit trail; `done` is called after each day.
+    """Verify `days` of one strategy and what rests on them, that all its rows belong together, and its audit trail.
+
+    done: called after each day.
 
     Raises:
         BrokenChainError: the audit trail was tampered with.
-        MissingStateError: the state from which a day starts is not recorded.
     """
+    from openclaw_pipelines.contracts.errors import LedgerError
     from openclaw_pipelines.domain.governance.audit import verify_chain
-    from openclaw_pipelines.resources.store.comparison import ledger_hash, trades_hash
+    from openclaw_pipelines.resources.store.comparison import Difference, ledger_hash, trades_hash
+    from openclaw_pipelines.services.evaluation.recomputing import verify_evaluation
+    from openclaw_pipelines.services.trading.consumed import verify_consumed
+    from openclaw_pipelines.services.trading.integrity import verify_integrity
     from openclaw_pipelines.services.trading.verification import verify_day
 
     ledger = world.ledger(strategy)
     trail = ledger.query("SELECT * FROM admin_actions").sort("sequence")
     own = (world.store, world.settings().config.account, strategy)
     result = Verified(strategy, ledger_hash(*own), trades_hash(*own), verify_chain(trail.iter_rows(named=True)))
+    result.differences += [{"day": None, **asdict(found), **_NO_VERSIONS} for found in verify_integrity(ledger)]
     for day in days:
-        verification = verify_day(ledger, day)
-        _add(result, verification)
+        try:
+            _add(result, verify_day(ledger, day))
+            beside = [*verify_consumed(ledger, day), *verify_evaluation(world, strategy, day)]
+            result.differences += [{"day": day, **asdict(found), **_NO_VERSIONS} for found in beside]
+        except LedgerError as error:  # the day cannot be taken again; the others are
+            unread = Difference(type(error).__name__, "missing", str(error), "", None, None)
+            result.differences.append({"day": day, **asdict(unread), **_NO_VERSIONS})
         done()
     return result
+
+
+_NO_VERSIONS: dict[str, object] = {"program_version": None, "recorded_by": None}
 
 
 def _add(result: Verified, verification: "Verification") -> None:
@@ -111,9 +139,13 @@ def _add(result: Verified, verification: "Verification") -> None:
 @range_options
 @json_option
 def verify(strategies: tuple[str, ...], first_day: date | None, last_day: date | None, *, as_json: bool) -> None:
-    """Replay recorded days and compare every row; check the audit trail; print each ledger's hashes."""
+    """Take recorded days again and compare every row; check that rows belong together, and the audit trail.
+
+    Prints each ledger's hashes. Exit code 1 where something differs or nothing is recorded.
+    """
     from openclaw_pipelines.contracts.program import program_version
     from openclaw_pipelines.resources.world import open_world
+    from openclaw_pipelines.services.market.features import verify_features
 
     refuse_reversed(first_day, last_day)
     world = open_world()
@@ -121,13 +153,18 @@ def verify(strategies: tuple[str, ...], first_day: date | None, last_day: date |
     days = {name: recorded_days(world, name, first_day, last_day) for name in names}
     with _progress(sum(map(len, days.values())), quiet=as_json) as done:
         results = [verify_strategy(world, name, days[name], done) for name in names]
+    for day in sorted({day for own in days.values() for day in own}):
+        results[0].differences += [{"day": day, **asdict(one), **_NO_VERSIONS} for one in verify_features(world, day)]
     if as_json:
         print_json({"program_version": program_version(), "strategies": [asdict(result) for result in results]})
     else:
         _show(results)
-    found = sum(len(result.differences) for result in results)
+    found = [(result.strategy, one) for result in results for one in result.differences]
     if found:
-        raise LedgerDiffersError(found, program_version())
+        strategy, first = found[0]
+        raise LedgerDiffersError(len(found), program_version(), strategy, str(first["table"]), str(first["key"]))
+    if not any(world.ledger(name).newest_tick() for name in names):
+        raise NothingRecordedError(", ".join(names))
 
 
 @contextlib.contextmanager

@@ -17,11 +17,22 @@ import dagster as dg
 from openclaw_pipelines.assets.partitions import STRATEGIES
 from openclaw_pipelines.assets.run_tags import LIVE_TAG, range_tags
 from openclaw_pipelines.contracts.errors import ConfigError, OpenclawError
-from openclaw_pipelines.contracts.time import floor_to, utc
+from openclaw_pipelines.contracts.time import DAY, floor_to, utc
 from openclaw_pipelines.definitions import build_defs
 from openclaw_pipelines.domain.governance.alerts import failed_run_alert
 from openclaw_pipelines.domain.trading.timing import Asked, Due, ask_again
-from openclaw_pipelines.jobs import CYCLE_LIVE, INSTRUMENTS, MARKET_DAY, MARKET_LIVE, QUIET
+from openclaw_pipelines.jobs import (
+    CYCLE,
+    CYCLE_LIVE,
+    EVALUATION,
+    INSTRUMENTS,
+    LIFECYCLE,
+    MARKET_DAY,
+    MARKET_LIVE,
+    QUIET,
+    REPORT,
+)
+from openclaw_pipelines.processes.closing import Closing
 from openclaw_pipelines.processes.instance import opened_alone
 from openclaw_pipelines.processes.layers import failure_of
 from openclaw_pipelines.resources.clock import RealClock, ReplayedClock
@@ -38,6 +49,9 @@ RETRY_POLL_SECONDS = 5.0
 LATE_BAR_SECONDS = 5.0
 """How long to leave the market alone while a bar that has closed is not published yet."""
 WATCH_EVERY = timedelta(minutes=1)
+_LIVE = (CYCLE_LIVE, INSTRUMENTS, MARKET_LIVE)
+_WHOLE = (MARKET_DAY, CYCLE, EVALUATION, REPORT, LIFECYCLE)
+"""Jobs that follow the clock, and those of whole days."""
 Partition = str | tuple[str, str] | None
 """A partition key, the first and last key of a range, or none."""
 
@@ -96,9 +110,10 @@ class Ticker:
         self._chosen = None if strategies is None else tuple(strategies)
         repository = build_defs(resource_overrides={"world": world}).get_repository_def()
         self.jittered = world.clock.real
-        self._asked: Asked = {}
+        self.asked: Asked = {}
+        """what was asked for last, by subject"""
         self._known: set[str] = set()
-        self._jobs = {name: repository.get_job(name) for name in (CYCLE_LIVE, INSTRUMENTS, MARKET_DAY, MARKET_LIVE)}
+        self._jobs = {name: repository.get_job(name) for name in (*_LIVE, *_WHOLE)}
         self._tags = {LIVE_TAG: "true", TICKER_TAG: process_tag(os.getpid())}
 
     @property
@@ -152,12 +167,12 @@ class Ticker:
             days = sorted({item.day for item in due})
             behind = [day for day in days if stopped or Ingest.of(self.world).behind(day, now)]
         for need in needs:
-            if ask_again(self._asked, f"{MARKET_DAY} {need.first}", need.last, now):
-                self._run_counted(MARKET_DAY, (need.first, need.last), ticked)
+            if ask_again(self.asked, f"{MARKET_DAY} {need.first}", need.last, now):
+                self.run_counted(MARKET_DAY, (need.first, need.last), ticked)
         minute = floor_to(now, timedelta(minutes=1)).isoformat()
         for day in behind:
-            if ask_again(self._asked, f"{MARKET_LIVE} {day}", minute, now, LATE_BAR_SECONDS):
-                self._run_counted(MARKET_LIVE, day, ticked)
+            if ask_again(self.asked, f"{MARKET_LIVE} {day}", minute, now, LATE_BAR_SECONDS):
+                self.run_counted(MARKET_LIVE, day, ticked)
 
     def _ready(self, due: list[Due], now: datetime) -> list[Due]:
         """Those whose bars are there, or too late to wait for."""
@@ -166,10 +181,10 @@ class Ticker:
 
     def _advance(self, due: Due, now: datetime, ticked: Ticked) -> bool:
         """Run the day of the first due tick; one that failed or waits is tried again later."""
-        if not ask_again(self._asked, due.strategy, due.first.isoformat(), now):
+        if not ask_again(self.asked, due.strategy, due.first.isoformat(), now):
             return False
         self._know(due.strategy)
-        return self._run_counted(CYCLE_LIVE, f"{due.day}|{due.strategy}", ticked)
+        return self.run_counted(CYCLE_LIVE, f"{due.day}|{due.strategy}", ticked)
 
     def _know(self, strategy: str) -> None:
         """A strategy that was added to the configuration becomes a partition."""
@@ -177,7 +192,13 @@ class Ticker:
             self.instance.add_dynamic_partitions(STRATEGIES, [strategy])
             self._known.add(strategy)
 
-    def _run_counted(self, job: str, partition: Partition, ticked: Ticked) -> bool:
+    def taken_until(self, strategies: Iterable[str], now: datetime) -> bool:
+        """Whether every tick of the strategies up to the last midnight is recorded."""
+        midnight = floor_to(now, DAY)
+        return all(item.first > midnight for item in self._due(strategies, now))
+
+    def run_counted(self, job: str, partition: Partition, ticked: Ticked) -> bool:
+        """Run a job in this process; a failure is added to `ticked`. Returns whether it succeeded."""
         failure = self._run(job, partition)
         if failure is not None:
             ticked.failures.append(Failure(job, partition, failure))
@@ -185,7 +206,7 @@ class Ticker:
 
     def _run(self, job: str, partition: Partition) -> str | None:
         """Run a job in this process; None when it succeeded, else what failed."""
-        tags = {key: value for key, value in self._tags.items() if key != LIVE_TAG or job != MARKET_DAY}
+        tags = {key: value for key, value in self._tags.items() if key != LIVE_TAG or job in _LIVE}
         if isinstance(partition, tuple):
             partition, tags = (
                 (partition[0], tags) if partition[0] == partition[1] else (None, tags | range_tags(*partition))
@@ -238,8 +259,13 @@ def replayed_times(world: World, strategies: Iterable[str], start: datetime, end
         yield at
 
 
-def replay(ticker: Ticker, clock: ReplayedClock, start: datetime, end: datetime, show: Callable[[Ticked], None]) -> int:
+def replay(
+    ticker: Ticker, clock: ReplayedClock, start: datetime, end: datetime, show: Callable[[Ticked], None],
+    closing: Closing | None = None,
+) -> int:  # fmt: skip
     """Live from `start` to `end` on a replayed clock; returns the number of times at which something was due.
+
+    closing: closes each day that ends; None where something else does.
 
     Raises:
         TickFailedError: a run failed.
@@ -248,6 +274,8 @@ def replay(ticker: Ticker, clock: ReplayedClock, start: datetime, end: datetime,
     for at in replayed_times(ticker.world, ticker.strategies, start, end):
         clock.set(at)
         ticked = ticker.tick(at)
+        if closing and not ticked.failures:
+            closing.close(at, ticked)
         if ticked.failures:
             first = ticked.failures[0]
             raise TickFailedError(first.job, first.partition, at, first.cause)
@@ -256,12 +284,12 @@ def replay(ticker: Ticker, clock: ReplayedClock, start: datetime, end: datetime,
     return taken
 
 
-def follow(ticker: Ticker, show: Callable[[Ticked], None]) -> None:
+def follow(ticker: Ticker, show: Callable[[Ticked], None], closing: Closing | None = None) -> None:
     """Follow the real clock until interrupted. What fails is shown, raises an alert and is tried again."""
     watched = ticker.world.clock.now() - WATCH_EVERY
     while True:
         now = ticker.world.clock.now()
-        ticked = attempted(ticker, now)
+        ticked = attempted(ticker, now, closing)
         if ticked.failures or abs(now - watched) >= WATCH_EVERY:
             ticked.failures += watch(ticker, ticked, now)
             watched = now
@@ -270,10 +298,16 @@ def follow(ticker: Ticker, show: Callable[[Ticked], None]) -> None:
         time.sleep(POLL_SECONDS if not ticked.failures else RETRY_POLL_SECONDS)
 
 
-def attempted(ticker: Ticker, now: datetime) -> Ticked:
-    """A tick whose errors, as a locked store or an unreadable configuration, are failures and end nothing."""
+def attempted(ticker: Ticker, now: datetime, closing: Closing | None = None) -> Ticked:
+    """A tick whose errors, as a locked store or an unreadable configuration, are failures and end nothing.
+
+    closing: what is to be closed when no tick is due.
+    """
     try:
-        return ticker.tick(now)
+        ticked = ticker.tick(now)
+        if closing and not (ticked.strategies or ticked.failures):
+            closing.close(now, ticked)
+        return ticked
     except OpenclawError as error:
         return Ticked(now, failures=[Failure("ticker", None, f"{type(error).__name__}: {error}")])
 
@@ -296,6 +330,7 @@ def main(
     end: datetime | None = None,
     strategies: Iterable[str] | None = None,
     show: Callable[[Ticked], None] = lambda ticked: None,  # noqa: ARG005
+    closes: bool = True,
 ) -> int:
     """Run the ticker against the instance of DAGSTER_HOME; returns the number of times that had something due.
 
@@ -305,6 +340,7 @@ def main(
         end: where it ends; the tick at it is the last.
         strategies: names; all enabled ones unless given.
         show: called after each time at which something was done.
+        closes: whether it closes days and hours too: checks, evaluation, report and review.
 
     Raises:
         TickerRangeError, TickFailedError.
@@ -313,11 +349,12 @@ def main(
         if clock == "real":
             ticker = Ticker(open_world(RealClock()), instance, strategies)
             ticker.start()
-            follow(ticker, show)
+            follow(ticker, show, Closing(ticker, hourly=True) if closes else None)
             return 0
         if start is None or end is None or start >= end:
             raise TickerRangeError(start, end)
         replayed = ReplayedClock(utc(start, "--from"))
         ticker = Ticker(open_world(replayed), instance, strategies)
         ticker.start()
-        return replay(ticker, replayed, utc(start, "--from"), utc(end, "--to"), show)
+        closing = Closing(ticker, hourly=False) if closes else None
+        return replay(ticker, replayed, utc(start, "--from"), utc(end, "--to"), show, closing)

@@ -8,11 +8,8 @@ import dagster as dg
 from openclaw_pipelines.assets.run_tags import LIVE_TAG
 from openclaw_pipelines.contracts.time import DAY
 from openclaw_pipelines.jobs import CYCLE, EVALUATION, LIFECYCLE, MARKET_DAY, MARKET_LIVE, REPORT
-from openclaw_pipelines.services.trading.timetable import market_day
+from openclaw_pipelines.services.trading.timetable import evaluated_days, market_day, running_on
 from openclaw_pipelines.settings import load_settings
-
-MATURING_HOURS = 3
-"""Hours after midnight in which yesterday's decisions may still mature."""
 
 
 def _time(context: dg.ScheduleEvaluationContext) -> datetime:
@@ -37,22 +34,22 @@ def close_market_day(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
 def check_ledger_day(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
     """Verify yesterday's recorded ticks and show the day's tables and plots."""
     day = f"{_time(context) - DAY:%Y-%m-%d}"
-    for strategy in _running(day):
+    for strategy in running_on(load_settings(), day):
         yield _request(day, strategy, f"check:{day}")
 
 
 @dg.schedule(job_name=EVALUATION, cron_schedule="7 * * * *", execution_timezone="UTC")
 def evaluate_each_hour(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
     """Score what has matured, of today and, in the first hours, of yesterday."""
-    for day in _days(_time(context)):
-        for strategy in _running(day):
+    for day in evaluated_days(_time(context)):
+        for strategy in running_on(load_settings(), day):
             yield _request(day, strategy, f"{_time(context):%Y%m%dT%H}:{day}")
 
 
 @dg.schedule(job_name=REPORT, cron_schedule="12 * * * *", execution_timezone="UTC")
 def report_each_hour(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
     """Write the page of today and, in the first hours, of yesterday."""
-    for day in _days(_time(context)):
+    for day in evaluated_days(_time(context)):
         yield dg.RunRequest(run_key=f"{_time(context):%Y%m%dT%H}:{day}", partition_key=day)
 
 
@@ -61,17 +58,6 @@ def review_each_day(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
     """Judge every deployed strategy as of the end of yesterday, once its recorded ticks were replayed."""
     day = f"{_time(context) - DAY:%Y-%m-%d}"
     return dg.RunRequest(run_key=day, partition_key=day)
-
-
-def _days(at: datetime) -> list[str]:
-    yesterday = [f"{at - DAY:%Y-%m-%d}"] if at.hour < MATURING_HOURS else []
-    return [*yesterday, f"{at:%Y-%m-%d}"]
-
-
-def _running(day: str) -> list[str]:
-    """Strategies that have ticks on a day."""
-    own = load_settings().strategies.values()
-    return [s.name for s in own if s.own.enabled and s.own.start_day.isoformat() <= day]
 
 
 def _request(day: str, strategy: str, run_key: str) -> dg.RunRequest:

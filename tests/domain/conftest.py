@@ -25,6 +25,7 @@ from openclaw_pipelines.domain.governance.controls import HALTS, Controls, KillS
 from openclaw_pipelines.domain.governance.policy import Policy
 from openclaw_pipelines.domain.market.instruments import Instrument
 from openclaw_pipelines.domain.trading.deployment import Deployment
+from openclaw_pipelines.domain.trading.inception import opening_state
 from openclaw_pipelines.domain.trading.inputs import TickInput
 from openclaw_pipelines.domain.trading.intents import pending_intents
 from openclaw_pipelines.domain.trading.session import Session, new_session
@@ -32,7 +33,6 @@ from openclaw_pipelines.domain.trading.settlement import Closing
 from openclaw_pipelines.domain.trading.tick import TickResult, run_tick
 from openclaw_pipelines.kernel.base import layout
 from openclaw_pipelines.resources.execution.paper import PaperExecutor
-from openclaw_pipelines.resources.store.strategy_ledger import opening_state
 
 INCEPTION = datetime(2025, 5, 10, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -5,14 +5,12 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import ClassVar
 
 import dagster as dg
 import pytest
-from dagster_scene import BREAKOUT, DAY_ONE, DAY_TWO, MOMENTUM, Scene, failure, write_config
+from dagster_scene import BREAKOUT, DAY_ONE, DAY_TWO, MOMENTUM, Present, Scene, failure, write_config
 
 from openclaw_pipelines.contracts.time import day_start
 from openclaw_pipelines.processes.ticker import (
@@ -125,17 +123,6 @@ def test_an_unreadable_configuration_is_a_failure_and_an_alert_and_ends_nothing(
     kinds = scene.rows("notifications_outbox")["kind"].to_list()
     assert "failed_run" in kinds
     assert attempted(ticker, now).strategies == [BREAKOUT, MOMENTUM]
-
-
-@dataclass
-class Present:
-    """A clock that claims to tell the present, and whose time a test sets."""
-
-    at: datetime
-    real: ClassVar[bool] = True
-
-    def now(self) -> datetime:
-        return self.at
 
 
 def test_a_wrong_clock_is_a_failure_by_name_until_it_is_set(new_scene) -> None:

@@ -15,6 +15,7 @@ from openclaw_pipelines.contracts.errors import LedgerError
 from openclaw_pipelines.domain.governance.proposal_states import move
 
 GENESIS = "0" * 64
+PROPOSAL_MOVED = "PROPOSAL_MOVED"
 CHAINED = (
     "account_id",
     "strategy_config_id",
@@ -63,7 +64,7 @@ def proposal_moved(
 ) -> AuditEntry:
     """A legal move of a proposal; an illegal one is an error."""
     move(key, from_state, to_state)
-    return AuditEntry("PROPOSAL_MOVED", key, from_state.value, to_state.value, tick_at, actor, canonical_json(details))
+    return AuditEntry(PROPOSAL_MOVED, key, from_state.value, to_state.value, tick_at, actor, canonical_json(details))
 
 
 def source_taken_over(deployment_id: str, source: str, tick_at: datetime) -> AuditEntry:

@@ -91,8 +91,9 @@ class Difference:
 
 
 def verify_equal(
-    con: Connection, table_name: str, frame: pl.DataFrame, *, within: str = "", params: Sequence[object] = ()
-) -> list[Difference]:
+    con: Connection, table_name: str, frame: pl.DataFrame, *, within: str = "", params: Sequence[object] = (),
+    also: Sequence[str] = (),
+) -> list[Difference]:  # fmt: skip
     """Compare stored rows with `frame` over the hashed columns; empty when they agree.
 
     Args:
@@ -102,6 +103,7 @@ def verify_equal(
         within: SQL condition with `params`; stored rows in it that `frame` lacks are `extra`. Without it only the keys
             of `frame` are looked up.
         params: values bound to `within`.
+        also: columns outside the hash to compare too, where the table has them.
     """
     table = table_named(table_name)
     given = checked(table, frame)
@@ -110,7 +112,8 @@ def verify_equal(
     if within:
         others = fetch(con, f"SELECT * FROM {table.name} WHERE {within}", params)
         stored = pl.concat([stored, others]).unique(subset=table.key, keep="first")
-    return _differences(table, stored, given)
+    columns = (*table.hashed, *(name for name in also if name in table.names))
+    return _differences(table, columns, stored, given)
 
 
 def ledger_hash(
@@ -233,23 +236,25 @@ def _cells(frame: pl.DataFrame, names: Sequence[str]) -> list[tuple[object, ...]
     return list(zip(*columns, strict=True))
 
 
-def _differences(table: Table, stored: pl.DataFrame, given: pl.DataFrame) -> list[Difference]:
-    left, right = _by_key(table, stored), _by_key(table, given)
+def _differences(
+    table: Table, columns: Sequence[str], stored: pl.DataFrame, given: pl.DataFrame
+) -> list[Difference]:  # fmt: skip
+    left, right = _by_key(table, columns, stored), _by_key(table, columns, given)
     found = [Difference(table.name, "missing", key, "", None, None) for key in right.keys() - left.keys()]
     found += [Difference(table.name, "extra", key, "", None, None) for key in left.keys() - right.keys()]
     for key in left.keys() & right.keys():
         found += [
             Difference(table.name, "changed", key, name, _text(old), _text(new))
-            for name, old, new in zip(table.hashed, left[key], right[key], strict=True)
+            for name, old, new in zip(columns, left[key], right[key], strict=True)
             if old != new
         ]
-    order = {name: place for place, name in enumerate(["", *table.hashed])}
+    order = {name: place for place, name in enumerate(["", *columns])}
     return sorted(found, key=lambda difference: (difference.key, order[difference.column]))
 
 
-def _by_key(table: Table, frame: pl.DataFrame) -> dict[str, tuple[object, ...]]:
+def _by_key(table: Table, columns: Sequence[str], frame: pl.DataFrame) -> dict[str, tuple[object, ...]]:
     keys = [key_text(row) for row in frame.select(table.key).iter_rows(named=True)]
-    return dict(zip(keys, _cells(frame, table.hashed), strict=True))
+    return dict(zip(keys, _cells(frame, columns), strict=True))
 
 
 def _text(value: object) -> str | None:

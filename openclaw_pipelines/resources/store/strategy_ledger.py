@@ -3,8 +3,9 @@
 Walking ticks is in `runner`, comparing rows in `comparison`, files and locks in `store`.
 """
 
+import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,12 +22,9 @@ from openclaw_pipelines.domain.governance.audit import GENESIS, AuditChain
 from openclaw_pipelines.domain.governance.policy import Policy
 from openclaw_pipelines.domain.trading.books import Books
 from openclaw_pipelines.domain.trading.deployment import Deployment
-from openclaw_pipelines.domain.trading.inputs import NO_BAR
 from openclaw_pipelines.domain.trading.records import Row
 from openclaw_pipelines.domain.trading.session import Session
-from openclaw_pipelines.kernel.base import layout, money
 from openclaw_pipelines.kernel.base.state_bytes import load_state
-from openclaw_pipelines.kernel.strategy.indicator_rows import new_indicators, observe
 from openclaw_pipelines.resources.store.engine import Connection
 from openclaw_pipelines.resources.store.store import Store, fetch, insert, insert_new
 
@@ -56,6 +54,26 @@ class MissingStateError(LedgerError):
 
     template = "{strategy} has no kernel state at {tick_at}. States are kept for each day's end and the latest tick."
     strategy: str
+    tick_at: datetime
+
+
+class StateChangedError(LedgerError):
+    """The bytes of a recorded kernel state are not those that the hash beside them was made of."""
+
+    template = (
+        "the kernel state of {strategy} at {tick_at} is not the one that was recorded: its hash differs. No tick goes "
+        "on from it. Restore the ledger from a copy."
+    )
+    strategy: str
+    tick_at: datetime
+
+
+class MissingRowError(LedgerError):
+    """A row that belongs to a recorded tick is gone."""
+
+    template = "{strategy} has no row of {table} for its tick at {tick_at}. It was removed; restore it from a copy."
+    strategy: str
+    table: str
     tick_at: datetime
 
 
@@ -91,6 +109,11 @@ class StrategyLedger:
         bound = [self.account_id, self.strategy, *params]
         return self.store.query("ledger", sql, bound) if self._open is None else fetch(self._open, sql, bound)
 
+    def of_all(self, select: str, column: str, values: Sequence[object]) -> pl.DataFrame:
+        """Rows that strategies share, by the values of a column."""
+        sql, bound = f"{select} WHERE list_contains(?, {column})", [list(values)]
+        return self.store.query("ledger", sql, bound) if self._open is None else fetch(self._open, sql, bound)
+
     def rows(
         self, table: str, after: datetime | None, until: datetime, *, time: str = "tick_at"
     ) -> pl.DataFrame:  # fmt: skip
@@ -117,6 +140,8 @@ class StrategyLedger:
         rows = self.query(
             "SELECT payload FROM tick_inputs JOIN tick_contexts USING (context_hash)", "tick_at = ?", [tick_at]
         )
+        if rows.is_empty():
+            raise MissingRowError(self.strategy, "tick_inputs and tick_contexts", tick_at)
         return dict(json.loads(rows["payload"][0]))
 
     def deployment_at(self, tick_at: datetime) -> Deployment:
@@ -150,16 +175,20 @@ class StrategyLedger:
         return tuple(sorted(self.rows("autopilot_ticks", after, until)["program_version"].unique()))
 
     def previous_tick(self, before: datetime) -> datetime:
-        """Newest recorded tick before a time."""
+        """Newest recorded tick before a time, which every tick but an inception has."""
         rows = self.query("SELECT max(tick_at) AS at FROM autopilot_ticks", "tick_at < ?", [before])
-        newest: datetime = rows["at"][0]
+        newest: datetime | None = rows["at"][0]
+        if newest is None:
+            raise MissingRowError(self.strategy, "autopilot_ticks before that", before)
         return newest
 
     def session_at(self, tick_at: datetime) -> Session:
         """The session as it was after a tick whose state is kept, rebuilt from the ledger alone."""
-        kept = self.query("SELECT state FROM kernel_states", "tick_at = ?", [tick_at])
+        kept = self.query("SELECT state, state_hash FROM kernel_states", "tick_at = ?", [tick_at])
         if kept.is_empty():
             raise MissingStateError(self.strategy, tick_at)
+        if hashlib.sha256(kept["state"][0]).hexdigest() != kept["state_hash"][0]:
+            raise StateChangedError(self.strategy, tick_at)
         payload = self.context_at(tick_at)
         deployment, policy = Deployment.from_payload(payload["deployment"]), Policy.from_payload(payload["policy"])
         session = Session(
@@ -265,17 +294,3 @@ def _awaiting_of(session: Session, row: Row) -> Awaiting:
         units(row["target_distance"]),
         units(row["trail_distance"]),
     )
-
-
-def opening_state(
-    deployment: Deployment, policy: Policy, warm_up: dict[datetime, dict[str, tuple[Any, ...]]]
-) -> layout.State:
-    """Flat state at inception, its indicators folded over the warm-up bars in order."""
-    params = deployment.context(policy).params[0]
-    indicators = new_indicators(len(deployment.symbols), params)
-    for _, bars in sorted(warm_up.items()):
-        for column, symbol in enumerate(deployment.symbols):
-            opened, high, low, close, bar_state, _, volume = bars.get(symbol, NO_BAR)[:7]
-            if bar_state != layout.BarState.MISSING:
-                observe(indicators[column], params, float(opened), float(high), float(low), float(close), volume)
-    return layout.new_state(indicators, money.to_atoms(deployment.capital), int(deployment.inception.timestamp()))

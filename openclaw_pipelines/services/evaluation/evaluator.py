@@ -70,7 +70,7 @@ class Evaluator:
             known_until = self._candles_known_until(settings, day)
             horizons = settings.config.outcome_horizons_seconds
             due = due_outcomes(decisions, scored["outcome_key"].to_list(), horizons, known_until)
-            candles = self._closes(settings, start, end + timedelta(seconds=max(horizons)) + DAY)
+            candles = self.closes(start, end + timedelta(seconds=max(horizons)) + DAY)
             outcomes = score_outcomes(due, candles, known_until, settings.intervals)
             self._write_outcomes(ledger, outcomes, scored, decisions)
         return ledger.rows("autopilot_outcomes", start, end, time="decided_at")
@@ -89,8 +89,9 @@ class Evaluator:
                 break
         return min(known, self.clock.now())
 
-    def _closes(self, settings: Settings, start: datetime, end: datetime) -> pl.DataFrame:
+    def closes(self, start: datetime, end: datetime) -> pl.DataFrame:
         """Candles that end where their interval does; one built of too few parts may close earlier, so it is none."""
+        settings = self.settings()
         args = (self.store, self.source, settings.market.symbols)
         bars = pl.concat([market_tables.candles(*args, interval, start, end) for interval in settings.intervals])
         return measured(bars, settings.config.quality.min_parts_bps)
@@ -107,7 +108,7 @@ class Evaluator:
             return
         chain = ledger.chain()
         audit = [
-            {**row, "recorded_at": now, "run_fingerprint": sha256_of([__version__, self.settings().config_fingerprint])}
+            {**row, "recorded_at": now, "run_fingerprint": run_fingerprint(self.settings())}
             for row in chain.append(moves)
         ]
         with self.store.write("ledger") as con:
@@ -131,10 +132,24 @@ class Evaluator:
 
     def metrics(self, strategy: str, day: str) -> pl.DataFrame:
         """Compute the metrics of a day and replace the stored ones; returns them."""
+        settings, frame = self.settings(), self.computed_metrics(strategy, day)
+        stamped = frame.with_columns(
+            recorded_at=pl.lit(self.clock.now()), run_fingerprint=pl.lit(run_fingerprint(settings))
+        )
+        with self.store.write("ledger") as con:
+            con.execute(
+                "DELETE FROM autopilot_metrics WHERE account_id = ? AND strategy_config_id = ? AND day = ?",
+                [settings.config.account, strategy, day],
+            )
+            insert(con, "autopilot_metrics", stamped)
+        return frame
+
+    def computed_metrics(self, strategy: str, day: str) -> pl.DataFrame:
+        """The metrics of a day as its rows are now; nothing is stored."""
         settings, ledger = self.settings(), self.ledger(strategy)
         rows = self._day_rows(ledger, day)
         own = settings.strategy(strategy)
-        frame = compute_metrics(
+        return compute_metrics(
             account=settings.config.account,
             strategy=strategy,
             day=day,
@@ -149,15 +164,6 @@ class Evaluator:
             funding=rows["autopilot_funding_payments"],
             max_leverage_bps=own.account_limits.max_leverage_bps,
         )
-        fingerprint = sha256_of([__version__, settings.config_fingerprint])
-        stamped = frame.with_columns(recorded_at=pl.lit(self.clock.now()), run_fingerprint=pl.lit(fingerprint))
-        with self.store.write("ledger") as con:
-            con.execute(
-                "DELETE FROM autopilot_metrics WHERE account_id = ? AND strategy_config_id = ? AND day = ?",
-                [settings.config.account, strategy, day],
-            )
-            insert(con, "autopilot_metrics", stamped)
-        return frame
 
     def _day_rows(self, ledger: StrategyLedger, day: str) -> dict[str, pl.DataFrame]:
         """Rows of a day; fills, equity and funding from inception on."""
@@ -239,6 +245,11 @@ class Evaluator:
             starts_at=day_start(own.start_day.isoformat()),
             enabled=own.enabled,
         )
+
+
+def run_fingerprint(settings: Settings) -> str:
+    """Of rows that were computed under these settings by this release."""
+    return sha256_of([__version__, settings.config_fingerprint])
 
 
 def _checks_frame(checks: Sequence[Examined]) -> pl.DataFrame:

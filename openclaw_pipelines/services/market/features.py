@@ -8,6 +8,7 @@ import polars as pl
 from openclaw_pipelines.contracts.time import DAY, day_start, interval_length
 from openclaw_pipelines.domain.market.features import features, lookback_bars
 from openclaw_pipelines.resources.store import market_tables
+from openclaw_pipelines.resources.store.comparison import Difference, verify_equal
 from openclaw_pipelines.services.market.history import days_between, uncovered_days
 
 if TYPE_CHECKING:
@@ -50,14 +51,7 @@ class DayFeatures:
 
 def compute_features(world: "World", day: str) -> DayFeatures:
     """Compute the features of a day for every interval and replace the stored ones."""
-    settings, start = world.settings(), day_start(day)
-    args = (world.store, world.source, settings.market.symbols)
-    parts = []
-    for interval in settings.intervals:
-        since = start - lookback_bars(interval) * interval_length(interval)
-        candles = market_tables.candles(*args, interval, since, start + DAY)
-        parts.append(features(candles, interval, start, start + DAY, settings.config.quality))
-    rows = pl.concat(parts).with_columns(ingested_at=pl.lit(world.clock.now()))
+    settings, start, rows = world.settings(), day_start(day), _computed(world, day)
     market_tables.replace_features(
         world.store,
         rows,
@@ -68,6 +62,32 @@ def compute_features(world: "World", day: str) -> DayFeatures:
         end=start + DAY,
     )
     return DayFeatures(rows, _history_missing(world, day))
+
+
+def verify_features(world: "World", day: str) -> list[Difference]:
+    """Stored features of a day that its candles do not give; absent ones are computed when they are asked for."""
+    settings, start = world.settings(), day_start(day)
+    within = "source = ? AND ts >= ? AND ts < ? AND list_contains(?, symbol) AND list_contains(?, interval)"
+    params = [world.source, start, start + DAY, list(settings.market.symbols), list(settings.intervals)]
+    with world.store.read("market") as con:
+        stored = con.execute(f"SELECT count(*) FROM features WHERE {within}", params).fetchone()
+        if not stored or not stored[0]:
+            return []
+    given = _computed(world, day)
+    with world.store.read("market") as con:
+        found = verify_equal(con, "features", given, within=within, params=params)
+    return [one for one in found if one.kind != "missing"]
+
+
+def _computed(world: "World", day: str) -> pl.DataFrame:
+    settings, start = world.settings(), day_start(day)
+    args = (world.store, world.source, settings.market.symbols)
+    parts = []
+    for interval in settings.intervals:
+        since = start - lookback_bars(interval) * interval_length(interval)
+        candles = market_tables.candles(*args, interval, since, start + DAY)
+        parts.append(features(candles, interval, start, start + DAY, settings.config.quality))
+    return pl.concat(parts).with_columns(ingested_at=pl.lit(world.clock.now()))
 
 
 def _history_missing(world: "World", day: str) -> list[str]:

@@ -18,6 +18,7 @@ from openclaw_pipelines.domain.governance.approvals import verdicts
 from openclaw_pipelines.domain.governance.controls import HALTS, Controls, control_codes
 from openclaw_pipelines.domain.market.instruments import instruments_of
 from openclaw_pipelines.domain.trading.deployment import Deployment
+from openclaw_pipelines.domain.trading.inception import opening_state
 from openclaw_pipelines.domain.trading.inputs import TickInput
 from openclaw_pipelines.domain.trading.intents import pending_intents
 from openclaw_pipelines.domain.trading.planned import Planned
@@ -29,7 +30,7 @@ from openclaw_pipelines.domain.trading.tick import run_tick
 from openclaw_pipelines.resources.clock import Clock
 from openclaw_pipelines.resources.store import market_tables
 from openclaw_pipelines.resources.store.store import Store
-from openclaw_pipelines.resources.store.strategy_ledger import Head, StrategyLedger, opening_state
+from openclaw_pipelines.resources.store.strategy_ledger import Head, StrategyLedger
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.governance.policy import policy_of
 from openclaw_pipelines.services.market.clock import goes_without, refuse_wrong_clock

@@ -13,6 +13,7 @@ from openclaw_pipelines.resources.store.coverage import coverage, funding_asked,
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.market.clock import goes_without, wrong_clock
 from openclaw_pipelines.services.market.history import missing_before
+from openclaw_pipelines.settings import Settings
 
 LOOKED_AT_BARS = 4
 """Newest bars of a strategy in which `alerts_now` looks for some that it cannot take."""
@@ -104,6 +105,22 @@ def _runs(days: Iterable[str]) -> list[tuple[str, str]]:
 def market_day(now: datetime) -> str:
     """Partition of the bar that closed last: at 00:00 that is still yesterday."""
     return f"{floor_to(now - timedelta(microseconds=1), DAY):%Y-%m-%d}"
+
+
+MATURING_HOURS = 3
+"""Hours after midnight in which yesterday's decisions may still mature."""
+
+
+def evaluated_days(at: datetime) -> list[str]:
+    """Days whose decisions mature around a time: today and, in the first hours, yesterday."""
+    yesterday = [f"{at - DAY:%Y-%m-%d}"] if at.hour < MATURING_HOURS else []
+    return [*yesterday, f"{at:%Y-%m-%d}"]
+
+
+def running_on(settings: Settings, day: str) -> list[str]:
+    """Strategies that have ticks on a day."""
+    own = settings.strategies.values()
+    return [one.name for one in own if one.own.enabled and one.own.start_day.isoformat() <= day]
 
 
 def missing_history(world: World, strategies: Iterable[str]) -> list[str]:

@@ -5,21 +5,31 @@ reported is worked out again and compared; what another executor reported is rea
 rewrite.
 """
 
-from collections.abc import Callable
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Literal
 
-from openclaw_pipelines.contracts.program import program_version
+from openclaw_pipelines.contracts.program import program_version, release_of
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.contracts.time import DAY, day_start
-from openclaw_pipelines.domain.governance.audit import AuditChain
+from openclaw_pipelines.domain.governance.audit import PROPOSAL_MOVED, AuditChain
 from openclaw_pipelines.domain.governance.policy import Policy
 from openclaw_pipelines.domain.trading.deployment import Deployment
+from openclaw_pipelines.domain.trading.inception import inception, opening_state
 from openclaw_pipelines.domain.trading.inputs import TickInput
 from openclaw_pipelines.domain.trading.records import Row
+from openclaw_pipelines.domain.trading.session import new_session
 from openclaw_pipelines.domain.trading.tick import run_tick
 from openclaw_pipelines.resources.store.comparison import Difference, verify_equal
+from openclaw_pipelines.resources.store.store import key_text
 from openclaw_pipelines.resources.store.strategy_ledger import TICK_TABLES, StrategyLedger
+
+MOMENT = timedelta(microseconds=1)
+_MOVE = ("subject", "from_state", "to_state", "tick_at", "actor", "details")
+_OF_TICKS = "tick_at >= ? AND tick_at <= ?"
 
 
 @dataclass(frozen=True)
@@ -57,18 +67,65 @@ def verify_day(ledger: StrategyLedger, day: str) -> Verification:
             return Verification(ledger.strategy, day, 0, {}, (), ())
         versions = ledger.versions(start, end)
         rows = replayed(ledger, inputs, ledger.previous_tick(inputs[0]["tick_at"]))
-    first, last = inputs[0]["tick_at"], inputs[-1]["tick_at"]
+        moves = ledger.query(
+            f"SELECT {', '.join(_MOVE)} FROM admin_actions", f"{_OF_TICKS} AND action = ?",
+            [inputs[0]["tick_at"], inputs[-1]["tick_at"], PROPOSAL_MOVED],
+        )  # fmt: skip
+        begun = [row for row in ledger.inputs(start - MOMENT, start) if row["tick_at"] == row["inception"]]
+        for row in begun:
+            for table, own in begun_again(row).items():
+                rows[table] = own + rows.get(table, [])
+    first = start if begun else inputs[0]["tick_at"]
+    differences, compared = _compared(ledger, rows, first, inputs[-1]["tick_at"], versions)
+    differences += _moves_compared(rows.get("admin_actions", []), moves.to_dicts())
+    return Verification(ledger.strategy, day, len(inputs), compared, tuple(differences), versions)
+
+
+def _compared(
+    ledger: StrategyLedger, rows: dict[str, list[Row]], first: datetime, last: datetime, versions: Sequence[str]
+) -> tuple[list[Difference], dict[str, int]]:
+    """Differences and rows by table. What versions may say otherwise is compared where this one recorded it."""
+    same_release = {release_of(version) for version in versions} == {release_of(program_version())}
+    alike = {"run_fingerprint": same_release, "phases": set(versions) == {program_version()}}
+    also = [column for column, comparable in alike.items() if comparable]
     differences: list[Difference] = []
     compared: dict[str, int] = {}
+    params = [ledger.account_id, ledger.strategy, first, last]
     with ledger.store.read("ledger") as con:
         for table in TICK_TABLES:
             own = rows.get(table, [])
             frame = TABLES[table].unchecked([{**row, "recorded_at": row["tick_at"]} for row in own])
-            within = "account_id = ? AND strategy_config_id = ? AND tick_at >= ? AND tick_at <= ?"
-            params = [ledger.account_id, ledger.strategy, first, last]
-            differences += verify_equal(con, table, frame, within=within, params=params)
+            within = f"account_id = ? AND strategy_config_id = ? AND {_OF_TICKS}"
+            differences += verify_equal(con, table, frame, within=within, params=params, also=also)
             compared[table] = frame.height
-    return Verification(ledger.strategy, day, len(inputs), compared, tuple(differences), versions)
+    return differences, compared
+
+
+def _moves_compared(given: list[Row], stored: list[Row]) -> list[Difference]:
+    """Moves of proposals by what they are about: their places in the chain hang on what came between."""
+    counts = [Counter(tuple(row[name] for name in _MOVE) for row in own) for own in (given, stored)]
+    kinds: tuple[tuple[Literal["missing", "extra"], Counter[tuple[object, ...]]], ...] = (
+        ("missing", counts[0] - counts[1]),
+        ("extra", counts[1] - counts[0]),
+    )
+    return [
+        Difference("admin_actions", kind, key_text(dict(zip(_MOVE, move, strict=True))), "", None, None)
+        for kind, moves in kinds
+        for move in sorted(moves.elements(), key=str)
+    ]
+
+
+def begun_again(recorded: Row) -> dict[str, list[Row]]:
+    """Rows of a recorded inception, from its warm-up bars, deployment and policy."""
+    deployment, policy = Deployment.from_payload(recorded["deployment"]), Policy.from_payload(recorded["policy"])
+    warm_up = {
+        datetime.fromisoformat(at): {symbol: tuple(bar) for symbol, bar in own.items()}
+        for at, own in json.loads(recorded["bars"]).items()
+    }
+    chain = AuditChain(deployment.account_id, deployment.strategy_config_id)
+    state = opening_state(deployment, policy, warm_up)
+    session = new_session(deployment, policy, state, chain, recorded["config_fingerprint"])
+    return inception(session, warm_up).rows
 
 
 def replayed(

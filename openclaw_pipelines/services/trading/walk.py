@@ -12,11 +12,10 @@ from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.contracts.time import day_start
 from openclaw_pipelines.domain.governance.audit import source_taken_over
 from openclaw_pipelines.domain.trading import tick_rows
-from openclaw_pipelines.domain.trading.inputs import TickInput, chained_hash
+from openclaw_pipelines.domain.trading.inception import WarmUp, inception
 from openclaw_pipelines.domain.trading.records import Row
 from openclaw_pipelines.domain.trading.session import Session, kernel_state_row
 from openclaw_pipelines.domain.trading.tick import TickResult
-from openclaw_pipelines.kernel.base.state_bytes import state_hash
 from openclaw_pipelines.resources.store.strategy_ledger import StrategyLedger
 
 
@@ -39,20 +38,9 @@ class Walk:
     _requests: dict[str, str] | None = None
     _contexts: set[str] = field(default_factory=set)
 
-    def begin(self, warm_up: dict[datetime, dict[str, tuple[object, ...]]]) -> None:
-        """Record the inception: the capital, and the bars on which the indicators were warmed."""
-        session = self.session
-        bars = canonical_json({at.isoformat(): own for at, own in warm_up.items()})
-        session.bars_hash = chained_hash(session.bars_hash, bars)
-        recorded = TickInput(session.deployment.inception, {}, {}, (), None, sources=session.deployment.sources)
-        after = state_hash(session.state)
-        tick = tick_rows.tick_row(session, recorded, {"WARM_UP": {"bars": len(warm_up)}}, after)
-        rows = {
-            "autopilot_ticks": [{**tick, "status": TickStatus.INCEPTION.value}],
-            "tick_inputs": [{**tick_rows.input_row(session, recorded), "bars": bars}],
-            "autopilot_equity": [tick_rows.equity_row(session)],
-        }
-        self._append(TickResult(recorded.at, tick_rows.stamped(session, recorded.at, rows), after))
+    def begin(self, warm_up: WarmUp) -> None:
+        """Record the inception."""
+        self._append(inception(self.session, warm_up))
 
     def take_over(self, source: str) -> None:
         """Bind a deployment whose ledger did not record its market source to this one, with a row that says so."""

@@ -1,0 +1,68 @@
+"""Computes outcomes and metrics of a day again and compares them with the stored ones. Nothing is written."""
+
+from datetime import datetime, timedelta
+
+import polars as pl
+
+from openclaw_pipelines.contracts.time import DAY, day_start
+from openclaw_pipelines.domain.evaluation.outcomes import due_outcomes, score_outcomes
+from openclaw_pipelines.resources.store.comparison import Difference, verify_equal
+from openclaw_pipelines.resources.world import World
+from openclaw_pipelines.services.evaluation.evaluator import Evaluator, run_fingerprint
+
+
+def verify_evaluation(world: World, strategy: str, day: str) -> list[Difference]:
+    """What of a day's stored outcomes and metrics is not what its decisions, fills, equity and candles give."""
+    return [*_outcomes(world, strategy, day), *_metrics(world, strategy, day)]
+
+
+def _outcomes(world: World, strategy: str, day: str) -> list[Difference]:
+    """Outcomes are written in the order in which they mature: none is absent before the newest.
+
+    One that found no bar may have one now, and stays what it was.
+    """
+    evaluator, ledger = Evaluator.of(world), world.ledger(strategy)
+    start, end = day_start(day), day_start(day) + DAY
+    stored = ledger.rows("autopilot_outcomes", start, end, time="decided_at")
+    newest = stored["matured_at"].max()
+    if not isinstance(newest, datetime):
+        return []
+    horizons = sorted(stored["horizon_seconds"].unique().to_list())
+    due = due_outcomes(ledger.rows("autopilot_decisions", start, end), [], horizons, newest)
+    candles = evaluator.closes(start, end + timedelta(seconds=max(horizons)) + DAY)
+    scored = score_outcomes(due, candles, newest, world.settings().intervals)
+    unpriced = stored.filter(pl.col("horizon_price").is_null())
+    empty = unpriced.join(scored, on="outcome_key", how="semi")["outcome_key"].to_list()
+    given = scored.filter(~pl.col("outcome_key").is_in(empty)).with_columns(
+        recorded_at=pl.col("matured_at"), run_fingerprint=pl.lit("")
+    )
+    within = (
+        "account_id = ? AND strategy_config_id = ? AND decided_at > ? AND decided_at <= ? "
+        "AND NOT list_contains(?, outcome_key)"
+    )
+    params = [ledger.account_id, strategy, start, end, empty]
+    with world.store.read("ledger") as con:
+        return verify_equal(con, "autopilot_outcomes", given, within=within, params=params)
+
+
+def _metrics(world: World, strategy: str, day: str) -> list[Difference]:
+    """Metrics are replaced when they are computed again; those of another configuration or of rows before are old."""
+    ledger, settings = world.ledger(strategy), world.settings()
+    start, end = day_start(day), day_start(day) + DAY
+    stored = ledger.query("SELECT run_fingerprint, recorded_at FROM autopilot_metrics", "day = ?", [day])
+    rests_on = pl.concat([
+        ledger.rows("autopilot_outcomes", start, end, time="decided_at")["recorded_at"],
+        ledger.rows("autopilot_equity", start, end)["recorded_at"],
+    ]).max()  # fmt: skip
+    if stored.is_empty() or set(stored["run_fingerprint"]) != {run_fingerprint(settings)}:
+        return []
+    if isinstance(rests_on, datetime) and stored["recorded_at"].min() < rests_on:  # type: ignore[operator]
+        return []
+    given = (
+        Evaluator.of(world)
+        .computed_metrics(strategy, day)
+        .with_columns(recorded_at=pl.lit(world.clock.now()), run_fingerprint=pl.lit(""))
+    )
+    within = "account_id = ? AND strategy_config_id = ? AND day = ?"
+    with world.store.read("ledger") as con:
+        return verify_equal(con, "autopilot_metrics", given, within=within, params=[ledger.account_id, strategy, day])
