@@ -187,7 +187,9 @@ def _show(results: list[Verified]) -> None:
     out.print(made)
     differences = [row for own in results for row in own.differences]
     if differences:
-        columns = ("day", "table", "kind", "key", "column", "stored", "given", "recorded_by", "program_version")
+        columns = ["day", "table", "kind", "key", "column", "stored", "given"]
+        if any(row["recorded_by"] != row["program_version"] for row in differences):
+            columns += ["recorded_by", "program_version"]
         wrong = table("Differences", *columns)
         for row in differences[:DIFFERENCES_SHOWN]:
             wrong.add_row(*("-" if row[column] is None else str(row[column]) for column in columns))

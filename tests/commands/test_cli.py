@@ -217,8 +217,11 @@ def test_verify_names_the_changed_cell(home, ledger: Query):
     fill = ledger("SELECT * FROM autopilot_fills WHERE strategy_config_id = 'fast' ORDER BY fill_key LIMIT 1")[0]
     tamper(home, f"UPDATE autopilot_fills SET price = price + 1 WHERE fill_key = '{fill['fill_key']}'")
     answer = home.openclaw("verify", "--strategy", "fast", "--json")
-    assert (answer.code, answer.err.startswith("LedgerDiffersError: 1 difference")) == (1, True)
-    (found,) = answer.json["strategies"][0]["differences"]
+    found, *resting = answer.json["strategies"][0]["differences"]
+    counted = f"LedgerDiffersError: {1 + len(resting)} difference(s) "
+    assert (answer.code, answer.err.startswith(counted)) == (1, True)
+    assert f"the first of fast in autopilot_fills, fill_key={fill['fill_key']}" in answer.err
+    assert {own["table"] for own in resting} == {"autopilot_metrics"}  # what is computed of it
     assert (found["table"], found["kind"], found["column"]) == ("autopilot_fills", "changed", "price")
     assert fill["fill_key"] in found["key"]
     assert Decimal(found["stored"]) - Decimal(found["given"]) == 1
@@ -231,8 +234,17 @@ def test_verify_says_when_another_version_recorded_the_row(home, ledger: Query):
     fill = ledger("SELECT * FROM autopilot_fills WHERE strategy_config_id = 'fast' ORDER BY fill_key LIMIT 1")[0]
     tamper(home, f"UPDATE autopilot_fills SET price = price + 1 WHERE fill_key = '{fill['fill_key']}'")
     tamper(home, "UPDATE autopilot_ticks SET program_version = '0.0.9' WHERE strategy_config_id = 'fast'")
-    (found,) = home.openclaw("verify", "--strategy", "fast", "--json").json["strategies"][0]["differences"]
+    found = home.openclaw("verify", "--strategy", "fast", "--json").json["strategies"][0]["differences"][0]
     assert (found["recorded_by"], found["program_version"]) == ("0.0.9", program_version())
+
+
+def test_an_empty_ledger_verifies_nothing(home):
+    """A ledger file that was deleted is made anew, and empty."""
+    home.world().store.file("ledger").unlink()
+    answer = home.openclaw("verify")
+    assert answer.code == 1
+    assert answer.err.strip().startswith("NothingRecordedError: nothing is recorded for ")
+    assert "OPENCLAW_DATA_DIR" in answer.err
 
 
 def test_verify_follows_the_audit_trail(home):
