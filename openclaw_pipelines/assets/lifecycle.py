@@ -5,7 +5,7 @@ import polars as pl
 
 from openclaw_pipelines.assets.attributes import attributes, each_night
 from openclaw_pipelines.assets.metadata import markdown_table, spec_metadata
-from openclaw_pipelines.assets.partitions import STRATEGIES, same_day
+from openclaw_pipelines.assets.partitions import STRATEGIES, add_partitions, same_day
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.lifecycle.book import DeploymentBook
 from openclaw_pipelines.services.lifecycle.operations import review_day
@@ -58,7 +58,4 @@ def lifecycle_assets(days: dg.DailyPartitionsDefinition) -> list[dg.AssetsDefini
 def know_strategies(instance: dg.DagsterInstance, world: World) -> list[str]:
     """Make every deployed strategy a partition; returns the new ones."""
     found = set(DeploymentBook(world).positions()) & set(world.settings().strategies)
-    missing = sorted(found - set(instance.get_dynamic_partitions(STRATEGIES)))
-    if missing:
-        instance.add_dynamic_partitions(STRATEGIES, missing)
-    return missing
+    return add_partitions(instance, STRATEGIES, found)

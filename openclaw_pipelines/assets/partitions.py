@@ -1,12 +1,31 @@
 """Partitions of the assets and how they map onto each other."""
 
+from collections.abc import Iterable
+
 import dagster as dg
+from sqlalchemy.exc import IntegrityError
 
 from openclaw_pipelines.settings import Settings
 
 STRATEGIES = "strategies"
 strategies = dg.DynamicPartitionsDefinition(name=STRATEGIES)
 """Names of strategies. Keys are added and never deleted, so that a retired strategy keeps its history."""
+
+
+def add_partitions(instance: dg.DagsterInstance, name: str, keys: Iterable[str]) -> list[str]:
+    """Make keys partitions of a dynamic definition; returns those that were none.
+
+    Dagster looks which are known before it writes: of two processes that add one at the same moment the second fails on
+    the row of the first, and looks again here.
+    """
+    wanted = list(keys)
+    missing = sorted(set(wanted) - set(instance.get_dynamic_partitions(name)))
+    if missing:
+        try:
+            instance.add_dynamic_partitions(name, missing)
+        except IntegrityError:
+            return add_partitions(instance, name, wanted)
+    return missing
 
 
 def daily(settings: Settings) -> dg.DailyPartitionsDefinition:

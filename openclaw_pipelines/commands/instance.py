@@ -132,9 +132,6 @@ def open_instance(settings: Settings) -> Iterator["dg.DagsterInstance"]:
 
 def add_strategies(instance: "dg.DagsterInstance", settings: Settings) -> list[str]:
     """Add the configured strategies that the instance does not know; returns those. None is ever removed."""
-    from openclaw_pipelines.assets.partitions import STRATEGIES
+    from openclaw_pipelines.assets.partitions import STRATEGIES, add_partitions
 
-    missing = sorted(set(settings.strategies) - set(instance.get_dynamic_partitions(STRATEGIES)))
-    if missing:
-        instance.add_dynamic_partitions(STRATEGIES, missing)
-    return missing
+    return add_partitions(instance, STRATEGIES, settings.strategies)

@@ -131,10 +131,10 @@ def opened(world: "World", recipe: str | None, cycle_id: str | None, run: Callab
 def begin(cycle: "Cycle", instance: "dg.DagsterInstance") -> str:
     """Store the cycle and make it a partition."""
     from openclaw_pipelines.assets.factory import CYCLES
+    from openclaw_pipelines.assets.partitions import add_partitions
 
     own = cycle.begin()
-    if own not in instance.get_dynamic_partitions(CYCLES):
-        instance.add_dynamic_partitions(CYCLES, [own])
+    add_partitions(instance, CYCLES, [own])
     return own
 
 

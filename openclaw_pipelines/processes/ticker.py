@@ -14,7 +14,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from openclaw_pipelines.assets.partitions import STRATEGIES
+from openclaw_pipelines.assets.partitions import STRATEGIES, add_partitions
 from openclaw_pipelines.assets.run_tags import LIVE_TAG, range_tags
 from openclaw_pipelines.contracts.errors import ConfigError, OpenclawError
 from openclaw_pipelines.contracts.time import DAY, floor_to, utc
@@ -189,7 +189,7 @@ class Ticker:
     def _know(self, strategy: str) -> None:
         """A strategy that was added to the configuration becomes a partition."""
         if strategy not in self._known:
-            self.instance.add_dynamic_partitions(STRATEGIES, [strategy])
+            add_partitions(self.instance, STRATEGIES, [strategy])
             self._known.add(strategy)
 
     def taken_until(self, strategies: Iterable[str], now: datetime) -> bool:
