@@ -116,7 +116,7 @@ def ticker(
     settings = load_settings()
     names = chosen(strategies, list(settings.strategies)) if strategies else None
     prepare_home(settings)
-    from openclaw_pipelines.processes import ticker as resident
+    from openclaw_pipelines.processes import resident
 
     with _until_stopped():
         taken = resident.main(clock=clock, start=start, end=end, strategies=names, show=_show_ticked, closes=closes)

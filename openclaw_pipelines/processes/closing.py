@@ -7,15 +7,12 @@ each hour, one run per look, so that no tick waits for all of them.
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from openclaw_pipelines.contracts.time import DAY
 from openclaw_pipelines.domain.trading.timing import ask_again
 from openclaw_pipelines.jobs import CYCLE, EVALUATION, LIFECYCLE, MARKET_DAY, REPORT
+from openclaw_pipelines.processes.ticker import Ticked, Ticker
 from openclaw_pipelines.services.trading.timetable import evaluated_days, running_on
-
-if TYPE_CHECKING:
-    from openclaw_pipelines.processes.ticker import Ticked, Ticker
 
 Step = tuple[str, str]
 """A job and its partition."""
@@ -29,11 +26,11 @@ class Closing:
         hourly: whether evaluation and report follow each hour, or each day only.
     """
 
-    def __init__(self, ticker: "Ticker", *, hourly: bool) -> None:
+    def __init__(self, ticker: Ticker, *, hourly: bool) -> None:
         self.ticker, self.hourly = ticker, hourly
         self._done: dict[Step, str] = {}
 
-    def close(self, now: datetime, ticked: "Ticked") -> None:
+    def close(self, now: datetime, ticked: Ticked) -> None:
         """Run what is to be closed at `now`; with `hourly` one step at a time. Failures are added to `ticked`."""
         for step in self._steps(now):
             if self.hourly and not ask_again(self.ticker.asked, f"closing {step}", self._due(step, now), now):

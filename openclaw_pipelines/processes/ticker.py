@@ -6,20 +6,17 @@ loop.
 """
 
 import os
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import dagster as dg
 
 from openclaw_pipelines.assets.partitions import STRATEGIES, add_partitions
 from openclaw_pipelines.assets.run_tags import LIVE_TAG, range_tags
-from openclaw_pipelines.contracts.errors import ConfigError, OpenclawError
-from openclaw_pipelines.contracts.time import DAY, floor_to, utc
+from openclaw_pipelines.contracts.errors import OpenclawError
+from openclaw_pipelines.contracts.time import DAY, floor_to
 from openclaw_pipelines.definitions import build_defs
-from openclaw_pipelines.domain.governance.alerts import failed_run_alert
 from openclaw_pipelines.domain.trading.timing import Asked, Due, ask_again
 from openclaw_pipelines.jobs import (
     CYCLE,
@@ -32,23 +29,16 @@ from openclaw_pipelines.jobs import (
     QUIET,
     REPORT,
 )
-from openclaw_pipelines.processes.closing import Closing
-from openclaw_pipelines.processes.instance import opened_alone
 from openclaw_pipelines.processes.layers import failure_of
-from openclaw_pipelines.resources.clock import RealClock, ReplayedClock
-from openclaw_pipelines.resources.world import World, open_world
-from openclaw_pipelines.services.governance.notifications import dispatch, notify
+from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.market.clock import refuse_wrong_clock
 from openclaw_pipelines.services.market.ingest import Ingest
-from openclaw_pipelines.services.trading.timetable import alerts_now, bars_ready, clock_stops, due_of, needed_before
+from openclaw_pipelines.services.trading.timetable import bars_ready, clock_stops, due_of, needed_before
 
 TICKER_TAG = "openclaw/ticker"
 """Tag of the ticker's runs: process id and start of the process, to find runs that a killed ticker left."""
-POLL_SECONDS = 1.0
-RETRY_POLL_SECONDS = 5.0
 LATE_BAR_SECONDS = 5.0
 """How long to leave the market alone while a bar that has closed is not published yet."""
-WATCH_EVERY = timedelta(minutes=1)
 _LIVE = (CYCLE_LIVE, INSTRUMENTS, MARKET_LIVE)
 _WHOLE = (MARKET_DAY, CYCLE, EVALUATION, REPORT, LIFECYCLE)
 """Jobs that follow the clock, and those of whole days."""
@@ -64,14 +54,6 @@ class TickFailedError(OpenclawError):
     partition: str | tuple[str, str] | None
     at: datetime
     cause: str
-
-
-class TickerRangeError(ConfigError):
-    """A replayed clock needs a start before its end."""
-
-    template = "a replayed clock needs --from before --to, got {start} and {end}."
-    start: datetime | None
-    end: datetime | None
 
 
 @dataclass(frozen=True)
@@ -246,115 +228,3 @@ def fail_orphans(instance: dg.DagsterInstance) -> int:
             instance.report_run_failed(run, "The ticker that ran this was killed; the next tick catches up.")
             failed += 1
     return failed
-
-
-def replayed_times(world: World, strategies: Iterable[str], start: datetime, end: datetime) -> Iterator[datetime]:
-    """Close times of the strategies' bars with `start < time <= end`, each once, in order."""
-    lengths = {world.settings().strategy(name).interval for name in strategies}
-    at = start
-    while lengths:
-        at = min(floor_to(at, length) + length for length in lengths)
-        if at > end:
-            return
-        yield at
-
-
-def replay(
-    ticker: Ticker, clock: ReplayedClock, start: datetime, end: datetime, show: Callable[[Ticked], None],
-    closing: Closing | None = None,
-) -> int:  # fmt: skip
-    """Live from `start` to `end` on a replayed clock; returns the number of times at which something was due.
-
-    closing: closes each day that ends; None where something else does.
-
-    Raises:
-        TickFailedError: a run failed.
-    """
-    taken = 0
-    for at in replayed_times(ticker.world, ticker.strategies, start, end):
-        clock.set(at)
-        ticked = ticker.tick(at)
-        if closing and not ticked.failures:
-            closing.close(at, ticked)
-        if ticked.failures:
-            first = ticked.failures[0]
-            raise TickFailedError(first.job, first.partition, at, first.cause)
-        taken += bool(ticked.strategies)
-        show(ticked)
-    return taken
-
-
-def follow(ticker: Ticker, show: Callable[[Ticked], None], closing: Closing | None = None) -> None:
-    """Follow the real clock until interrupted. What fails is shown, raises an alert and is tried again."""
-    watched = ticker.world.clock.now() - WATCH_EVERY
-    while True:
-        now = ticker.world.clock.now()
-        ticked = attempted(ticker, now, closing)
-        if ticked.failures or abs(now - watched) >= WATCH_EVERY:
-            ticked.failures += watch(ticker, ticked, now)
-            watched = now
-        if ticked.strategies or ticked.failures:
-            show(ticked)
-        time.sleep(POLL_SECONDS if not ticked.failures else RETRY_POLL_SECONDS)
-
-
-def attempted(ticker: Ticker, now: datetime, closing: Closing | None = None) -> Ticked:
-    """A tick whose errors, as a locked store or an unreadable configuration, are failures and end nothing.
-
-    closing: what is to be closed when no tick is due.
-    """
-    try:
-        ticked = ticker.tick(now)
-        if closing and not (ticked.strategies or ticked.failures):
-            closing.close(now, ticked)
-        return ticked
-    except OpenclawError as error:
-        return Ticked(now, failures=[Failure("ticker", None, f"{type(error).__name__}: {error}")])
-
-
-def watch(ticker: Ticker, ticked: Ticked, now: datetime) -> list[Failure]:
-    """Raise alerts for what failed and for what stands still; returns what kept it from doing so."""
-    failed = [failed_run_alert(own.job, range_text(own.partition), str(own), now) for own in ticked.failures]
-    try:
-        dispatch(ticker.world)
-        notify(ticker.world, [*failed, *alerts_now(ticker.world, now)])
-    except OpenclawError as error:
-        return [Failure("alerts", None, f"{type(error).__name__}: {error}")]
-    return []
-
-
-def main(
-    *,
-    clock: str = "real",
-    start: datetime | None = None,
-    end: datetime | None = None,
-    strategies: Iterable[str] | None = None,
-    show: Callable[[Ticked], None] = lambda ticked: None,  # noqa: ARG005
-    closes: bool = True,
-) -> int:
-    """Run the ticker against the instance of DAGSTER_HOME; returns the number of times that had something due.
-
-    Args:
-        clock: `real` or `replayed`.
-        start: where a replayed clock starts; ticks after it are taken.
-        end: where it ends; the tick at it is the last.
-        strategies: names; all enabled ones unless given.
-        show: called after each time at which something was done.
-        closes: whether it closes days and hours too: checks, evaluation, report and review.
-
-    Raises:
-        TickerRangeError, TickFailedError.
-    """
-    with opened_alone(Path(os.environ["DAGSTER_HOME"]), dg.DagsterInstance.get) as instance:
-        if clock == "real":
-            ticker = Ticker(open_world(RealClock()), instance, strategies)
-            ticker.start()
-            follow(ticker, show, Closing(ticker, hourly=True) if closes else None)
-            return 0
-        if start is None or end is None or start >= end:
-            raise TickerRangeError(start, end)
-        replayed = ReplayedClock(utc(start, "--from"))
-        ticker = Ticker(open_world(replayed), instance, strategies)
-        ticker.start()
-        closing = Closing(ticker, hourly=False) if closes else None
-        return replay(ticker, replayed, utc(start, "--from"), utc(end, "--to"), show, closing)

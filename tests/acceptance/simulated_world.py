@@ -25,7 +25,8 @@ from openclaw_pipelines.contracts.errors import OpenclawError
 from openclaw_pipelines.contracts.time import DAY, day_start
 from openclaw_pipelines.jobs import CYCLE_LIVE, INSTRUMENTS, MARKET_DAY
 from openclaw_pipelines.kernel.base.layout import BarState
-from openclaw_pipelines.processes.ticker import Partition, Ticker, attempted
+from openclaw_pipelines.processes.resident import attempted
+from openclaw_pipelines.processes.ticker import Partition, Ticker
 from openclaw_pipelines.resources.execution.paper import PaperExecutor
 from openclaw_pipelines.resources.market.ccxt.client import Backoff
 from openclaw_pipelines.resources.market.ccxt.source import CcxtMarket
@@ -84,7 +85,7 @@ class PlainTicker(Ticker):
     """The ticker without Dagster's book-keeping: its jobs call what their assets call, in the same order."""
 
     def __init__(self, world: World) -> None:
-        self.world, self._chosen, self._asked, self.jittered = world, None, {}, world.clock.real
+        self.world, self._chosen, self.asked, self.jittered = world, None, {}, world.clock.real
 
     def _know(self, strategy: str) -> None:
         """No partitions without an instance."""

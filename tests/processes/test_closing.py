@@ -9,7 +9,8 @@ from dagster_scene import DAY_ONE, DAY_TWO, MOMENTUM, Present, Scene, failure
 
 from openclaw_pipelines.contracts.time import DAY, day_start
 from openclaw_pipelines.processes.closing import Closing
-from openclaw_pipelines.processes.ticker import Ticked, Ticker, attempted, replay
+from openclaw_pipelines.processes.resident import attempted, replay
+from openclaw_pipelines.processes.ticker import Ticked, Ticker
 
 MIDNIGHT = day_start(DAY_TWO)
 

@@ -13,16 +13,8 @@ import pytest
 from dagster_scene import BREAKOUT, DAY_ONE, DAY_TWO, MOMENTUM, Present, Scene, failure, write_config
 
 from openclaw_pipelines.contracts.time import day_start
-from openclaw_pipelines.processes.ticker import (
-    TICKER_TAG,
-    Ticker,
-    attempted,
-    fail_orphans,
-    process_tag,
-    replay,
-    replayed_times,
-    watch,
-)
+from openclaw_pipelines.processes.resident import attempted, replay, replayed_times, watch
+from openclaw_pipelines.processes.ticker import TICKER_TAG, Ticker, fail_orphans, process_tag
 
 START = day_start(DAY_ONE)
 
@@ -166,7 +158,7 @@ def test_process_tags_tell_processes_apart() -> None:
 
 KILLED = """
 import os, sys, dagster as dg
-from openclaw_pipelines.processes import ticker
+from openclaw_pipelines.processes import resident, ticker
 ticker.Ticker.tick = lambda self, now: (
     self.instance.create_run_for_job(
         self._jobs["autopilot_live"], tags=self._tags, status=dg.DagsterRunStatus.STARTED
@@ -175,7 +167,7 @@ ticker.Ticker.tick = lambda self, now: (
     __import__("time").sleep(600),
 )
 from datetime import datetime, UTC
-ticker.main(clock="replayed", start=datetime(2025, 5, 10, tzinfo=UTC), end=datetime(2025, 5, 10, 1, tzinfo=UTC))
+resident.main(clock="replayed", start=datetime(2025, 5, 10, tzinfo=UTC), end=datetime(2025, 5, 10, 1, tzinfo=UTC))
 """
 
 

@@ -218,7 +218,12 @@ def test_stale_market(newest: str | None, raised: bool) -> None:
         assert ("holds no candle" in alert.message) is (newest is None)
 
 
-def test_a_failed_run_is_one_alert_per_job_and_hour() -> None:
-    keys = {failed_run_alert("market_live", f"run {n}", at(f"10T09:{n:02}")).key for n in range(60)}
-    assert keys == {"failed_run:market_live:20250510T09"}
-    assert failed_run_alert("market_live", "m", at("10T10:00")).key not in keys
+def test_a_failed_run_is_one_alert_per_job_partition_and_hour() -> None:
+    keys = {failed_run_alert("market_live", "2025-05-10", f"run {n}", at(f"10T09:{n:02}")).key for n in range(60)}
+    assert keys == {"failed_run:market_live for 2025-05-10:20250510T09"}
+    for other in (
+        ("market_live", "2025-05-10", "m", at("10T10:00")),
+        ("market_live", "2025-05-11", "m", at("10T09:00")),
+    ):
+        assert failed_run_alert(*other).key not in keys
+    assert failed_run_alert("instruments_refresh", None, "m", at("10T09:00")).subject == "instruments_refresh"
