@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import dagster as dg
 import polars as pl
@@ -59,17 +59,6 @@ CONFIG: dict[str, Any] = {
         },
     },
 }
-
-
-@dataclass
-class Present:
-    """A clock that claims to tell the present, and whose time a test sets."""
-
-    at: datetime
-    real: ClassVar[bool] = True
-
-    def now(self) -> datetime:
-        return self.at
 
 
 @dataclass

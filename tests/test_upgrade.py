@@ -13,9 +13,12 @@ from typing import Any
 
 import pytest
 
+from openclaw_pipelines.domain.governance.limits_held import entries_count
 from openclaw_pipelines.resources.store.comparison import trades_hash
 from openclaw_pipelines.resources.store.migrations import DATABASES, migrations_of
 from openclaw_pipelines.resources.store.store import Store
+from openclaw_pipelines.resources.store.strategy_ledger import StrategyLedger
+from openclaw_pipelines.services.trading.risk_examination import RiskRows
 
 STORES = Path(__file__).parent / "data" / "stores"
 KEPT = sorted(path.name.removesuffix(".tar.xz") for path in STORES.glob("*.tar.xz"))
@@ -45,6 +48,18 @@ def kept(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Path]:
 
 def test_a_store_is_kept() -> None:
     assert "0.1.0" in KEPT
+
+
+def test_its_entries_held_the_limits_of_their_time(kept: tuple[str, Path]) -> None:
+    """Exits counted, and concentration was a share of equity: the second witness knows the rules of before."""
+    _, folder = kept
+    for strategy in ("breakout_15m", "momentum_1h"):
+        ledger = StrategyLedger(Store(folder / "data"), "paper", strategy)
+        for day in ("2025-05-10", "2025-05-11"):
+            rows = RiskRows(ledger, day)
+            assert not entries_count(rows.policy)
+            assert rows.entries.height > 0
+            assert rows.broken() == []
 
 
 def test_a_released_store_migrates_verifies_and_takes_its_next_ticks(kept: tuple[str, Path]) -> None:

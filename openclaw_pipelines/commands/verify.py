@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from openclaw_pipelines.services.trading.verification import Verification
 
 DIFFERENCES_SHOWN = 50
+_NO_VERSIONS: dict[str, object] = {"program_version": None, "recorded_by": None}
+"""Of differences that no other version of the program explains."""
 
 
 class LedgerDiffersError(CommandError):
@@ -117,9 +119,6 @@ def verify_strategy(
             result.differences.append({"day": day, **asdict(unread), **_NO_VERSIONS})
         done()
     return result
-
-
-_NO_VERSIONS: dict[str, object] = {"program_version": None, "recorded_by": None}
 
 
 def _add(result: Verified, verification: "Verification") -> None:

@@ -32,6 +32,16 @@ class TickerRangeError(ConfigError):
     end: datetime | None
 
 
+class ClosingFailedError(OpenclawError):
+    """A run that closes a day failed on a replayed clock; the ticks went on, since it leaves no hole."""
+
+    template = "every tick is taken, but {job} for {partition} failed at {at}: {cause}"
+    job: str
+    partition: str | tuple[str, str] | None
+    at: datetime
+    cause: str
+
+
 def replayed_times(world: World, strategies: Iterable[str], start: datetime, end: datetime) -> Iterator[datetime]:
     """Close times of the strategies' bars with `start < time <= end`, each once, in order."""
     lengths = {world.settings().strategy(name).interval for name in strategies}
@@ -52,19 +62,25 @@ def replay(
     closing: closes each day that ends; None where something else does.
 
     Raises:
-        TickFailedError: a run failed.
+        TickFailedError: a run that takes ticks failed.
+        ClosingFailedError: every tick was taken, and a run that closes a day failed.
     """
     taken = 0
+    unclosed: ClosingFailedError | None = None
     for at in replayed_times(ticker.world, ticker.strategies, start, end):
         clock.set(at)
         ticked = ticker.tick(at)
-        if closing and not ticked.failures:
-            closing.close(at, ticked)
         if ticked.failures:
             first = ticked.failures[0]
             raise TickFailedError(first.job, first.partition, at, first.cause)
         taken += bool(ticked.strategies)
+        if closing:
+            closing.close(at, ticked)
+        for failed in ticked.failures:
+            unclosed = unclosed or ClosingFailedError(failed.job, failed.partition, at, failed.cause)
         show(ticked)
+    if unclosed:
+        raise unclosed
     return taken
 
 
@@ -127,7 +143,7 @@ def main(
         closes: whether it closes days and hours too: checks, evaluation, report and review.
 
     Raises:
-        TickerRangeError, TickFailedError.
+        TickerRangeError, TickFailedError, ClosingFailedError.
     """
     with opened_alone(Path(os.environ["DAGSTER_HOME"]), dg.DagsterInstance.get) as instance:
         if clock == "real":

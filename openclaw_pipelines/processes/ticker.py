@@ -15,7 +15,7 @@ import dagster as dg
 from openclaw_pipelines.assets.partitions import STRATEGIES, add_partitions
 from openclaw_pipelines.assets.run_tags import LIVE_TAG, range_tags
 from openclaw_pipelines.contracts.errors import OpenclawError
-from openclaw_pipelines.contracts.time import DAY, floor_to
+from openclaw_pipelines.contracts.time import floor_to
 from openclaw_pipelines.definitions import build_defs
 from openclaw_pipelines.domain.trading.timing import Asked, Due, ask_again
 from openclaw_pipelines.jobs import (
@@ -92,6 +92,8 @@ class Ticker:
         self._chosen = None if strategies is None else tuple(strategies)
         repository = build_defs(resource_overrides={"world": world}).get_repository_def()
         self.jittered = world.clock.real
+        self.lived: set[str] = set()
+        """days of which it took ticks"""
         self.asked: Asked = {}
         """what was asked for last, by subject"""
         self._known: set[str] = set()
@@ -166,7 +168,10 @@ class Ticker:
         if not ask_again(self.asked, due.strategy, due.first.isoformat(), now):
             return False
         self._know(due.strategy)
-        return self.run_counted(CYCLE_LIVE, f"{due.day}|{due.strategy}", ticked)
+        ran = self.run_counted(CYCLE_LIVE, f"{due.day}|{due.strategy}", ticked)
+        if ran:
+            self.lived.add(due.day)
+        return ran
 
     def _know(self, strategy: str) -> None:
         """A strategy that was added to the configuration becomes a partition."""
@@ -174,10 +179,10 @@ class Ticker:
             add_partitions(self.instance, STRATEGIES, [strategy])
             self._known.add(strategy)
 
-    def taken_until(self, strategies: Iterable[str], now: datetime) -> bool:
-        """Whether every tick of the strategies up to the last midnight is recorded."""
-        midnight = floor_to(now, DAY)
-        return all(item.first > midnight for item in self._due(strategies, now))
+    def taken_until(self, strategy: str, end: datetime, now: datetime) -> bool:
+        """Whether every tick of a strategy up to `end` is recorded; its jitter, in which none is due yet, is over."""
+        due = due_of(self.world, strategy, now, jittered=False)
+        return due is None or due.first > end
 
     def run_counted(self, job: str, partition: Partition, ticked: Ticked) -> bool:
         """Run a job in this process; a failure is added to `ticked`. Returns whether it succeeded."""

@@ -5,11 +5,12 @@ from datetime import timedelta
 import dagster as dg
 import polars as pl
 import pytest
-from dagster_scene import DAY_ONE, DAY_TWO, MOMENTUM, Present, Scene, failure
+from clocks import Present
+from dagster_scene import DAY_ONE, DAY_TWO, MOMENTUM, Scene, failure
 
 from openclaw_pipelines.contracts.time import DAY, day_start
 from openclaw_pipelines.processes.closing import Closing
-from openclaw_pipelines.processes.resident import attempted, replay
+from openclaw_pipelines.processes.resident import ClosingFailedError, attempted, replay
 from openclaw_pipelines.processes.ticker import Ticked, Ticker
 
 MIDNIGHT = day_start(DAY_TWO)
@@ -82,7 +83,8 @@ def test_on_the_real_clock_a_step_at_a_time_and_each_once(eve: Scene) -> None:
         seen.append([job for job, _ in ran(eve)[before:] if job != "market_live"])
     assert seen[0] == ["autopilot_live"]  # the tick goes first
     assert [job for own in seen[1:] for job in own] == [
-        "market_day", "autopilot_cycle_job", "lifecycle", "evaluation", "evaluation", "report", "report",
+        "market_day", "autopilot_cycle_job", "evaluation", "report", "lifecycle",
+        "evaluation", "evaluation", "report", "report",
     ]  # fmt: skip
     assert all(len(own) <= 1 for own in seen)
     world.clock.at = MIDNIGHT + timedelta(minutes=59)
@@ -92,19 +94,55 @@ def test_on_the_real_clock_a_step_at_a_time_and_each_once(eve: Scene) -> None:
 
 def test_a_day_is_not_closed_before_its_last_tick(eve: Scene) -> None:
     ticker, ticked = Ticker(eve.world, eve.instance), Ticked(MIDNIGHT)
+    ticker.lived.add(DAY_ONE)
     eve.clock.set(MIDNIGHT)
     Closing(ticker, hourly=False).close(MIDNIGHT, ticked)
     assert ran(eve) == []
 
 
+def test_nor_while_a_strategy_spares_the_others(eve: Scene) -> None:
+    """Within its jitter the last tick is not due, and not taken either."""
+    eve.configure(lambda tree: tree["strategies"][MOMENTUM].update(jitter_seconds=600))
+    ticker, now = Ticker(eve.world, eve.instance), MIDNIGHT + timedelta(seconds=1)
+    eve.clock.set(now)
+    ticker.jittered = True
+    assert ticker._due([MOMENTUM], now) == []
+    assert not ticker.taken_until(MOMENTUM, MIDNIGHT, now)
+
+
+def test_days_that_were_caught_up_with_are_closed_too(eve: Scene) -> None:
+    """After an outage: the first day is two midnights back."""
+    ticker, now = Ticker(eve.world, eve.instance), MIDNIGHT + DAY + timedelta(hours=1)
+    eve.clock.set(now)
+    assert ticker.tick(now).failures == []
+    assert ticker.lived >= {DAY_ONE, DAY_TWO}
+    wanted = [(step.job, step.partition) for step in Closing(ticker, hourly=True)._wanted(now)]
+    for day in (DAY_ONE, DAY_TWO):
+        assert ("autopilot_cycle_job", f"{day}|{MOMENTUM}") in wanted
+        assert ("report", day) in wanted
+
+
+def planted(scene: Scene) -> None:
+    scene.sql("ledger", "UPDATE autopilot_equity SET cash = cash + 1 WHERE tick_at = '2025-05-10 12:00:00Z'")
+
+
 def test_a_step_that_fails_is_tried_again_after_a_while(eve: Scene) -> None:
     ticker = Ticker(eve.world, eve.instance)
     replay(ticker, eve.clock, eve.clock.now(), MIDNIGHT, lambda ticked: None)
-    eve.sql("ledger", "UPDATE autopilot_equity SET cash = cash + 1 WHERE tick_at > '2025-05-10 12:00:00Z'")
+    planted(eve)
     closing, counts = Closing(ticker, hourly=True), []
-    for second in (0, 1, 2, 3, 124):
+    for second in (0, 1, 2, 3, 3_602):
         ticked = Ticked(MIDNIGHT + timedelta(seconds=second))
         closing.close(ticked.at, ticked)
         counts.append([failed.job for failed in ticked.failures])
     assert counts == [[], ["autopilot_cycle_job"], [], [], ["autopilot_cycle_job"]]
-    assert eve.clock.now() < MIDNIGHT + DAY
+
+
+def test_a_red_check_ends_a_replay_after_its_last_tick(eve: Scene) -> None:
+    planted(eve)
+    ticker, until = Ticker(eve.world, eve.instance), MIDNIGHT + timedelta(hours=2)
+    closing = Closing(ticker, hourly=False)
+    with pytest.raises(ClosingFailedError, match=r"every tick is taken, but autopilot_cycle_job for 2025-05-10\|mom"):
+        replay(ticker, eve.clock, eve.clock.now(), until, lambda ticked: None, closing)
+    assert eve.ticks(MOMENTUM)[-1] == until
+    assert ("report", DAY_ONE) in ran(eve)

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from dagster_scene import BREAKOUT, DAY_ONE, DAY_TWO, MOMENTUM, Present, Scene, failure, write_config
+from clocks import Present
+from dagster_scene import BREAKOUT, DAY_ONE, DAY_TWO, MOMENTUM, Scene, failure, write_config
 
 from openclaw_pipelines.contracts.time import day_start
 from openclaw_pipelines.processes.resident import attempted, replay, replayed_times, watch

@@ -22,6 +22,13 @@ LARGEST_EQUITY = Decimal(900_000_000)
 LARGEST_NOTIONAL = Decimal(1_000_000_000)
 ENTRIES_COUNT_FORM = 3
 """Of a recorded policy: from here on entries alone count, and concentration is a share of exposure and free cash."""
+LIMITS = frozenset({
+    "min_order_notional", "max_order_notional", "max_position_qty", "max_position_notional",
+    "max_position_pct_equity_bps", "max_symbol_concentration_bps", "max_open_positions", "max_leverage_bps",
+    "margin_leverage_bps", "max_daily_loss_bps", "max_drawdown_bps", "allow_short", "max_orders_per_window",
+    "order_window_seconds", "order_gap_seconds", "cooldown_seconds", "price_buffer_bps", "size_bps",
+})  # fmt: skip
+"""Each must stand beside an entry."""
 _BPS = Decimal(10_000)
 _EXACT = Context(prec=80)
 
@@ -111,9 +118,12 @@ def judge(moment: Moment, before: Before) -> list[Broken]:
         book = _book(moment)
         broken: list[Broken] = []
         for row in moment.entries:
-            asked = _asked(row, moment)
-            found = _findings(asked, book, moment, before)
             key = (moment.at, row["symbol"], row["decision_key"])
+            asked = _asked(row, moment)
+            if asked is None:
+                broken.append(Broken(*key, R.POLICY_UNRESOLVED))
+                continue
+            found = _findings(asked, book, moment, before)
             broken += [Broken(*key, code, measured, limit) for code, measured, limit in found]
             _count(asked, book)
         return broken
@@ -159,14 +169,17 @@ def _book(moment: Moment) -> _Book:
     return _Book(own["equity"], free, gross, by_base, len(moment.positions), symbols, ordered)
 
 
-def _asked(row: Row, moment: Moment) -> _Asked:
+def _asked(row: Row, moment: Moment) -> _Asked | None:
+    """The entry with its limits; None where one of them, or its instrument, is not recorded."""
     limits = {name: own["value"] for name, own in json.loads(row["effective_limits"]).items()}
-    instrument = next(own for own in moment.deployment["instruments"] if own["symbol"] == row["symbol"])
+    instrument = next((own for own in moment.deployment["instruments"] if own["symbol"] == row["symbol"]), None)
+    if instrument is None or not limits.keys() >= LIMITS:
+        return None
     costs, qty, price = moment.policy["costs"], row["approved_qty"], row["intended_price"]
     fee = instrument["taker_fee_rate"] if costs["taker_fee_bps"] is None else Decimal(costs["taker_fee_bps"]) / _BPS
     slippage = Decimal(costs["slippage_bps"])
-    worst = qty * worst_price(price, instrument, slippage, Decimal(limits.get("price_buffer_bps", 0)))
-    leverage = Decimal(limits.get("margin_leverage_bps", 10_000)) / _BPS
+    worst = qty * worst_price(price, instrument, slippage, Decimal(limits["price_buffer_bps"]))
+    leverage = Decimal(limits["margin_leverage_bps"]) / _BPS
     spot = instrument["market_type"] == "spot"
     required = _up(worst * Decimal(fee), ATOM) + (worst if spot else _up(worst / leverage, ATOM))
     notional = qty * price
@@ -184,9 +197,6 @@ def _count(asked: _Asked, book: _Book) -> None:
 
 
 def _findings(asked: _Asked, book: _Book, moment: Moment, before: Before) -> Iterator[Finding]:
-    if not asked.limits:
-        yield R.POLICY_UNRESOLVED, None, None
-        return
     yield from _of_the_order(asked, book)
     yield from _of_the_position(asked, book, moment)
     yield from _of_the_account(asked, book, moment)

@@ -70,8 +70,9 @@ class _Rows:
             expected = [inception, *ticks_between(inception, own[-1], length)]
             yield from (_missing("autopilot_ticks", at) for at in expected if at not in self.ticks)
             yield from (_extra("autopilot_ticks", at) for at in sorted(set(own) - set(expected)))
-            if self.ticks.get(inception, {}).get("status") not in (None, TickStatus.INCEPTION.value):
-                yield _changed("autopilot_ticks", _at(inception), "status", "done", TickStatus.INCEPTION.value)
+            status = self.ticks.get(inception, {}).get("status", TickStatus.INCEPTION.value)
+            if status != TickStatus.INCEPTION.value:
+                yield _changed("autopilot_ticks", _at(inception), "status", status, TickStatus.INCEPTION.value)
 
     def _payload(self, at: datetime) -> dict[str, Any] | None:
         own = self.inputs.get(at)

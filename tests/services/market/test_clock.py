@@ -2,12 +2,12 @@
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
+from clocks import Present
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "resources" / "market" / "ccxt"))
 
@@ -32,17 +32,6 @@ HALF_PAST = day_start(DAY) + timedelta(hours=6, minutes=30, seconds=30)
 LAG = timedelta(seconds=60)
 
 
-@dataclass
-class WrongClock:
-    """The machine's clock, which claims to be right."""
-
-    at: datetime
-    real: ClassVar[bool] = True
-
-    def now(self) -> datetime:
-        return self.at
-
-
 @pytest.fixture
 def server() -> Iterator[ExchangeServer]:
     with ExchangeServer(HALF_PAST, smallest_markets()) as running:
@@ -52,7 +41,7 @@ def server() -> Iterator[ExchangeServer]:
 def ask(server: ExchangeServer, folder: Path, local: datetime) -> Store:
     """The day so far, as a machine asks for it whose clock shows `local`."""
     market = CcxtMarket("binance", options=server.options("binance"))
-    ingest = Ingest(Store(folder), market, [SYMBOL], ["15m"], LAG, WrongClock(local))
+    ingest = Ingest(Store(folder), market, [SYMBOL], ["15m"], LAG, Present(local))
     ingest.candles_since(DAY, local)
     ingest.funding_day(DAY, local)
     return ingest.store
@@ -95,7 +84,7 @@ def test_an_answer_that_cannot_be_is_known_by_the_clock_that_was_told_last(
     store = ask(server, tmp_path, now)
     server.change = lambda bars: [one._replace(ts=ms(HALF_PAST.replace(year=2090))) for one in bars]
     market = CcxtMarket("binance", options=server.options("binance"))
-    asking = Asking(store, market, now, LAG, WrongClock(now), holds_to_scale=True)
+    asking = Asking(store, market, now, LAG, Present(now), holds_to_scale=True)
     [answer] = asking.candles({(SYMBOL, "15m"): day_start(DAY)}, now).values()
     assert (answer.rows.height, len(answer.refused)) == (0, 1)
     assert answer.known_at == now - timedelta(seconds=21_599)
@@ -133,7 +122,7 @@ def late(desk: Any) -> Any:
     """A quarter past one on a clock that claims to be right; the first hour's bars are there."""
     own = desk("history")
     own.clock.set(day_start(DAY) + timedelta(hours=1, minutes=15))
-    own.world.clock = WrongClock(own.clock.now())
+    own.world.clock = Present(own.clock.now())
     return own
 
 
