@@ -355,6 +355,12 @@ class TestRefusalsInARow:
         patient.candles_since(DAY, self.ASKED)
         assert self.in_a_row(patient) == [0]
 
+    def test_bars_that_are_stored_though_no_tick_can_take_them_are_told(self, patient: Ingest, market: Watched) -> None:
+        patient.instruments(MIDNIGHT)
+        market.close_of[MIDNIGHT + QUARTER] = 95_000.037
+        assert patient.candles_day(DAY, self.ASKED).refused != ()
+        assert self.covered(patient)[SYMBOL] == self.ASKED
+
     def test_a_row_of_the_first_version_counts_from_one(self, patient: Ingest, market: Watched) -> None:
         market.lying = {SYMBOL}
         patient.candles_since(DAY, self.ASKED)

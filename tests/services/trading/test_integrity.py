@@ -174,15 +174,23 @@ def test_what_ticks_consumed_is_held_against_the_market(
     assert difference in found_after(own)
 
 
-def test_what_came_late_is_no_difference(desk: Callable[..., Any]) -> None:
+@pytest.mark.parametrize(
+    "late",
+    [
+        pytest.param("candles WHERE interval = '1h' AND ts = '2025-05-10 05:00:00Z'", id="a bar"),
+        pytest.param("funding_rates WHERE ts = '2025-05-10 08:00:00Z'", id="a rate"),
+    ],
+)
+def test_what_came_late_is_no_difference(desk: Callable[..., Any], late: str) -> None:
     own = desk("asked")
     with own.store.write("market") as con:
-        late = con.execute("SELECT * FROM candles WHERE interval = '1h' AND ts = '2025-05-10 05:00:00Z'").pl()
-        con.execute("DELETE FROM candles WHERE interval = '1h' AND ts = '2025-05-10 05:00:00Z'")
+        rows = con.execute(f"SELECT * FROM {late}").pl()
+        con.execute(f"DELETE FROM {late}")
+    assert rows.height > 0
     own.run(MOMENTUM)
     with own.store.write("market") as con:
-        con.register("late", late)
-        con.execute("INSERT INTO candles BY NAME SELECT * FROM late")
+        con.register("rows", rows)
+        con.execute(f"INSERT INTO {late.split()[0]} BY NAME SELECT * FROM rows")
     assert found_after(own) == set()
 
 

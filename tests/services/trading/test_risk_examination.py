@@ -13,6 +13,7 @@ import pytest
 
 from openclaw_pipelines.contracts.enums import RejectCode
 from openclaw_pipelines.contracts.time import day_start
+from openclaw_pipelines.domain.governance.limits_held import Broken
 from openclaw_pipelines.services.trading.examination import examine_ledger
 from openclaw_pipelines.services.trading.risk_examination import RiskRows, examine_risk
 
@@ -46,18 +47,19 @@ def random_risk(seed: int) -> dict[str, Any]:
     }
 
 
-def refused_as_if_approved(rows: RiskRows) -> list[tuple[dict[str, Any], set[str]]]:
-    """Refused entries with what the witness says of each, had it been approved as asked for."""
+def refused_as_if_approved(rows: RiskRows) -> list[tuple[dict[str, Any], dict[str, Broken]]]:
+    """Refused entries with what the witness says of each by code, had it been approved as asked for."""
     found = []
     for row in rows.refused().to_dicts():
         before = rows.entries.filter((pl.col("tick_at") == row["tick_at"]) & (pl.col("rank") < row["rank"]))
         broken = rows.judged([*before.to_dicts(), {**row, "approved_qty": row["proposed_qty"]}])
-        found.append((row, {own.code.name for own in broken if own.decision_key == row["decision_key"]}))
+        found.append((row, {own.code.name: own for own in broken if own.decision_key == row["decision_key"]}))
     return found
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(8))
 def test_what_was_approved_holds_and_what_was_refused_does_not(desk, seed: int) -> None:
+    """With the same two numbers, to the last digit, that the kernel measured and allowed."""
     own = desk("asked", risk=random_risk(seed))
     judged = set()
     for strategy in (BREAKOUT, MOMENTUM):
@@ -66,6 +68,9 @@ def test_what_was_approved_holds_and_what_was_refused_does_not(desk, seed: int) 
         assert held.passed, held.sentence
         for row, codes in refused_as_if_approved(RiskRows(own.ledger(strategy), DAY_ONE)):
             assert row["reason_code"] in codes, row
+            numbers = codes[row["reason_code"]].measured, codes[row["reason_code"]].limit
+            if row["reason_code"] != "SHORT_NOT_ALLOWED":
+                assert numbers == (row["measured"], row["limit_value"]), row["reason"]
             judged.add(row["reason_code"])
     assert judged, "no limit of this seed ever bound"
 
