@@ -57,22 +57,38 @@ def refused_as_if_approved(rows: RiskRows) -> list[tuple[dict[str, Any], dict[st
     return found
 
 
+def judged(own: Any, strategy: str) -> set[str]:
+    """Codes by which a lived day refused entries, each with the same two numbers, to the last digit, by the witness."""
+    held, _ = examine_risk(own.ledger(strategy), DAY_ONE)
+    assert held.passed, held.sentence
+    codes = set()
+    for row, broken in refused_as_if_approved(RiskRows(own.ledger(strategy), DAY_ONE)):
+        code = row["reason_code"]
+        assert code in broken, row
+        if code != "SHORT_NOT_ALLOWED":
+            assert (broken[code].measured, broken[code].limit) == (row["measured"], row["limit_value"]), row["reason"]
+        codes.add(code)
+    return codes
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_what_was_approved_holds_and_what_was_refused_does_not(desk, seed: int) -> None:
-    """With the same two numbers, to the last digit, that the kernel measured and allowed."""
     own = desk("asked", risk=random_risk(seed))
-    judged = set()
     for strategy in (BREAKOUT, MOMENTUM):
         own.run(strategy)
-        held, _ = examine_risk(own.ledger(strategy), DAY_ONE)
-        assert held.passed, held.sentence
-        for row, codes in refused_as_if_approved(RiskRows(own.ledger(strategy), DAY_ONE)):
-            assert row["reason_code"] in codes, row
-            numbers = codes[row["reason_code"]].measured, codes[row["reason_code"]].limit
-            if row["reason_code"] != "SHORT_NOT_ALLOWED":
-                assert numbers == (row["measured"], row["limit_value"]), row["reason"]
-            judged.add(row["reason_code"])
-    assert judged, "no limit of this seed ever bound"
+    assert judged(own, BREAKOUT) | judged(own, MOMENTUM), "no limit of this seed ever bound"
+
+
+def test_cash_that_does_not_reach_is_counted_alike(desk) -> None:
+    """Margin, fee, slippage and buffer at the worst price, less what entries before it in the tick reserve."""
+    loose = {"max_order_notional": 100_000, "max_position_notional": 100_000, "max_position_pct_equity_bps": 100_000,
+             "max_leverage_bps": 100_000, "margin_leverage_bps": 10_000, "price_buffer_bps": 137,
+             "max_daily_loss_bps": 9_000, "max_drawdown_bps": 9_000}  # fmt: skip
+    own = desk("asked", risk=loose)
+    for strategy in (BREAKOUT, MOMENTUM):
+        own.strategy(strategy, params={"position_bps": 4_500})
+        own.run(strategy)
+    assert "INSUFFICIENT_BALANCE" in judged(own, BREAKOUT) & judged(own, MOMENTUM)
 
 
 # ---- one planted row per limit
