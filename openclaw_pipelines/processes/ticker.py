@@ -88,17 +88,21 @@ class Ticker:
     """
 
     def __init__(self, world: World, instance: dg.DagsterInstance, strategies: Iterable[str] | None = None) -> None:
-        self.world, self.instance = world, instance
-        self._chosen = None if strategies is None else tuple(strategies)
+        self._follow(world, strategies)
+        self.instance = instance
         repository = build_defs(resource_overrides={"world": world}).get_repository_def()
-        self.jittered = world.clock.real
+        self._jobs = {name: repository.get_job(name) for name in (*_LIVE, *_WHOLE)}
+        self._tags = {LIVE_TAG: "true", TICKER_TAG: process_tag(os.getpid())}
+
+    def _follow(self, world: World, strategies: Iterable[str] | None) -> None:
+        """What it needs to know what is due; how jobs are run is apart from that."""
+        self.world, self.jittered = world, world.clock.real
+        self._chosen = None if strategies is None else tuple(strategies)
+        self._known: set[str] = set()
         self.lived: set[str] = set()
         """days of which it took ticks"""
         self.asked: Asked = {}
         """what was asked for last, by subject"""
-        self._known: set[str] = set()
-        self._jobs = {name: repository.get_job(name) for name in (*_LIVE, *_WHOLE)}
-        self._tags = {LIVE_TAG: "true", TICKER_TAG: process_tag(os.getpid())}
 
     @property
     def strategies(self) -> tuple[str, ...]:

@@ -85,7 +85,7 @@ class PlainTicker(Ticker):
     """The ticker without Dagster's book-keeping: its jobs call what their assets call, in the same order."""
 
     def __init__(self, world: World) -> None:
-        self.world, self._chosen, self.asked, self.jittered = world, None, {}, world.clock.real
+        self._follow(world, None)
 
     def _know(self, strategy: str) -> None:
         """No partitions without an instance."""
