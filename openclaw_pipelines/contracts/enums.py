@@ -46,6 +46,7 @@ class RejectCode(IntEnum):
     POLICY_UNRESOLVED = 34
     STATE_UNCERTAIN = 35
     EXECUTOR_REFUSED = 36
+    SCALE_JUMP = 37
 
 
 class Leg(IntEnum):

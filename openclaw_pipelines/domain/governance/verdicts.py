@@ -116,6 +116,9 @@ CODES: dict[R, CodeSpec] = {
     R.EXECUTOR_REFUSED: CodeSpec(
         Unit.NONE, "state", "", "the executor refused the order or did not fill all of it", "Read its reason in the fill's row."
     ),
+    R.SCALE_JUMP: CodeSpec(
+        Unit.NONE, "data", "", "a bar just before this tick is of another scale than the bar before it", "See the check scale_jumps."
+    ),
 }  # fmt: skip
 
 

@@ -17,9 +17,11 @@ from openclaw_pipelines.contracts.enums import RejectCode
 from openclaw_pipelines.contracts.errors import DataError
 from openclaw_pipelines.contracts.time import interval_length
 from openclaw_pipelines.domain.market.parts import enough_parts
+from openclaw_pipelines.domain.market.quality.scale import times_off
 
 Flags = NDArray[np.bool_]
 Codes = NDArray[np.int8]
+Floats = NDArray[np.float64]
 
 _MICROSECOND = timedelta(microseconds=1)
 MASKING = ("stale_flat_bars", "gap_mask_bars", "recent_bars", "min_parts_bps")
@@ -38,14 +40,16 @@ class OffGridTickError(DataError):
 class Slots:
     """Bars laid on the grid, bool[slot, symbol].
 
-    present: a bar that was traded on the venue is there (synthetic ones are not).
+    present: a bar that was traded on the venue is there (synthetic ones are not, nor ones stored before they closed).
     whole: it was published, or built of enough of its parts.
     still: its open, high, low and close all equal the close of the slot before, which is present too.
+    jumped_from: slot of the bar before one of another scale, int64[slot, symbol]; -1 where the scale goes on.
     """
 
     present: Flags
     whole: Flags
     still: Flags
+    jumped_from: NDArray[np.int64]
 
 
 def window_bars(quality: Quality) -> int:
@@ -71,7 +75,8 @@ def entry_masks(
 
     NO_PRICE: no bar in the whole window. STALE_CANDLES: the bar that closes at the tick is absent, or a run of
     `stale_flat_bars` bars that stand still ends with it. GAP: it was built of too few of its parts, or more than
-    `gap_mask_bars` of the last `recent_bars` bars are absent or were. The first that holds is the code.
+    `gap_mask_bars` of the last `recent_bars` bars are absent or were. SCALE_JUMP: the window holds a bar of another
+    scale than the bar before it. The first that holds is the code.
     """
     length = interval_length(interval)
     ticks = (last_tick - first_tick) // length + 1
@@ -91,7 +96,7 @@ def lay_out(candles: pl.DataFrame, symbols: Sequence[str], first_open: datetime,
     """
     length = interval_length(interval)
     present, whole = (np.zeros((n_slots, len(symbols)), np.bool_) for _ in range(2))
-    close = np.full((n_slots, len(symbols)), np.nan)
+    close, high, low = (np.full((n_slots, len(symbols)), np.nan) for _ in range(3))
     flat = np.zeros((n_slots, len(symbols)), np.bool_)
     since_us = (pl.col("ts") - first_open).dt.total_microseconds()
     length_us = length // _MICROSECOND
@@ -102,24 +107,35 @@ def lay_out(candles: pl.DataFrame, symbols: Sequence[str], first_open: datetime,
             & ~pl.col("is_synthetic")
             & pl.col("ts").is_between(first_open, first_open + n_slots * length, "left")
             & (since_us % length_us == 0)
+            & (pl.col("ingested_at") >= pl.col("ts") + length)
         )
         .unique(["symbol", "ts"], keep="first", maintain_order=True)
         .select(
             (since_us // length_us).alias("slot"),
             pl.col("symbol").replace_strict({symbol: column for column, symbol in enumerate(symbols)}).alias("column"),
-            pl.col("close", "whole"),
+            pl.col("close", "high", "low", "whole"),
             pl.all_horizontal(pl.col("open", "high", "low") == pl.col("close")).alias("flat"),
         )
     )
     at = (bars.get_column("slot").to_numpy(), bars.get_column("column").to_numpy())
     present[at] = True
     whole[at] = bars.get_column("whole").to_numpy()
-    close[at] = bars.get_column("close").to_numpy()
+    for name, own in (("close", close), ("high", high), ("low", low)):
+        own[at] = bars.get_column(name).to_numpy()
     flat[at] = bars.get_column("flat").to_numpy()
     still = np.zeros_like(present)
     # NaN of an absent slot equals nothing
     still[1:] = flat[1:] & (close[1:] == close[:-1])
-    return Slots(present, whole, still)
+    return Slots(present, whole, still, _jumps(present, close, high, low))
+
+
+def _jumps(present: Flags, close: Floats, high: Floats, low: Floats) -> NDArray[np.int64]:
+    """Slot of the newest bar before each bar that is of another scale than that one; -1 everywhere else."""
+    slots = np.arange(len(present))[:, None]
+    newest = np.maximum.accumulate(np.where(present, slots, -1), axis=0)
+    before = np.vstack([np.full((1, present.shape[1]), -1), newest[:-1]])
+    reference = np.where(before >= 0, np.take_along_axis(close, np.maximum(before, 0), axis=0), np.nan)
+    return np.where(present & (times_off(high, low, reference) > 1.0), before, -1)
 
 
 def codes_of(slots: Slots, quality: Quality) -> Codes:
@@ -130,9 +146,12 @@ def codes_of(slots: Slots, quality: Quality) -> Codes:
     still = _trailing_sums(slots.still, quality.stale_flat_bars)[lead - 1 :]
     stale = ~slots.present[lead - 1 :] | (still == quality.stale_flat_bars)
     gap = ~slots.whole[lead - 1 :] | (absent > quality.gap_mask_bars)
+    # a jump is in the window where the bar that it leaves is: what a frame holds before the window decides nothing
+    left = np.maximum.accumulate(slots.jumped_from, axis=0)[lead - 1 :]
+    jump = left >= np.arange(len(left))[:, None]
     codes = np.select(
-        [seen == 0, stale, gap],
-        [RejectCode.NO_PRICE, RejectCode.STALE_CANDLES, RejectCode.GAP],
+        [seen == 0, stale, gap, jump],
+        [RejectCode.NO_PRICE, RejectCode.STALE_CANDLES, RejectCode.GAP, RejectCode.SCALE_JUMP],
         RejectCode.NONE,
     )
     return codes.astype(np.int8)

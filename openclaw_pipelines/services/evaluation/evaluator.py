@@ -17,6 +17,7 @@ from openclaw_pipelines.contracts.program import program_version
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.contracts.time import DAY, day_start, interval_length
 from openclaw_pipelines.domain.evaluation.metrics.compute import compute_metrics
+from openclaw_pipelines.domain.evaluation.metrics.definitions import METRICS
 from openclaw_pipelines.domain.evaluation.outcomes import due_outcomes, score_outcomes
 from openclaw_pipelines.domain.governance.audit import proposal_moved
 from openclaw_pipelines.domain.market.parts import measured
@@ -248,8 +249,8 @@ class Evaluator:
 
 
 def run_fingerprint(settings: Settings) -> str:
-    """Of rows that were computed under these settings by this release."""
-    return sha256_of([__version__, settings.config_fingerprint])
+    """Of rows that were computed under these settings, with the metrics as they are defined here."""
+    return sha256_of([__version__, settings.config_fingerprint, [vars(own) for own in METRICS.values()]])
 
 
 def _checks_frame(checks: Sequence[Examined]) -> pl.DataFrame:

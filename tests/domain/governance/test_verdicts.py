@@ -198,6 +198,7 @@ CASES = [
     Case(R.STALE_CANDLES, masked(R.STALE_CANDLES), {}, twin=one, name="mask"),
     Case(R.STALE_CANDLES, lambda desk: one(desk, settle_only="too old"), {}, twin=one, name="too old to act on"),
     Case(R.GAP, masked(R.GAP), {}, twin=one),
+    Case(R.SCALE_JUMP, masked(R.SCALE_JUMP), {}, twin=one),
     Case(R.NO_PRICE, masked(R.NO_PRICE), {}, twin=one, name="mask"),
     Case(R.NO_PRICE, controlled(masks={}), {}, twin=one, name="no mask known"),
     Case(R.SYMBOL_DISABLED, controlled(disabled=frozenset({PERP})), {}, twin=controlled(disabled=frozenset({SPOT}))),

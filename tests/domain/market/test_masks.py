@@ -12,6 +12,9 @@ from openclaw_pipelines.contracts.config.market import Quality
 from openclaw_pipelines.contracts.enums import RejectCode
 from openclaw_pipelines.contracts.tables.market import Candles
 from openclaw_pipelines.domain.market.masks import OffGridTickError, entry_masks, window_bars
+from openclaw_pipelines.domain.market.quality.rows import unclosed
+from openclaw_pipelines.domain.market.quality.series import scale_jumps
+from openclaw_pipelines.domain.market.quality.window import Window
 
 CANDLES = {name: column.dtype.type for name, column in Candles.to_schema().columns.items()}
 START = datetime(2025, 5, 10, tzinfo=UTC)
@@ -48,7 +51,7 @@ def candles(series: dict[str, str], interval: str = "15m") -> pl.DataFrame:
                     "parts": {"h": 6, "a": 11}.get(letter),
                     "parts_expected": 12 if letter in "ha" else None,
                     "has_open": True,
-                    "ingested_at": START,
+                    "ingested_at": START + (i + 1) * STEP,
                 }
             )
     return pl.DataFrame(rows, schema=CANDLES, orient="row")
@@ -173,6 +176,63 @@ def test_bars_after_the_tick_change_nothing(btc, future):
     assert np.array_equal(rows, entry_masks(later, SYMBOLS, tick(0), tick(14), "15m", SMALL))
 
 
+def scaled(frame: pl.DataFrame, first: int, last: int, factor: float) -> pl.DataFrame:
+    """The frame with the prices of the bars `first` to `last` times a factor."""
+    within = pl.col("ts").is_between(START + first * STEP, START + last * STEP)
+    prices = pl.col("open", "high", "low", "close")
+    return frame.with_columns(pl.when(within).then(prices * factor).otherwise(prices))
+
+
+def window_of(frame: pl.DataFrame) -> Window:
+    end = START + timedelta(days=1)
+    return Window(candles=frame, symbols=SYMBOLS, intervals=["15m"], start=START, end=end, as_of=end, quality=SMALL)
+
+
+JUMP = RejectCode.SCALE_JUMP
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "factor", "codes"),
+    [
+        pytest.param(6, 11, 0.001, {6: JUMP, 7: JUMP, 8: JUMP, 9: 0}, id="a new scale is one once the window holds it"),
+        pytest.param(6, 6, 1_000.0, {6: JUMP, 7: JUMP, 8: JUMP, 9: JUMP, 10: 0}, id="there and back"),
+        pytest.param(6, 6, 11.0, {6: JUMP, 7: JUMP, 8: JUMP, 9: JUMP, 10: 0}, id="just beyond"),
+        pytest.param(6, 6, 9.0, {6: 0, 7: 0, 8: 0, 9: 0}, id="a move in scale"),
+    ],
+)
+def test_a_jump_of_scale_refuses_entries_while_the_window_holds_it(first, last, factor, codes):
+    frame = scaled(candles({"BTC/USDT": "m" * 12}), first, last, factor)
+    given = entry_masks(frame, ["BTC/USDT"], tick(0), tick(11), "15m", SMALL)[:, 0]
+    assert {at: given[at] for at in codes} == codes
+    lead = window_bars(SMALL)
+    for i in range(12):  # what a live tick holds is the window alone
+        live = frame.filter(pl.col("ts") < tick(i), pl.col("ts") >= tick(i) - lead * STEP)
+        assert entry_mask(live, ["BTC/USDT"], tick(i), "15m", SMALL) == {"BTC/USDT": given[i]}
+    named = scale_jumps(window_of(frame)).cases
+    assert (START + first * STEP in named["ts"].to_list()) == (JUMP in codes.values())
+
+
+def test_one_price_a_thousand_times_off_is_a_jump_and_a_crash_that_reaches_back_is_none():
+    frame = candles({"BTC/USDT": "m" * 8})
+    sixth = pl.col("ts") == START + 6 * STEP
+    spike = frame.with_columns(high=pl.when(sixth).then(200_000.0).otherwise("high"))
+    assert entry_mask(spike, ["BTC/USDT"], tick(6), "15m", SMALL) == {"BTC/USDT": JUMP}
+    assert scale_jumps(window_of(spike)).cases["times_off"].round(0).to_list() == [1887.0]
+    down = pl.when(sixth).then(5.0)
+    crash = frame.with_columns(close=down.otherwise("close"), low=down.otherwise("low"))
+    assert entry_mask(crash, ["BTC/USDT"], tick(6), "15m", SMALL) == {"BTC/USDT": 0}
+
+
+def test_a_bar_stored_before_it_closed_is_absent_and_the_check_names_it():
+    frame = candles({"BTC/USDT": "m" * 8})
+    last = pl.col("ts") == START + 7 * STEP
+    early = frame.with_columns(ingested_at=pl.when(last).then(tick(7) - timedelta(seconds=1)).otherwise("ingested_at"))
+    assert entry_mask(frame, ["BTC/USDT"], tick(7), "15m", SMALL) == {"BTC/USDT": 0}
+    assert entry_mask(early, ["BTC/USDT"], tick(7), "15m", SMALL) == {"BTC/USDT": RejectCode.STALE_CANDLES}
+    assert unclosed(window_of(frame)).cases.height == 0
+    assert unclosed(window_of(early)).cases["ts"].to_list() == [START + 7 * STEP]
+
+
 @pytest.mark.shared_data
 def test_the_binance_halt_masks_entries_until_the_window_is_whole(shared_data):
     path = shared_data / "binance_spot" / "BTC-USDT_5m_20230301_20230331.parquet"
@@ -187,6 +247,7 @@ def test_the_binance_halt_masks_entries_until_the_window_is_whole(shared_data):
         pl.lit(value=False).alias("is_synthetic"),
         pl.lit(None, dtype=pl.Int64).alias("parts"),
         pl.lit(None, dtype=pl.Int64).alias("parts_expected"),
+        pl.lit(datetime(2023, 4, 1, tzinfo=UTC)).cast(pl.Datetime("us", "UTC")).alias("ingested_at"),
     )
     midnight = datetime(2023, 3, 24, tzinfo=UTC)
     codes = entry_masks(

@@ -396,7 +396,7 @@ def test_a_run_that_stands_still_over_midnight_is_counted_from_the_close_before_
 def test_a_notebook_can_ask_the_same_rules() -> None:
     columns = ["ts", "symbol", "open", "high", "low", "close", "volume"]
     jumped = check_candles(_thousandfold(NEXT).select(columns), interval="1h")
-    assert failing(jumped) == {"outlier_moves": "warning"}
+    assert failing(jumped) == {"outlier_moves": "warning", "scale_jumps": "error"}
     assert not failing(check_candles(_thousandfold(LATER).select(columns), interval="1h"))
     with pytest.raises(FrameColumnsError, match="the frame has no volume; it has ts, symbol"):
         check_candles(_thousandfold(NEXT).select(columns[:-1]), interval="1h")

@@ -210,6 +210,7 @@ PLANTED = {
     "DUPLICATE": held_already,
     "STALE_CANDLES": row("autopilot_ticks", status="settled_only"),
     "GAP": masked(controls={"BTC/USDT:USDT": 23, "ETH/USDT:USDT": 23, "SOL/USDT": 23}),
+    "SCALE_JUMP": masked(controls={"BTC/USDT:USDT": 37, "ETH/USDT:USDT": 37, "SOL/USDT": 37}),
     "NO_PRICE": row("autopilot_decisions", intended_price=Decimal(0)),
     "SYMBOL_NOT_ALLOWED": masked(universe=[]),
     "KILL_SWITCH": row("autopilot_ticks", kill_switch="halt_all"),

@@ -15,7 +15,7 @@ from openclaw_pipelines.domain.market.quality.rows import (
     schema,
     unclosed,
 )
-from openclaw_pipelines.domain.market.quality.series import gaps, outliers, stale, zero_volume
+from openclaw_pipelines.domain.market.quality.series import gaps, outliers, scale_jumps, stale, zero_volume
 from openclaw_pipelines.domain.market.quality.window import Check, CheckResult, Window
 
 CHECKS: tuple[Check, ...] = (
@@ -29,6 +29,13 @@ CHECKS: tuple[Check, ...] = (
         "Prices are multiples of the instrument's price unit. Bars that are not count as missing.",
         off_unit,
         "warning",
+        blocking=False,
+    ),
+    Check(
+        "scale_jumps",
+        "Bars go on in the scale of those before them. Entries near a jump are refused.",
+        scale_jumps,
+        "error",
         blocking=False,
     ),
     Check("coverage", "Every configured symbol has bars.", coverage, "error"),

@@ -75,11 +75,10 @@ def off_grid(window: Window) -> Finding:
 
 
 def unclosed(window: Window) -> Finding:
-    """Bars stored before they had closed at `as_of`."""
+    """Bars that were stored before they had closed, or have not closed at `as_of`."""
+    early = pl.min_horizontal(pl.col("ingested_at"), window.as_of)
     closes = [
-        window.candles.filter(
-            (pl.col("interval") == interval) & (pl.col("ts") > window.as_of - interval_length(interval))
-        )
+        window.candles.filter((pl.col("interval") == interval) & (pl.col("ts") > early - interval_length(interval)))
         for interval in window.intervals
     ]
     cases = pl.concat(closes).select(BAR).sort(*SERIES, "ts") if closes else pl.DataFrame()

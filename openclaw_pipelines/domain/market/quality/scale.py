@@ -3,9 +3,13 @@
 from datetime import datetime
 from typing import NamedTuple
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from openclaw_pipelines.contracts.errors import DataError
+
+Floats = NDArray[np.float64]
 
 SCALE_JUMP = 10.0
 """A bar that lies with every price this many times above or below the close before it is of another scale. A crash of
@@ -62,9 +66,18 @@ def jumps(bars: pl.DataFrame, stored: pl.DataFrame) -> list[Jump]:
     return found
 
 
+def times_off(high: Floats, low: Floats, before: Floats) -> Floats:
+    """How many times bars are off the closes before them; 1 where one is in scale or nothing is before it (NaN).
+
+    >>> times_off(np.array([101.0, 1_010.0, 101.0]), np.array([99.0, 990.0, 0.05]), np.array([100.0, 100.0, 100.0]))
+    array([1.e+00, 1.e+00, 2.e+03])
+    """
+    whole = np.maximum(low / before, before / high)
+    single = np.maximum(high / before, before / low)
+    off = np.where(whole >= SCALE_JUMP, whole, np.where(single >= PRICE_JUMP, single, 1.0))
+    return np.where(np.isnan(before), 1.0, off)
+
+
 def _times_off(high: float, low: float, before: float) -> float:
-    """How many times a bar is off the close before it; 1 where it is in scale."""
-    whole, single = max(low / before, before / high), max(high / before, before / low)
-    if whole >= SCALE_JUMP:
-        return whole
-    return single if single >= PRICE_JUMP else 1.0
+    """The same of one bar."""
+    return float(times_off(np.array([high]), np.array([low]), np.array([before]))[0])

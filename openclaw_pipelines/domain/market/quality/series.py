@@ -3,6 +3,8 @@
 import polars as pl
 
 from openclaw_pipelines.contracts.time import interval_length
+from openclaw_pipelines.domain.market.quality.bounds import BROKEN_BAR
+from openclaw_pipelines.domain.market.quality.scale import times_off
 from openclaw_pipelines.domain.market.quality.window import BAR, SERIES, Fact, Finding, Window, said
 
 OUTAGE_BARS = 2
@@ -207,3 +209,21 @@ def outliers(window: Window) -> Finding:
         "No move stands out.",
     )
     return Finding(cases, sentence, {"outlier_bars": cases.height})
+
+
+def scale_jumps(window: Window) -> Finding:
+    """Bars of another scale than the bar before them; ticks refuse entries near them as `SCALE_JUMP`."""
+    ordinary = window.along().filter(~pl.any_horizontal(BROKEN_BAR.values()))  # the others belong to `ohlc`
+    bars = ordinary.with_columns(pl.col("close").shift().over(SERIES).alias("close_before"))
+    high, low, before = (bars[name].to_numpy() for name in ("high", "low", "close_before"))
+    bars = bars.with_columns(pl.Series("times_off", times_off(high, low, before)).round(1))
+    cases = bars.filter(pl.col("times_off") > 1.0, pl.col("ts") >= window.start).select(
+        *BAR, "close_before", "times_off"
+    )
+    sentence = said(
+        cases.height,
+        "bar(s) are of another scale than the bar before them; entries near them are refused. If the coin has no new "
+        "scale, mend the source and use `openclaw candles correct`",
+        "Every bar goes on in the scale of the one before.",
+    )
+    return Finding(cases, sentence, {"scale_jumps": cases.height})
