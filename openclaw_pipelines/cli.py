@@ -17,6 +17,7 @@ COMMANDS = {
     "status": f"{_HOME}.status:status",
     "explain": f"{_HOME}.explain:explain",
     "verify": f"{_HOME}.verify:verify",
+    "seals": f"{_HOME}.seals:seals",
     "report": f"{_HOME}.data:report",
     "tables": f"{_HOME}.data:tables",
     "export": f"{_HOME}.data:export",

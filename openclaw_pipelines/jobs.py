@@ -52,7 +52,11 @@ def jobs() -> tuple[Any, ...]:
         ),
         _job(CYCLE_LIVE, cycle.without_checks(), "The ticks that are due now."),
         _job(CYCLE, cycle, "Every tick of the day, with the ledger checks."),
-        _job(EVALUATION, dg.AssetSelection.assets("outcomes", "metrics"), "Outcomes that have matured, and metrics."),
+        _job(
+            EVALUATION,
+            dg.AssetSelection.assets("outcomes", "metrics", "seals"),
+            "Outcomes that have matured, metrics, and the seal of a day that is over.",
+        ),
         _job(REPORT, dg.AssetSelection.assets("daily_report"), "The page of the day."),
         _job(LIFECYCLE, dg.AssetSelection.assets("lifecycle_reviews"), "Gates and rotation of deployed strategies."),
         _job(

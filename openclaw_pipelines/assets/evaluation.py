@@ -10,6 +10,7 @@ from openclaw_pipelines.assets.partitions import day_and_strategy, day_by_strate
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.evaluation.evaluator import Evaluator
 from openclaw_pipelines.services.evaluation.examination import examine_day
+from openclaw_pipelines.services.evaluation.sealing import seal_days
 
 GROUP = "evaluation"
 
@@ -21,6 +22,7 @@ def evaluation_assets(days: dg.DailyPartitionsDefinition) -> list[dg.AssetsDefin
     return [
         *_outcomes(by_strategy),
         *_metrics(by_strategy),
+        *_seals(by_strategy),
         *_daily_report({**each_hour, **attributes(GROUP, "html", "matplotlib"), "partitions_def": days}),
     ]
 
@@ -69,6 +71,26 @@ def _metrics(by_strategy: dict[str, Any]) -> list[dg.AssetsDefinition]:
             )
 
     return [metrics]
+
+
+def _seals(by_strategy: dict[str, Any]) -> list[dg.AssetsDefinition]:
+    @dg.asset(deps=["outcomes", "equity"], metadata=spec_metadata("seals"), **by_strategy)
+    def seals(context: dg.AssetExecutionContext, world: dg.ResourceParam[World]) -> None:
+        """What the ledger held at the end of the day, chained to the day before. Note the newest seal elsewhere."""
+        for key in context.partition_keys:
+            day, strategy = day_and_strategy(key)
+            sealing = seal_days(world, strategy, day)
+            metadata: dict[str, Any] = {"sealed_days": len(sealing.sealed)}
+            if sealing.waiting:
+                metadata["waits_for"] = sealing.waiting
+            if sealing.newest:
+                metadata |= {f"newest_{name}": sealing.newest[name] for name in ("day", "seal")}
+            own = next((row for row in sealing.sealed if row["day"] == day), None)
+            if own:
+                metadata |= {"seal": own["seal"], "prev_seal": own["prev_seal"], "rows": own["row_count"]}
+            context.add_asset_metadata(metadata, partition_key=key)
+
+    return [seals]
 
 
 def _daily_report(by_day: dict[str, Any]) -> list[dg.AssetsDefinition]:

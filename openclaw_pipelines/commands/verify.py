@@ -54,11 +54,23 @@ class NothingRecordedError(CommandError):
     strategies: str
 
 
+class SealNotFoundError(CommandError):
+    """A seal that was noted elsewhere and to which the ledger does not lead."""
+
+    template = (
+        "no seal of {strategies} is {seal}. If it was noted from this ledger, the ledger was changed, cut or replaced "
+        "since then: compare it with a copy. `openclaw seals` lists the seals that are there."
+    )
+    strategies: str
+    seal: str
+
+
 @dataclass
 class Verified:
     """One strategy's result. days: one entry per verified day with its differences; audit_rows: length of the chain.
 
     ledger_hash: of everything recorded, for ledgers of one version; trades_hash: of what was traded, across versions.
+    sealed_until: newest sealed day, with its seal. unknown: what was not compared, in words.
     """
 
     strategy: str
@@ -69,6 +81,9 @@ class Verified:
     rows: int = 0
     days: list[dict[str, object]] = field(default_factory=list)
     differences: list[dict[str, object]] = field(default_factory=list)
+    sealed_until: str | None = None
+    seal: str | None = None
+    unknown: list[str] = field(default_factory=list)
 
 
 def recorded_days(world: "World", strategy: str, first: date | None, last: date | None) -> list[str]:
@@ -87,11 +102,11 @@ def recorded_days(world: "World", strategy: str, first: date | None, last: date 
 
 
 def verify_strategy(
-    world: "World", strategy: str, days: Sequence[str], done: Callable[[], None] = lambda: None
-) -> Verified:
+    world: "World", strategy: str, days: Sequence[str], done: Callable[[], None] = lambda: None, *, whole: bool = True
+) -> Verified:  # fmt: skip
     """Verify `days` of one strategy and what rests on them, that all its rows belong together, and its audit trail.
 
-    done: called after each day.
+    done: called after each day. whole: read every sealed day again, also one that has no ticks any more.
 
     Raises:
         BrokenChainError: the audit trail was tampered with.
@@ -100,6 +115,7 @@ def verify_strategy(
     from openclaw_pipelines.domain.governance.audit import verify_chain
     from openclaw_pipelines.resources.store.comparison import Difference, ledger_hash, trades_hash
     from openclaw_pipelines.services.evaluation.recomputing import verify_evaluation
+    from openclaw_pipelines.services.evaluation.sealed import verify_seals
     from openclaw_pipelines.services.trading.consumed import verify_consumed
     from openclaw_pipelines.services.trading.integrity import verify_integrity
     from openclaw_pipelines.services.trading.verification import verify_day
@@ -108,7 +124,15 @@ def verify_strategy(
     trail = ledger.query("SELECT * FROM admin_actions").sort("sequence")
     own = (world.store, world.settings().config.account, strategy)
     result = Verified(strategy, ledger_hash(*own), trades_hash(*own), verify_chain(trail.iter_rows(named=True)))
-    result.differences += [{"day": None, **asdict(found), **_NO_VERSIONS} for found in verify_integrity(ledger)]
+    sealed = verify_seals(world, strategy, None if whole else days)
+    beyond = [*verify_integrity(ledger), *sealed.differences]
+    result.differences += [{"day": None, **asdict(found), **_NO_VERSIONS} for found in beyond]
+    result.sealed_until, result.seal = sealed.newest_day, next(iter(sealed.seals[::-1]), None)
+    if sealed.unsealed_ticks:
+        result.unknown.append(
+            f"{strategy}: {sealed.unsealed_ticks:,} tick(s) are not sealed yet; that their program version is the one "
+            "that took them, and that none was taken away at the end, is known from a seal only"
+        )
     for day in days:
         try:
             _add(result, verify_day(ledger, day))
@@ -136,11 +160,17 @@ def _add(result: Verified, verification: "Verification") -> None:
 @click.command()
 @strategy_option
 @range_options
+@click.option("expected", "--expect", multiple=True, metavar="SEAL", help="A seal that was noted before; repeatable.")
 @json_option
-def verify(strategies: tuple[str, ...], first_day: date | None, last_day: date | None, *, as_json: bool) -> None:
-    """Take recorded days again and compare every row; check that rows belong together, and the audit trail.
+def verify(
+    strategies: tuple[str, ...], first_day: date | None, last_day: date | None, expected: tuple[str, ...], *,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Take recorded days again and compare every row; check that rows belong together, the audit trail and the seals.
 
-    Prints each ledger's hashes. Exit code 1 where something differs or nothing is recorded.
+    Prints each ledger's hashes and newest seal. Who can write the ledger can write its seals too: note the newest seal
+    elsewhere, and give it as `--expect` later. Exit code 1 where something differs, a seal that was expected is not
+    there, or nothing is recorded.
     """
     from openclaw_pipelines.contracts.program import program_version
     from openclaw_pipelines.resources.world import open_world
@@ -151,17 +181,31 @@ def verify(strategies: tuple[str, ...], first_day: date | None, last_day: date |
     names = chosen(strategies, list(world.settings().strategies))
     days = {name: recorded_days(world, name, first_day, last_day) for name in names}
     with _progress(sum(map(len, days.values())), quiet=as_json) as done:
-        results = [verify_strategy(world, name, days[name], done) for name in names]
+        whole = first_day is None and last_day is None
+        results = [verify_strategy(world, name, days[name], done, whole=whole) for name in names]
     for day in sorted({day for own in days.values() for day in own}):
         results[0].differences += [{"day": day, **asdict(one), **_NO_VERSIONS} for one in verify_features(world, day)]
     if as_json:
         print_json({"program_version": program_version(), "strategies": [asdict(result) for result in results]})
     else:
         _show(results)
+    _judge(world, results, expected)
+
+
+def _judge(world: "World", results: Sequence[Verified], expected: Sequence[str]) -> None:
+    """Raise what is wrong, the worst first."""
+    from openclaw_pipelines.contracts.program import program_version
+    from openclaw_pipelines.services.evaluation.sealing import seals_of
+
+    names = [result.strategy for result in results]
     found = [(result.strategy, one) for result in results for one in result.differences]
     if found:
         strategy, first = found[0]
         raise LedgerDiffersError(len(found), program_version(), strategy, str(first["table"]), str(first["key"]))
+    known = {row["seal"] for name in names for row in seals_of(world.ledger(name))} if expected else set()
+    for seal in expected:
+        if seal not in known:
+            raise SealNotFoundError(", ".join(names), seal)
     if not any(world.ledger(name).newest_tick() for name in names):
         raise NothingRecordedError(", ".join(names))
 
@@ -179,11 +223,18 @@ def _progress(days: int, *, quiet: bool) -> Iterator[Callable[[], None]]:
 def _show(results: list[Verified]) -> None:
     out = console()
     numbers = ("days", "ticks", "rows", "differences", "audit rows")
-    made = table("Verified", "strategy", *numbers, "ledger hash", "trades hash", right=numbers)
+    made = table("Verified", "strategy", *numbers, "sealed until", right=numbers)
+    hashes = table("Hashes", "strategy", "hash", "")
     for own in results:
         counts = (len(own.days), own.ticks, own.rows, len(own.differences), own.audit_rows)
-        made.add_row(own.strategy, *(f"{count:,}" for count in counts), own.ledger_hash, own.trades_hash)
+        made.add_row(own.strategy, *(f"{count:,}" for count in counts), own.sealed_until or "-")
+        hashes.add_row(own.strategy, own.ledger_hash, "ledger: everything recorded")
+        hashes.add_row("", own.trades_hash, "trades: what was traded, across versions")
+        hashes.add_row("", own.seal or "-", "newest seal: note it elsewhere, for --expect")
     out.print(made)
+    out.print(hashes)
+    for line in (line for own in results for line in own.unknown):
+        out.print(f"Not known: {line}.", soft_wrap=True)
     differences = [row for own in results for row in own.differences]
     if differences:
         columns = ["day", "table", "kind", "key", "column", "stored", "given"]

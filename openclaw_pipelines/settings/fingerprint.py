@@ -1,9 +1,9 @@
 """What the fingerprints of settings cover.
 
 Order, comments, layers and spelling of numbers do not matter, only what holds in the end. What changes no decision is
-left out of the configuration's fingerprint: where things lie (data folder, overlay and kill-switch file, the way to the
-archive's folder but not its name, which is the venue), how they are reached (time-outs, retries, connection options),
-log level and jitter, and what the factory searches and requires (a cycle's contract covers that).
+left out of the configuration's fingerprint: where things lie (data folder, seals, overlay and kill-switch file, the way
+to the archive's folder but not its name, which is the venue), how they are reached (time-outs, retries, connection
+options), log level and jitter, and what the factory searches and requires (a cycle's contract covers that).
 """
 
 from collections.abc import Mapping
@@ -21,6 +21,7 @@ UNFINGERPRINTED = frozenset(
         "lock_timeout_seconds",
         "kill_switch_file",
         "overlay_file",
+        "seals_dir",
         "market.timeout_seconds",
         "market.max_retries",
         "strategies.<name>.jitter_seconds",

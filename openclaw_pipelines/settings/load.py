@@ -69,6 +69,11 @@ class Settings:
         return self.config.market
 
     @property
+    def seals_dir(self) -> Path:
+        """Folder of the daily seals."""
+        return self.data_dir / Path(self.config.seals_dir).expanduser()
+
+    @property
     def intervals(self) -> tuple[str, ...]:
         """All stored intervals, strategies' own included, shortest first."""
         wanted = {*self.config.market.intervals, *(s.interval for s in self.config.strategies.values())}

@@ -40,5 +40,8 @@ class Configuration(Section):
     )
     minimum_sample: int = Field(20, ge=1, description="metrics on fewer observations are marked")
     data_dir: str = Field("data/local", description="where the store lives")
+    seals_dir: str = Field(
+        "seals", description="folder of the daily seals, in the data folder; an absolute path keeps them elsewhere"
+    )
     lock_timeout_seconds: float = Field(30.0, gt=0, description="how long to wait for the store's lock")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="log level")

@@ -82,3 +82,21 @@ class NotificationRow(TypedDict):
     message: str
     raised_at: datetime
     dispatched: bool
+
+
+class SealRow(TypedDict):
+    """A row of `seals`."""
+
+    account_id: str
+    strategy_config_id: str
+    day: str
+    row_count: int
+    tables: str
+    audit_rows: int
+    audit_hash: str
+    account_rows: int
+    account_hash: str
+    program_version: str
+    sealed_at: datetime
+    prev_seal: str
+    seal: str

@@ -64,6 +64,27 @@ class Notifications(StrategyRow):
     dispatched: bool = pa.Field(description="whether it was sent")
 
 
+class Seals(pa.DataFrameModel):
+    """What a strategy's ledger held at the end of each day; each seal covers the one before it. Rows never change."""
+
+    account_id: str = pa.Field(description="account the strategy trades for")
+    strategy_config_id: str = pa.Field(description="name of the strategy")
+    day: str = pa.Field(description="day that is sealed, YYYY-MM-DD; the tick at the next 00:00Z belongs to it")
+    row_count: int = pa.Field(ge=0, description="rows that it covers")
+    tables: str = pa.Field(description="JSON: table -> its rows of the day and the SHA-256 over all of their columns")
+    audit_rows: int = pa.Field(ge=0, description="length of the strategy's audit trail when the day was sealed")
+    audit_hash: str = pa.Field(description="row_hash of its newest row then, 64 zeros without one")
+    account_rows: int = pa.Field(ge=0, description="length of the account's audit trail then")
+    account_hash: str = pa.Field(description="row_hash of its newest row then, 64 zeros without one")
+    program_version: str = pa.Field(description="version of the program that sealed the day")
+    sealed_at: Time = pa.Field(description="when it was sealed, UTC")
+    prev_seal: str = pa.Field(description="seal of the day before, 64 zeros for the first")
+    seal: str = pa.Field(description="SHA-256 over prev_seal and all other columns")
+
+    class Config:
+        strict = True
+
+
 TABLES = (
     Table(
         "reconcile_events", "ledger", ReconcileEvents, key=("account_id", "strategy_config_id", "tick_at", "check_name")
@@ -72,4 +93,5 @@ TABLES = (
     Table("operator_requests", "ledger", OperatorRequests, key=("request_key",)),
     Table("policy_versions", "ledger", PolicyVersions, key=("account_id", "strategy_config_id", "policy_version_id")),
     Table("notifications_outbox", "ledger", Notifications, key=("notification_key",)),
+    Table("seals", "ledger", Seals, key=("account_id", "strategy_config_id", "day"), unhashed=("sealed_at",)),
 )

@@ -171,6 +171,16 @@ def frame_hash(table_name: str, frame: pl.DataFrame) -> str:
     return digest.hexdigest()
 
 
+def content_hash(frame: pl.DataFrame) -> str:
+    """SHA-256 over every column of rows, in no order of theirs; an empty cell is no part of its row."""
+    names = sorted(frame.columns)
+    rows = (
+        {name: cell for name, cell in zip(names, row, strict=True) if cell is not None} for row in _cells(frame, names)
+    )
+    lines = sorted(json.dumps(row, ensure_ascii=True, separators=(",", ":")) for row in rows)
+    return hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
+
+
 def time_column(table: Table) -> str | None:
     """Column that places a ledger row in time, None where there is none."""
     return next((name for name in _TIME_COLUMNS if name in table.names), None)

@@ -62,7 +62,10 @@ class Evaluator:
     # ---- outcomes
 
     def outcomes(self, strategy: str, day: str) -> pl.DataFrame:
-        """Write the outcomes of a day's decisions that have matured; returns all outcomes of the day."""
+        """Write the outcomes of a day's decisions that have matured; returns all outcomes of the day.
+
+        None is added to a day that is sealed, as a horizon that is configured later would.
+        """
         settings, ledger = self.settings(), self.ledger(strategy)
         start, end = day_start(day), day_start(day) + DAY
         with strategy_lock(settings, strategy):
@@ -71,10 +74,19 @@ class Evaluator:
             known_until = self._candles_known_until(settings, day)
             horizons = settings.config.outcome_horizons_seconds
             due = due_outcomes(decisions, scored["outcome_key"].to_list(), horizons, known_until)
+            due = due.filter(pl.col("matured_at") > sealed_until(ledger))
             candles = self.closes(start, end + timedelta(seconds=max(horizons)) + DAY)
             outcomes = score_outcomes(due, candles, known_until, settings.intervals)
             self._write_outcomes(ledger, outcomes, scored, decisions)
         return ledger.rows("autopilot_outcomes", start, end, time="decided_at")
+
+    def unscored(self, strategy: str, day: str) -> int:
+        """How many outcomes mature within a day and are not written."""
+        ledger, start, end = self.ledger(strategy), day_start(day), day_start(day) + DAY
+        decisions = ledger.rows("autopilot_decisions", start - DAY, end)
+        scored = ledger.rows("autopilot_outcomes", start - DAY, end, time="decided_at")["outcome_key"].to_list()
+        due = due_outcomes(decisions, scored, self.settings().config.outcome_horizons_seconds, end)
+        return due.filter(pl.col("matured_at") > max(start, sealed_until(ledger))).height
 
     def _candles_known_until(self, settings: Settings, day: str) -> datetime:
         """Until when every symbol's finest candles were asked for, over the day and the one after it."""
@@ -251,6 +263,12 @@ class Evaluator:
 def run_fingerprint(settings: Settings) -> str:
     """Of rows that were computed under these settings, with the metrics as they are defined here."""
     return sha256_of([__version__, settings.config_fingerprint, [vars(own) for own in METRICS.values()]])
+
+
+def sealed_until(ledger: StrategyLedger) -> datetime:
+    """End of the newest day of a strategy that is sealed."""
+    newest = ledger.query("SELECT max(day) AS day FROM seals")["day"][0]
+    return day_start(newest) + DAY if newest else day_start("1970-01-01")
 
 
 def _checks_frame(checks: Sequence[Examined]) -> pl.DataFrame:

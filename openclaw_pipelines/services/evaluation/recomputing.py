@@ -8,7 +8,7 @@ from openclaw_pipelines.contracts.time import DAY, day_start
 from openclaw_pipelines.domain.evaluation.outcomes import due_outcomes, score_outcomes
 from openclaw_pipelines.resources.store.comparison import Difference, verify_equal
 from openclaw_pipelines.resources.world import World
-from openclaw_pipelines.services.evaluation.evaluator import Evaluator, run_fingerprint
+from openclaw_pipelines.services.evaluation.evaluator import Evaluator, run_fingerprint, sealed_until
 
 
 def verify_evaluation(world: World, strategy: str, day: str) -> list[Difference]:
@@ -33,7 +33,11 @@ def _outcomes(world: World, strategy: str, day: str) -> list[Difference]:
     scored = score_outcomes(due, candles, newest, world.settings().intervals)
     unpriced = stored.filter(pl.col("horizon_price").is_null())
     empty = unpriced.join(scored, on="outcome_key", how="semi")["outcome_key"].to_list()
-    given = scored.filter(~pl.col("outcome_key").is_in(empty)).with_columns(
+    # none is added to a sealed day, and the seal shows one that is gone
+    late = (pl.col("matured_at") <= sealed_until(ledger)) & ~pl.col("outcome_key").is_in(
+        stored["outcome_key"].to_list()
+    )
+    given = scored.filter(~pl.col("outcome_key").is_in(empty) & ~late).with_columns(
         recorded_at=pl.col("matured_at"), run_fingerprint=pl.lit("")
     )
     within = (
