@@ -9,7 +9,7 @@ KEYS = {f"{day}|{strategy}" for day in (DAY_ONE, DAY_TWO) for strategy in (BREAK
 
 def test_one_run_scores_every_day_and_strategy(lived: Lived) -> None:
     shown = materialized(lived.evaluation)
-    assert set(shown) == {(asset, key) for asset in ("outcomes", "metrics") for key in KEYS}
+    assert set(shown) == {(asset, key) for asset in ("outcomes", "metrics", "seals") for key in KEYS}
     assert sum(shown["outcomes", key]["dagster/partition_row_count"] for key in KEYS) == (
         lived.scene.rows("autopilot_outcomes").height
     )

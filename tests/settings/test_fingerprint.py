@@ -45,6 +45,7 @@ OTHER_VALUE: dict[str, Any] = {
     "kill_switch": "close_only",
     "kill_switch_file": "STOP",
     "overlay_file": "live.yaml",
+    "seals_dir": "kept",
     "data_dir": "elsewhere",
     "log_level": "DEBUG",
     "outcome_horizons_seconds": [300],
