@@ -111,14 +111,11 @@ def verify_strategy(
     Raises:
         BrokenChainError: the audit trail was tampered with.
     """
-    from openclaw_pipelines.contracts.errors import LedgerError
     from openclaw_pipelines.domain.governance.audit import verify_chain
-    from openclaw_pipelines.resources.store.comparison import Difference, ledger_hash, trades_hash
-    from openclaw_pipelines.services.evaluation.recomputing import verify_evaluation
+    from openclaw_pipelines.resources.store.comparison import ledger_hash, trades_hash
     from openclaw_pipelines.services.evaluation.sealed import verify_seals
-    from openclaw_pipelines.services.trading.consumed import verify_consumed
     from openclaw_pipelines.services.trading.integrity import verify_integrity
-    from openclaw_pipelines.services.trading.verification import verify_day
+    from openclaw_pipelines.services.trading.verification import spans
 
     ledger = world.ledger(strategy)
     trail = ledger.query("SELECT * FROM admin_actions").sort("sequence")
@@ -133,16 +130,35 @@ def verify_strategy(
             f"{strategy}: {sealed.unsealed_ticks:,} tick(s) are not sealed yet; that their program version is the one "
             "that took them, and that none was taken away at the end, is known from a seal only"
         )
-    for day in days:
+    for span in spans(ledger, days):
+        with world.store.sharing("ledger"), world.store.sharing("market"):
+            _verify_span(world, result, span)
+        for _ in span:
+            done()
+    return result
+
+
+def _verify_span(world: "World", result: Verified, days: Sequence[str]) -> None:
+    """Verify days that follow one another, at once where they are as recorded, each for itself where they are not."""
+    from openclaw_pipelines.contracts.errors import LedgerError
+    from openclaw_pipelines.resources.store.comparison import Difference
+    from openclaw_pipelines.services.evaluation.recomputing import verify_evaluation
+    from openclaw_pipelines.services.trading.consumed import verify_consumed
+    from openclaw_pipelines.services.trading.verification import verify_day, verify_span
+
+    ledger = world.ledger(result.strategy)
+    together = verify_span(ledger, days)
+    as_consumed = together is not None and not verify_consumed(ledger, days[0], days[-1])
+    for place, day in enumerate(days):
         try:
-            _add(result, verify_day(ledger, day))
-            beside = [*verify_consumed(ledger, day), *verify_evaluation(world, strategy, day)]
+            _add(result, verify_day(ledger, day) if together is None else together[place])
+            beside = [] if as_consumed else verify_consumed(ledger, day)
             result.differences += [{"day": day, **asdict(found), **_NO_VERSIONS} for found in beside]
         except LedgerError as error:  # the day cannot be taken again; the others are
             unread = Difference(type(error).__name__, "missing", str(error), "", None, None)
             result.differences.append({"day": day, **asdict(unread), **_NO_VERSIONS})
-        done()
-    return result
+    for found in verify_evaluation(world, result.strategy, days):
+        result.differences.append({"day": None, **asdict(found), **_NO_VERSIONS})
 
 
 def _add(result: Verified, verification: "Verification") -> None:

@@ -122,8 +122,10 @@ def _day_features(bars: pl.DataFrame, interval: str, start: datetime, end: datet
         "volume_average": batches.sma(volume, SMOOTHING_BARS),
         "spread_proxy_bps": _spread(high, low),
     }
-    rows = bars.select("source", "symbol", "interval", "ts", "close").with_columns(
-        pl.Series(name, values).fill_nan(None) for name, values in columns.items()
+    rows = (
+        bars.select("source", "symbol", "interval", "ts", "close")
+        .with_columns(pl.Series(name, values) for name, values in columns.items())
+        .with_columns(pl.col(*columns).fill_nan(None))
     )
     regime = classify(_measures(interval, close, volume, columns))
     rows = rows.with_columns(*_over_24_hours(bars, interval), pl.Series("regime", regime, dtype=pl.String))

@@ -1,5 +1,6 @@
 """Computes outcomes and metrics of a day again and compares them with the stored ones. Nothing is written."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import polars as pl
@@ -11,18 +12,24 @@ from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.evaluation.evaluator import Evaluator, run_fingerprint, sealed_until
 
 
-def verify_evaluation(world: World, strategy: str, day: str) -> list[Difference]:
-    """What of a day's stored outcomes and metrics is not what its decisions, fills, equity and candles give."""
-    return [*_outcomes(world, strategy, day), *_metrics(world, strategy, day)]
+def verify_evaluation(world: World, strategy: str, days: Sequence[str]) -> list[Difference]:
+    """What of stored outcomes and metrics is not what decisions, fills, equity and candles give.
+
+    days: that follow one another.
+    """
+    found = _outcomes(world, strategy, days[0], days[-1])
+    if found and len(days) > 1:  # outcomes of a day may have been written before those of the day before
+        found = [one for day in days for one in _outcomes(world, strategy, day, day)]
+    return [*found, *(one for day in days for one in _metrics(world, strategy, day))]
 
 
-def _outcomes(world: World, strategy: str, day: str) -> list[Difference]:
+def _outcomes(world: World, strategy: str, day: str, last: str) -> list[Difference]:
     """Outcomes are written in the order in which they mature: none is absent before the newest.
 
     One that found no bar may have one now, and stays what it was.
     """
     evaluator, ledger = Evaluator.of(world), world.ledger(strategy)
-    start, end = day_start(day), day_start(day) + DAY
+    start, end = day_start(day), day_start(last) + DAY
     stored = ledger.rows("autopilot_outcomes", start, end, time="decided_at")
     newest = stored["matured_at"].max()
     if not isinstance(newest, datetime):

@@ -23,13 +23,14 @@ _STATE = BAR_FIELDS.index("bar_state")
 _FUNDING = ("funding_rate", "funding_inside")
 
 
-def verify_consumed(ledger: StrategyLedger, day: str) -> list[Difference]:
+def verify_consumed(ledger: StrategyLedger, day: str, last: str | None = None) -> list[Difference]:
     """Bars and funding that a day's ticks consumed, the warm-up before an inception too, and that the store has not.
 
+    last: of days that follow one another from `day` on, where they are asked for at once.
     Empty for ticks of the first ledgers, which do not know their source.
     """
     with ledger.reading():
-        inputs = ledger.inputs(day_start(day), day_start(day) + DAY)
+        inputs = ledger.inputs(day_start(day), day_start(last or day) + DAY)
         begun = [
             row for row in ledger.inputs(day_start(day) - DAY, day_start(day)) if row["tick_at"] == row["inception"]
         ]

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
+from openclaw_pipelines.contracts.enums import TickStatus
+from openclaw_pipelines.contracts.errors import LedgerError
 from openclaw_pipelines.contracts.program import program_version, release_of
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.contracts.time import DAY, day_start
@@ -28,6 +30,8 @@ from openclaw_pipelines.resources.store.store import key_text
 from openclaw_pipelines.resources.store.strategy_ledger import TICK_TABLES, StrategyLedger
 
 MOMENT = timedelta(microseconds=1)
+SPAN_TICKS = 800
+"""So many ticks are taken again at once, while nobody writes to the ledger: a few seconds."""
 _MOVE = ("subject", "from_state", "to_state", "tick_at", "actor", "details")
 _OF_TICKS = "tick_at >= ? AND tick_at <= ?"
 
@@ -60,11 +64,38 @@ def verify_day(ledger: StrategyLedger, day: str) -> Verification:
     Raises:
         MissingStateError: the state from which the day starts is not recorded.
     """
-    start, end = day_start(day), day_start(day) + DAY
+    return _verified(ledger, day, day)[1]
+
+
+def verify_span(ledger: StrategyLedger, days: Sequence[str]) -> list[Verification] | None:
+    """As `verify_day` for each day of one of the `spans`, replayed in one go; None where they differ.
+
+    A difference goes on to the days after it, so that each day is then to be asked for itself.
+    """
+    try:
+        rows, whole = _verified(ledger, days[0], days[-1])
+    except LedgerError:
+        return None
+    if not whole.passed:
+        return None
+    counts = {day: Counter[str]() for day in days}
+    for table in TICK_TABLES:
+        for row in rows.get(table, []):
+            day = f"{row['tick_at'] - MOMENT:%Y-%m-%d}"
+            counts[max(day, days[0])][table] += 1  # an inception opens the first
+    inputs = Counter(f"{row['tick_at'] - MOMENT:%Y-%m-%d}" for row in rows.get("tick_inputs", []))
+    return [
+        Verification(ledger.strategy, day, inputs[day], dict(counts[day]), (), whole.recorded_versions) for day in days
+    ]
+
+
+def _verified(ledger: StrategyLedger, day: str, last: str) -> tuple[dict[str, list[Row]], Verification]:
+    """Rows of days that follow one another, taken again in one go, and what was found."""
+    start, end = day_start(day), day_start(last) + DAY
     with ledger.reading():
         inputs = [row for row in ledger.inputs(start, end) if row["tick_at"] != row["inception"]]
         if not inputs:
-            return Verification(ledger.strategy, day, 0, {}, (), ())
+            return {}, Verification(ledger.strategy, day, 0, {}, (), ())
         versions = ledger.versions(start, end)
         rows = replayed(ledger, inputs, ledger.previous_tick(inputs[0]["tick_at"]))
         moves = ledger.query(
@@ -78,7 +109,25 @@ def verify_day(ledger: StrategyLedger, day: str) -> Verification:
     first = start if begun else inputs[0]["tick_at"]
     differences, compared = _compared(ledger, rows, first, inputs[-1]["tick_at"], versions)
     differences += _moves_compared(rows.get("admin_actions", []), moves.to_dicts())
-    return Verification(ledger.strategy, day, len(inputs), compared, tuple(differences), versions)
+    return rows, Verification(ledger.strategy, day, len(inputs), compared, tuple(differences), versions)
+
+
+def spans(ledger: StrategyLedger, days: Sequence[str]) -> list[list[str]]:
+    """Days in groups that follow one another under one deployment and are taken again at once.
+
+    days: with recorded ticks, in order. A group is a day or has at most `SPAN_TICKS` ticks.
+    """
+    ticks = ledger.query("SELECT tick_at, status FROM autopilot_ticks").rows()
+    counts = Counter(f"{at - MOMENT:%Y-%m-%d}" for at, _ in ticks)
+    first = {f"{at:%Y-%m-%d}" for at, status in ticks if status == TickStatus.INCEPTION.value}
+    groups: list[list[str]] = []
+    for one in days:
+        follows = groups and day_start(groups[-1][-1]) + DAY == day_start(one) and one not in first
+        if follows and sum(counts[own] for own in (*groups[-1], one)) <= SPAN_TICKS:
+            groups[-1].append(one)
+        else:
+            groups.append([one])
+    return groups
 
 
 def _compared(

@@ -24,7 +24,7 @@ def evaluated(desk: Callable[..., Any]) -> Any:
 
 
 def found(own: Any) -> set[tuple[str, str, str]]:
-    return {(one.table, one.kind, one.column) for one in verify_evaluation(own.world, MOMENTUM, DAY_ONE)}
+    return {(one.table, one.kind, one.column) for one in verify_evaluation(own.world, MOMENTUM, [DAY_ONE])}
 
 
 @pytest.mark.parametrize(
