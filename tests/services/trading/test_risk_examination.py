@@ -1,7 +1,6 @@
 """Limits judged by a second witness: what the kernel approved holds, and what it refused would not have."""
 
 import json
-import random
 import subprocess
 import sys
 from datetime import timedelta
@@ -10,6 +9,8 @@ from typing import Any
 
 import polars as pl
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from openclaw_pipelines.contracts.enums import RejectCode
 from openclaw_pipelines.contracts.time import day_start
@@ -20,31 +21,27 @@ from openclaw_pipelines.services.trading.risk_examination import RiskRows, exami
 DAY_ONE, BREAKOUT, MOMENTUM = "2025-05-10", "breakout_15m", "momentum_1h"
 
 
-def random_risk(seed: int) -> dict[str, Any]:
-    """Limits of which each binds now and then."""
-    chance = random.Random(seed)
-
-    def between(low: float, high: float) -> int:
-        return int(low * (high / low) ** chance.random())
-
-    return {
-        "max_order_notional": between(500, 20_000),
-        "min_order_notional": between(10, 900),
-        "max_position_notional": between(500, 20_000),
-        "max_position_pct_equity_bps": between(500, 40_000),
-        "max_symbol_concentration_bps": between(1_000, 10_000),
-        "max_open_positions": chance.randint(1, 3),
-        "max_leverage_bps": between(5_000, 40_000),
-        "margin_leverage_bps": chance.choice([10_000, 20_000, 30_000, 50_000]),
-        "max_daily_loss_bps": between(20, 1_000),
-        "max_drawdown_bps": between(50, 2_000),
-        "allow_short": chance.random() < 0.8,
-        "max_orders_per_window": chance.choice([0, 1, 2, 5]),
-        "order_window_seconds": chance.choice([1_800, 7_200]),
-        "order_gap_seconds": chance.choice([0, 900, 3_600]),
-        "cooldown_seconds": chance.choice([0, 1_800]),
-        "price_buffer_bps": chance.choice([0, 50, 500]),
+RISKS = st.fixed_dictionaries(
+    {
+        "max_order_notional": st.integers(500, 20_000),
+        "min_order_notional": st.integers(10, 900),
+        "max_position_notional": st.integers(500, 20_000),
+        "max_position_pct_equity_bps": st.integers(500, 40_000),
+        "max_symbol_concentration_bps": st.integers(1_000, 10_000),
+        "max_open_positions": st.integers(1, 3),
+        "max_leverage_bps": st.integers(5_000, 40_000),
+        "margin_leverage_bps": st.sampled_from([10_000, 20_000, 30_000, 50_000]),
+        "max_daily_loss_bps": st.integers(20, 1_000),
+        "max_drawdown_bps": st.integers(50, 2_000),
+        "allow_short": st.booleans(),
+        "max_orders_per_window": st.sampled_from([0, 1, 2, 5]),
+        "order_window_seconds": st.sampled_from([1_800, 7_200]),
+        "order_gap_seconds": st.sampled_from([0, 900, 3_600]),
+        "cooldown_seconds": st.sampled_from([0, 1_800]),
+        "price_buffer_bps": st.sampled_from([0, 50, 500]),
     }
+)
+"""Limits of which each binds now and then."""
 
 
 def refused_as_if_approved(rows: RiskRows) -> list[tuple[dict[str, Any], dict[str, Broken]]]:
@@ -71,12 +68,22 @@ def judged(own: Any, strategy: str) -> set[str]:
     return codes
 
 
-@pytest.mark.parametrize("seed", range(8))
-def test_what_was_approved_holds_and_what_was_refused_does_not(desk, seed: int) -> None:
-    own = desk("asked", risk=random_risk(seed))
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(risk=RISKS)
+def test_what_was_approved_holds_and_what_was_refused_does_not(desk, risk: dict[str, Any]) -> None:
+    own = desk("asked", risk=risk)
     for strategy in (BREAKOUT, MOMENTUM):
         own.run(strategy)
-    assert judged(own, BREAKOUT) | judged(own, MOMENTUM), "no limit of this seed ever bound"
+        judged(own, strategy)
+
+
+def test_tight_limits_refuse_by_several_codes_and_both_witnesses_agree(desk) -> None:
+    tight = {"max_order_notional": 600, "max_open_positions": 1, "max_orders_per_window": 2, "cooldown_seconds": 1_800}
+    own = desk("asked", risk={**tight, "order_window_seconds": 7_200, "allow_short": False})
+    for strategy in (BREAKOUT, MOMENTUM):
+        own.run(strategy)
+    codes = judged(own, BREAKOUT) | judged(own, MOMENTUM)
+    assert len(codes) >= 3, codes
 
 
 def test_cash_that_does_not_reach_is_counted_alike(desk) -> None:
