@@ -16,6 +16,7 @@ COMMANDS = {
     "factory": f"{_HOME}.factory:factory",
     "status": f"{_HOME}.status:status",
     "explain": f"{_HOME}.explain:explain",
+    "changes": f"{_HOME}.changes:changes",
     "verify": f"{_HOME}.verify:verify",
     "report": f"{_HOME}.data:report",
     "tables": f"{_HOME}.data:tables",

@@ -144,20 +144,24 @@ def verify(strategies: tuple[str, ...], first_day: date | None, last_day: date |
     """
     from openclaw_pipelines.contracts.program import program_version
     from openclaw_pipelines.resources.world import open_world
+    from openclaw_pipelines.services.governance.account import verify_account
     from openclaw_pipelines.services.market.features import verify_features
 
     refuse_reversed(first_day, last_day)
     world = open_world()
     names = chosen(strategies, list(world.settings().strategies))
+    account_rows = verify_account(world)
     days = {name: recorded_days(world, name, first_day, last_day) for name in names}
     with _progress(sum(map(len, days.values())), quiet=as_json) as done:
         results = [verify_strategy(world, name, days[name], done) for name in names]
     for day in sorted({day for own in days.values() for day in own}):
         results[0].differences += [{"day": day, **asdict(one), **_NO_VERSIONS} for one in verify_features(world, day)]
     if as_json:
-        print_json({"program_version": program_version(), "strategies": [asdict(result) for result in results]})
+        shown = {"program_version": program_version(), "account_rows": account_rows}
+        print_json({**shown, "strategies": [asdict(result) for result in results]})
     else:
         _show(results)
+        console().print(f"audit rows of the account: {account_rows:,}")
     found = [(result.strategy, one) for result in results for one in result.differences]
     if found:
         strategy, first = found[0]

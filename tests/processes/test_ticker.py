@@ -13,9 +13,10 @@ import pytest
 from clocks import Present
 from dagster_scene import BREAKOUT, DAY_ONE, DAY_TWO, MOMENTUM, Scene, failure, write_config
 
+from openclaw_pipelines.assets.run_tags import TICKER_TAG
 from openclaw_pipelines.contracts.time import day_start
 from openclaw_pipelines.processes.resident import attempted, replay, replayed_times, watch
-from openclaw_pipelines.processes.ticker import TICKER_TAG, Ticker, fail_orphans, process_tag
+from openclaw_pipelines.processes.ticker import Ticker, fail_orphans, process_tag
 
 START = day_start(DAY_ONE)
 

@@ -12,7 +12,7 @@ from openclaw_pipelines.domain.governance.account import Change
 from openclaw_pipelines.domain.governance.audit import AuditEntry, verify_chain
 from openclaw_pipelines.resources.store.account_chain import append, chain_rows, settings_of
 from openclaw_pipelines.resources.store.engine import Connection
-from openclaw_pipelines.resources.store.store import fetch
+from openclaw_pipelines.resources.store.store import Store, fetch
 from openclaw_pipelines.resources.world import World
 
 
@@ -59,8 +59,15 @@ def append_missing(
 
 def changes(world: World, after: datetime | None = None, until: datetime | None = None) -> list[Change]:
     """What people changed with `after < at <= until`, in the order of the chain."""
-    with world.store.read("ledger") as con:
-        found = _of(con, account_of(world), tuple(AccountAction))
+    return changes_of(world.store, account_of(world), after, until)
+
+
+def changes_of(
+    store: Store, account: str, after: datetime | None = None, until: datetime | None = None
+) -> list[Change]:  # fmt: skip
+    """The same of one account of a store."""
+    with store.read("ledger") as con:
+        found = _of(con, account, tuple(AccountAction))
     return [own for own in found if (after is None or own.at > after) and (until is None or own.at <= until)]
 
 
