@@ -135,7 +135,7 @@ def test_books_that_disagree_after_a_tick_raise_one_alert(new_scene) -> None:
     (told,) = scene.rows("notifications_outbox").to_dicts()
     assert (told["kind"], told["severity"], told["subject"]) == ("reconcile_mismatch", "error", MOMENTUM)
     assert told["notification_key"] == f"reconcile_mismatch:paper:{MOMENTUM}:20250510T1300Z"
-    assert "does not reconcile after its tick at 2025-05-10 13:00Z: cash " in told["message"]
+    assert "does not reconcile after its tick at 2025-05-10 13:00Z: cash: " in told["message"]
     with scene.world.store.write("ledger") as con:  # the process that took the tick died before it told
         con.execute("DELETE FROM notifications_outbox")
     fresh = notify(scene.world, alerts_now(scene.world, scene.clock.now()))

@@ -34,6 +34,6 @@ def _alerts(rows: pl.DataFrame) -> list[Alert]:
         "account_id", "strategy_config_id", "tick_at", maintain_order=True
     )
     return [
-        mismatch_alert(account, strategy, at, "; ".join(own["message"].to_list()))
+        mismatch_alert(account, strategy, at, "; ".join(text.rstrip(".") for text in own["message"]))
         for (account, strategy, at), own in by_tick
     ]
