@@ -80,7 +80,9 @@ def test_a_deployment_its_pause_and_the_way_back(deployed: tuple[Any, str]) -> N
     home, name = deployed
     assert home.openclaw("demote", name, "--reason", "look closer").code == 0
     assert home.openclaw("rollback", name, "--reason", "nothing wrong").code == 0
-    assert home.openclaw("promote", name).code == 1
+    assert home.openclaw("promote", name).code == 1, "a gate does not hold, and what is refused is no change"
+    assert home.openclaw("demote", name, "--reason", "once more").code == 0
+    assert home.openclaw("promote", name, "--reason", "looked closer").code == 0
     moves = [own for own in told(home) if own[0] == "DEPLOYMENT_CHANGED"]
     log = home.openclaw("deployments", "--history", "--json").json["transitions"]
     placed = log[1]["reason"]
@@ -89,11 +91,18 @@ def test_a_deployment_its_pause_and_the_way_back(deployed: tuple[Any, str]) -> N
         ("DEPLOYMENT_CHANGED", name, "validated at 0 %", "paper at 25 %", "factory", placed),
         ("DEPLOYMENT_CHANGED", name, "paper at 25 %", "paused at 25 %", ME, "look closer"),
         ("DEPLOYMENT_CHANGED", name, "paused at 25 %", "paper at 25 %", ME, "nothing wrong"),
+        ("DEPLOYMENT_CHANGED", name, "paper at 25 %", "paused at 25 %", ME, "once more"),
+        ("DEPLOYMENT_CHANGED", name, "paused at 25 %", "paper at 25 %", ME, "looked closer"),
     ]
+    assert [own for own in told(home) if own[0].startswith("STRATEGY_")] == [
+        ("STRATEGY_PAUSED", name, "running", "paused", "deployment", "no reason given"),
+        ("STRATEGY_RESUMED", name, "paused", "running", "deployment", "no reason given"),
+        ("STRATEGY_PAUSED", name, "running", "paused", "deployment", "no reason given"),
+    ], "what the lifecycle wrote into the configuration is seen there too"
     listed = home.openclaw("changes", "--json").json["changes"]
     details = [own["details"] for own in listed if own["action"] == "DEPLOYMENT_CHANGED"]
     assert [own["log_row_hash"] for own in details] == [row["row_hash"] for row in log]
-    assert [own["trigger"] for own in details] == ["cycle", "cycle", "operator", "rollback"]
+    assert [own["trigger"] for own in details] == ["cycle", "cycle", "operator", "rollback", "operator", "operator"]
 
 
 def test_a_deployment_that_a_killed_process_did_not_tell_is_told_by_the_next(deployed: tuple[Any, str]) -> None:
