@@ -109,7 +109,7 @@ def test_a_live_run_looks_first_and_a_backfill_does_not(new_scene) -> None:
     assert result.success, failure(result)
     rows = scene.rows("admin_actions", ACCOUNT_CHAIN).sort("sequence")
     assert list(rows.select("action", "subject", "from_state", "to_state").iter_rows()) == [
-        ("KILL_SWITCH_CHANGED", "file KILL_SWITCH", None, "close_only"),
+        ("KILL_SWITCH_CHANGED", "kill-switch file", None, "close_only"),
         ("CONFIGURATION_CHANGED", "autopilot.yaml", None, rows["to_state"][1]),
     ]
     assert scene.rows("autopilot_ticks", MOMENTUM).sort("tick_at")["kill_switch"][-1] == "close_only"

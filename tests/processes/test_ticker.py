@@ -69,8 +69,8 @@ def test_a_ticker_alone_records_and_tells_what_is_changed_between_its_rounds(new
         assert not ticker.tick(scene.clock.now()).failures
     rows = scene.rows("admin_actions", "@account").sort("sequence")
     assert list(rows.select("subject", "from_state", "to_state", "recorded_at").iter_rows())[1:] == [
-        ("file KILL_SWITCH", "off", "halt_all", START + timedelta(minutes=61)),
-        ("file KILL_SWITCH", "halt_all", "off", START + timedelta(minutes=63)),
+        ("kill-switch file", "off", "halt_all", START + timedelta(minutes=61)),
+        ("kill-switch file", "halt_all", "off", START + timedelta(minutes=63)),
     ]
     told = scene.rows("notifications_outbox").sort("raised_at")
     assert list(told.select("kind", "severity", "dispatched").iter_rows()) == [

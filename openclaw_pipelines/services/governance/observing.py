@@ -18,6 +18,8 @@ from openclaw_pipelines.services.governance.notifications import dispatch, put
 from openclaw_pipelines.settings.controls import Asked, SwitchPlace, switches
 from openclaw_pipelines.settings.redaction import redact
 
+SWITCH_FILE = "kill-switch file"
+"""Subject of the switch in the data folder, whatever the file is called now."""
 TICKER, DAGSTER = "ticker", "Dagster"
 """Processes whose environment is followed, each by itself: how one was started says nothing of another."""
 
@@ -54,7 +56,7 @@ def look(world: World, environment_of: str | None = None) -> Seen:
     asked = switches(settings)
     file = settings.config_path.name
     subjects = {
-        asked[SwitchPlace.FILE].by: asked[SwitchPlace.FILE],
+        SWITCH_FILE: asked[SwitchPlace.FILE],
         file: asked[SwitchPlace.CONFIGURATION],
     }
     environments = {}

@@ -87,12 +87,12 @@ def test_the_file_is_pulled_and_released(looked: Any) -> None:
     observe(looked.world)
     path.unlink()
     observe(looked.world)
-    name = "file KILL_SWITCH"
+    name, by = "kill-switch file", "file KILL_SWITCH"
     doubt = "file KILL_SWITCH holds 'stop please', which is none of off, close_only, halt_all"
     assert told(looked) == [
-        ("KILL_SWITCH_CHANGED", name, "off", "close_only", name, "spreads are wild"),
-        ("KILL_SWITCH_CHANGED", name, "close_only", "halt_all", name, doubt),
-        ("KILL_SWITCH_CHANGED", name, "halt_all", "off", name, NO_REASON),
+        ("KILL_SWITCH_CHANGED", name, "off", "close_only", by, "spreads are wild"),
+        ("KILL_SWITCH_CHANGED", name, "close_only", "halt_all", by, doubt),
+        ("KILL_SWITCH_CHANGED", name, "halt_all", "off", by, NO_REASON),
     ]
     assert rows(looked)[1]["recorded_at"] == NINE + timedelta(minutes=1)
     assert alerts(looked) == [
@@ -148,6 +148,15 @@ def test_a_stricter_switch_hides_no_other_ones_change(looked: Any) -> None:
     assert [(own.subject, own.after) for own in braked] == [("autopilot.yaml", "close_only")]
 
 
+def test_a_switch_file_that_is_called_otherwise_now_is_released(looked: Any) -> None:
+    (looked.folder / "data" / "KILL_SWITCH").write_text("halt_all")
+    observe(looked.world)
+    looked.configure(kill_switch_file="STOP")
+    observe(looked.world)
+    assert told(looked)[1][:5] == ("KILL_SWITCH_CHANGED", "kill-switch file", "halt_all", "off", "file STOP")
+    assert in_force(changes(looked.world)) == []
+
+
 def test_an_overlay_is_edited_with_a_reason_and_a_strategy_paused(looked: Any) -> None:
     overlay(looked, "# losing since noon\nrisk: {max_order_notional: 500}\nstrategies: {momentum_1h: {paused: true}}\n")
     observe(looked.world)
@@ -191,7 +200,7 @@ def test_secrets_are_masked(looked: Any, monkeypatch: Any) -> None:
     for secret in ("verysecret1", "hunter22", "abcd1234"):
         assert secret not in kept + str(messages)
     assert "http://me:***@host" in kept
-    assert messages == ["kill switch of paper, file KILL_SWITCH: is halt_all, before off, by file KILL_SWITCH; "
+    assert messages == ["kill switch of paper, kill-switch file: is halt_all, before off, by file KILL_SWITCH; "
                         "password=***."]  # fmt: skip
 
 
@@ -295,7 +304,7 @@ def test_processes_that_look_at_once_record_a_change_once(looked: Any) -> None:
     command = [sys.executable, "-c", LOOK, str(looked.folder / "autopilot.yaml")]
     running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
     assert sorted(int(own.communicate()[0]) for own in running) == [0, 0, 1]
-    assert [own[:4] for own in told(looked)] == [("KILL_SWITCH_CHANGED", "file KILL_SWITCH", "off", "halt_all")]
+    assert [own[:4] for own in told(looked)] == [("KILL_SWITCH_CHANGED", "kill-switch file", "off", "halt_all")]
     assert len(alerts(looked)) == 1
 
 
@@ -338,7 +347,7 @@ def test_a_tick_tells_what_was_in_force_and_what_was_new(desk: Callable[..., Any
         ([(one.subject, one.after) for one in own.in_force], [(one.action.value, one.after) for one in own.since])
         for own in found
     ]
-    braked = [("file KILL_SWITCH", "close_only")]
+    braked = [("kill-switch file", "close_only")]
     assert shown[1:] == [
         (braked, [("KILL_SWITCH_CHANGED", "close_only")]),
         (braked, []),
