@@ -263,6 +263,7 @@ def test_a_changed_configuration_is_seen(looked: Any, change: str) -> None:
 
 APPEND = """
 import sys
+from pathlib import Path
 from datetime import UTC, datetime
 from openclaw_pipelines.contracts.governance import AccountAction
 from openclaw_pipelines.domain.governance.account import account_entry
@@ -291,6 +292,7 @@ def test_processes_that_append_at_once_make_one_chain(looked: Any) -> None:
 
 LOOK = """
 import sys
+from pathlib import Path
 from openclaw_pipelines.resources.world import open_world
 from openclaw_pipelines.services.governance.observing import observe
 from openclaw_pipelines.settings import load_settings
