@@ -16,6 +16,7 @@ COMMANDS = {
     "factory": f"{_HOME}.factory:factory",
     "status": f"{_HOME}.status:status",
     "explain": f"{_HOME}.explain:explain",
+    "changes": f"{_HOME}.changes:changes",
     "verify": f"{_HOME}.verify:verify",
     "seals": f"{_HOME}.seals:seals",
     "report": f"{_HOME}.data:report",

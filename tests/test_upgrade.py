@@ -86,6 +86,10 @@ def test_a_released_store_migrates_verifies_and_takes_its_next_ticks(kept: tuple
     taken_over = store.query("ledger", "SELECT * FROM admin_actions WHERE action = 'SOURCE_TAKEN_OVER'")
     assert sorted(taken_over["strategy_config_id"]) == ["breakout_15m", "momentum_1h"], "once each, over four hours"
     assert set(taken_over["to_state"]) == {"simulated"}
+    account = store.query("ledger", "SELECT * FROM admin_actions WHERE strategy_config_id = '@account'").to_dicts()
+    assert [(row["sequence"], row["action"], row["from_state"]) for row in account] == [
+        (1, "CONFIGURATION_CHANGED", None)
+    ], "the first look at an older ledger is a baseline, and the hours after it change nothing"
 
 
 def test_a_deployment_that_knows_no_source_does_not_take_over_another_venues(kept: tuple[str, Path]) -> None:

@@ -20,11 +20,18 @@ from dagster._core.storage.tags import (
 CheckTarget = AssetCheckEvaluationTargetMaterializationData
 LIVE_TAG = "openclaw/live"
 """Tag of runs that follow the clock: they ask only for what is new and may wait for late bars."""
+TICKER_TAG = "openclaw/ticker"
+"""Tag of the ticker's runs: process id and start of the process, to find runs that a killed ticker left."""
 
 
 def is_live(context: dg.AssetExecutionContext) -> bool:
     """Whether the run follows the clock."""
     return context.run.tags.get(LIVE_TAG) == "true"
+
+
+def is_tickers(context: dg.AssetExecutionContext) -> bool:
+    """Whether the run is one of the ticker's, in its process and with its environment."""
+    return TICKER_TAG in context.run.tags
 
 
 def range_tags(first: str, last: str) -> dict[str, str]:

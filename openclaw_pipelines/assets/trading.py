@@ -13,10 +13,13 @@ import dagster as dg
 from openclaw_pipelines.assets.attributes import HOUR, all_day, attributes, each_night
 from openclaw_pipelines.assets.metadata import spec_metadata
 from openclaw_pipelines.assets.partitions import day_and_strategy, day_by_strategy, previous_day, same_day
-from openclaw_pipelines.assets.run_tags import is_live, unfinished_of_backfill
+from openclaw_pipelines.assets.run_tags import is_live, is_tickers, unfinished_of_backfill
 from openclaw_pipelines.assets.trading_metadata import day_metadata
 from openclaw_pipelines.resources.world import World
+from openclaw_pipelines.services.governance.notifications import notify
+from openclaw_pipelines.services.governance.observing import DAGSTER, TICKER, observe
 from openclaw_pipelines.services.trading.errors import HoleError
+from openclaw_pipelines.services.trading.mismatches import mismatch_alerts
 from openclaw_pipelines.services.trading.runner import DayReport, Runner
 
 GROUP = "trading"
@@ -99,8 +102,12 @@ def _run_day(context: dg.AssetExecutionContext, world: World, strategy: str, day
 
     A backfill of no more days than strategies is started as one run per day, all at once and in no order.
     """
+    if is_live(context):
+        observe(world, TICKER if is_tickers(context) else DAGSTER)
     try:
-        return Runner.of(world).run_day(strategy, day, live=is_live(context))
+        report = Runner.of(world).run_day(strategy, day, live=is_live(context))
+        notify(world, mismatch_alerts(world, strategy, report.mismatched))
+        return report
     except HoleError as error:
         if not _earlier_day_runs(context, day):
             raise

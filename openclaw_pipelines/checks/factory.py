@@ -9,7 +9,7 @@ from collections.abc import Callable
 import dagster as dg
 
 from openclaw_pipelines.assets.factory import cycles
-from openclaw_pipelines.checks.partition_results import metadata_of, severity_of
+from openclaw_pipelines.checks.partition_results import alert_red, metadata_of, severity_of
 from openclaw_pipelines.domain.market.quality.window import CheckResult
 from openclaw_pipelines.resources.world import World
 
@@ -26,8 +26,9 @@ def factory_checks() -> list[dg.AssetChecksDefinition]:
 def _check(asset: str, name: str, text: str, examine: Examine) -> dg.AssetChecksDefinition:
     @dg.asset_check(asset=asset, name=name, description=text, blocking=True, partitions_def=cycles)
     def check(context: dg.AssetCheckExecutionContext, world: dg.ResourceParam[World]) -> dg.AssetCheckResult:
-        found = [examine(world, key) for key in context.op_execution_context.partition_keys]
-        worst = next((one for one in found if not one.passed), found[0])
+        found = {key: examine(world, key) for key in context.op_execution_context.partition_keys}
+        alert_red(world, asset, {key: [one] for key, one in found.items()})
+        worst = next((one for one in found.values() if not one.passed), next(iter(found.values())))
         return dg.AssetCheckResult(
             passed=worst.passed, severity=severity_of(worst), metadata=metadata_of(worst)
         )  # fmt: skip

@@ -38,7 +38,7 @@ def lifecycle_checks(days: dg.DailyPartitionsDefinition) -> list[dg.AssetChecksD
             day, strategy = day_and_strategy(key)
             return [examine_paper(world, strategy, day)]
 
-        yield from evaluate_partitions(context, "equity", examine)
+        yield from evaluate_partitions(context, world, "equity", examine)
 
     @dg.multi_asset_check(
         name="deployment_log",
@@ -50,6 +50,6 @@ def lifecycle_checks(days: dg.DailyPartitionsDefinition) -> list[dg.AssetChecksD
     def deployment_log(
         context: dg.AssetCheckExecutionContext, world: dg.ResourceParam[World]
     ) -> Iterator[dg.AssetCheckResult]:
-        yield from evaluate_partitions(context, "lifecycle_reviews", lambda _: examine_log(world))
+        yield from evaluate_partitions(context, world, "lifecycle_reviews", lambda _: examine_log(world))
 
     return [paper_parity, deployment_log]

@@ -30,7 +30,7 @@ def market_checks(days: dg.DailyPartitionsDefinition) -> list[dg.AssetChecksDefi
     def candle_quality(
         context: dg.AssetCheckExecutionContext, world: dg.ResourceParam[World]
     ) -> Iterator[dg.AssetCheckResult]:
-        yield from evaluate_partitions(context, "candles", lambda day: examine_candles(world, day))
+        yield from evaluate_partitions(context, world, "candles", lambda day: examine_candles(world, day))
 
     @dg.multi_asset_check(
         name="funding_quality",
@@ -42,6 +42,6 @@ def market_checks(days: dg.DailyPartitionsDefinition) -> list[dg.AssetChecksDefi
     def funding_quality(
         context: dg.AssetCheckExecutionContext, world: dg.ResourceParam[World]
     ) -> Iterator[dg.AssetCheckResult]:
-        yield from evaluate_partitions(context, "funding_rates", lambda day: examine_funding(world, day))
+        yield from evaluate_partitions(context, world, "funding_rates", lambda day: examine_funding(world, day))
 
     return [candle_quality, funding_quality]

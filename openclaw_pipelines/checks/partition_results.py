@@ -4,14 +4,17 @@ In a run over a range Dagster takes one result per check and gives it no partiti
 event of the run, and the run gets the worst of them, which blocks what stands downstream where it must.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 
 from openclaw_pipelines.assets.metadata import markdown_table
 from openclaw_pipelines.assets.run_tags import CheckTarget, check_target
+from openclaw_pipelines.domain.governance.alerts import red_check_alert
 from openclaw_pipelines.domain.market.quality.window import CheckResult
+from openclaw_pipelines.resources.world import World
+from openclaw_pipelines.services.governance.notifications import notify
 
 
 def severity_of(result: CheckResult) -> dg.AssetCheckSeverity:
@@ -28,19 +31,27 @@ def metadata_of(result: CheckResult) -> dict[str, Any]:
     return metadata
 
 
+RED = 2
+"""`badness` of an error."""
+
+
 def badness(result: CheckResult) -> int:
     """0 passed, 1 a warning, 2 an error."""
     if result.passed:
         return 0
-    return 2 if result.severity == "error" else 1
+    return RED if result.severity == "error" else 1
 
 
 def evaluate_partitions(
-    context: dg.AssetCheckExecutionContext, asset: str, evaluate: Callable[[str], list[CheckResult]]
+    context: dg.AssetCheckExecutionContext, world: World, asset: str, evaluate: Callable[[str], list[CheckResult]]
 ) -> Iterator[dg.AssetCheckResult]:
-    """Evaluate every partition of the run and report it; one result per check goes to the run."""
+    """Evaluate every partition of the run and report it; one result per check goes to the run.
+
+    A red one raises an alert first: what follows it in the run may never come.
+    """
     keys = context.op_execution_context.partition_keys
     results = {key: evaluate(key) for key in keys}
+    alert_red(world, asset, results)
     for key, items in results.items():
         for item in items:
             if not item.passed:  # Dagster names only the check that stops a run
@@ -56,6 +67,19 @@ def evaluate_partitions(
             event = _evaluation(asset, key, item, target)
             context.op_execution_context.log_event(event)  # type: ignore[arg-type]  # taken, though not annotated
     yield from _worst(asset, results)
+
+
+def alert_red(world: World, asset: str, results: Mapping[str, Sequence[CheckResult]]) -> None:
+    """An alert per check and partition that is an error."""
+    notify(
+        world,
+        [
+            red_check_alert(asset, item.name, key, item.sentence)
+            for key, items in results.items()
+            for item in items
+            if badness(item) == RED
+        ],
+    )
 
 
 def _evaluation(asset: str, key: str, item: CheckResult, target: CheckTarget | None) -> dg.AssetCheckEvaluation:

@@ -29,6 +29,6 @@ def trading_checks(days: dg.DailyPartitionsDefinition) -> list[dg.AssetChecksDef
             day, strategy = day_and_strategy(key)
             return examine_ledger(world, strategy, day)
 
-        yield from evaluate_partitions(context, "equity", examine)
+        yield from evaluate_partitions(context, world, "equity", examine)
 
     return [ledger_checks]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from openclaw_pipelines.commands.shared import CommandError, json_option, print_json
+from openclaw_pipelines.commands.shared import CommandError, json_option, open_changing, operator, print_json
 from openclaw_pipelines.contracts.enums import ProposalState
 from openclaw_pipelines.contracts.governance import Answer
 
@@ -33,8 +33,8 @@ class AlreadyAnsweredError(CommandError):
     at: datetime
 
 
-def answer(world: "World", key: str, verdict: Answer, now: datetime) -> str:
-    """Write the answer; returns the strategy it is for.
+def answer(world: "World", key: str, verdict: Answer, now: datetime, *, actor: str, reason: str = "") -> str:
+    """Write the answer, and its row in the account's chain; returns the strategy it is for.
 
     Raises:
         NotAwaitingError, AlreadyAnsweredError: nothing is written.
@@ -42,8 +42,10 @@ def answer(world: "World", key: str, verdict: Answer, now: datetime) -> str:
     from openclaw_pipelines import __version__
     from openclaw_pipelines.contracts.canonical import sha256_of
     from openclaw_pipelines.contracts.tables import TABLES
+    from openclaw_pipelines.domain.governance.account import answered
     from openclaw_pipelines.resources.store.store import fetch, insert
     from openclaw_pipelines.resources.store.strategy_ledger import WAITING
+    from openclaw_pipelines.services.governance.account import append_in
 
     settings = world.settings()
     with world.store.write("ledger") as con:
@@ -67,6 +69,7 @@ def answer(world: "World", key: str, verdict: Answer, now: datetime) -> str:
             "requested_at": now,
         }
         insert(con, "operator_requests", TABLES["operator_requests"].unchecked([row]))
+        append_in(con, world, [answered(key, verdict, strategy, actor=actor, reason=reason, at=now)])
     return strategy
 
 
@@ -78,28 +81,31 @@ def _why_not(states: list[str]) -> str:
     return f"the governor left it {states[0]}"
 
 
-def _command(key: str, verdict: Answer, *, as_json: bool) -> None:
-    from openclaw_pipelines.resources.world import open_world
-
-    world = open_world()
-    strategy = answer(world, key, verdict, world.clock.now())
+def _command(key: str, verdict: Answer, reason: str, *, as_json: bool) -> None:
+    world = open_changing()
+    strategy = answer(world, key, verdict, world.clock.now(), actor=operator(), reason=reason)
     if as_json:
         print_json({"decision_key": key, "verdict": verdict, "strategy": strategy})
     else:
         click.echo(f"{verdict} of {key} is recorded; the next tick of {strategy} takes it.")
 
 
+_reason_option = click.option("--reason", default="", help="Why, for the trace.")
+
+
 @click.command()
 @click.argument("decision_key")
+@_reason_option
 @json_option
-def approve(decision_key: str, *, as_json: bool) -> None:
+def approve(decision_key: str, reason: str, *, as_json: bool) -> None:
     """Approve a proposal that awaits it; the next tick judges it again and may send it."""
-    _command(decision_key, Answer.APPROVE, as_json=as_json)
+    _command(decision_key, Answer.APPROVE, reason, as_json=as_json)
 
 
 @click.command()
 @click.argument("decision_key")
+@_reason_option
 @json_option
-def decline(decision_key: str, *, as_json: bool) -> None:
+def decline(decision_key: str, reason: str, *, as_json: bool) -> None:
     """Decline a proposal that awaits approval."""
-    _command(decision_key, Answer.DECLINE, as_json=as_json)
+    _command(decision_key, Answer.DECLINE, reason, as_json=as_json)

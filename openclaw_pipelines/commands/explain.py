@@ -48,12 +48,15 @@ def collect(world: "World", key: str, bars: int = BARS_SHOWN) -> dict[str, objec
     Raises:
         UnknownDecisionError: names the nearest keys.
     """
+    from openclaw_pipelines.services.trading.changed import changed_before
+
     wanted = ":".join(key.split(":")[:KEY_PARTS])
     found = world.store.query("ledger", "SELECT * FROM autopilot_decisions WHERE decision_key = ?", [wanted])
     if found.is_empty():
         raise UnknownDecisionError(wanted, ", ".join(_nearest(world, wanted)) or "none, the ledger is empty")
     decision = found.row(0, named=True)
     ledger = world.ledger(decision["strategy_config_id"])
+    changed = changed_before(world, ledger.strategy, decision["tick_at"], wanted)
     with ledger.reading():
         entry = _entry_key(ledger, decision)
         return {
@@ -69,6 +72,8 @@ def collect(world: "World", key: str, bars: int = BARS_SHOWN) -> dict[str, objec
             "position": _position(ledger, entry) if entry else None,
             "outcomes": _rows(ledger, "autopilot_outcomes", "decision_key = ?", [wanted], "horizon_seconds"),
             "moves": _rows(ledger, "admin_actions", "subject = ?", [wanted], "sequence"),
+            "changes": [own.shown() for own in changed.since],
+            "in_force": [own.shown() for own in changed.in_force],
         }
 
 
@@ -212,6 +217,9 @@ def show(chain: dict[str, Any], out: "Console") -> None:
     _show_rows(out, "8. Outcomes", chain["outcomes"], columns)
     moves = ("sequence", "tick_at", "from_state", "to_state", "actor", "details")
     _show_rows(out, "9. States of the proposal", chain["moves"], moves)
+    changed = ("at", "action", "subject", "before", "after", "actor", "reason")
+    _show_rows(out, "10. What people changed since the tick before, and answers", chain["changes"], changed)
+    _show_rows(out, "11. Switches and pauses in force", chain["in_force"], changed)
 
 
 def _show_verdict(out: "Console", decision: dict[str, Any]) -> None:

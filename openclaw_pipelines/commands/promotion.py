@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from openclaw_pipelines.commands.shared import console, json_option, minute, money, print_json, table
+from openclaw_pipelines.commands.shared import (
+    console,
+    json_option,
+    minute,
+    money,
+    open_changing,
+    operator,
+    print_json,
+    table,
+)
 
 if TYPE_CHECKING:
     from openclaw_pipelines.contracts.rows.lifecycle import DeploymentRow
@@ -50,11 +59,10 @@ def deployments(*, history: bool, as_json: bool) -> None:
 @json_option
 def promote(strategy: str, reason: str, *, as_json: bool) -> None:
     """Give a strategy the next size, where its gates hold; a paused one goes back to paper."""
-    from openclaw_pipelines.resources.world import open_world
     from openclaw_pipelines.services.lifecycle.operations import promote as promote_strategy
 
-    world = open_world()
-    _moved([promote_strategy(world, strategy, as_of=world.clock.now(), reason=reason)], as_json=as_json)
+    world, actor = open_changing(), operator()
+    _moved([promote_strategy(world, strategy, as_of=world.clock.now(), reason=reason, actor=actor)], as_json=as_json)
 
 
 @click.command()
@@ -64,12 +72,12 @@ def promote(strategy: str, reason: str, *, as_json: bool) -> None:
 @json_option
 def demote(strategy: str, reason: str, *, retire: bool, as_json: bool) -> None:
     """Pause a strategy: no entries, exits go on."""
-    from openclaw_pipelines.resources.world import open_world
     from openclaw_pipelines.services.lifecycle.operations import demote as demote_strategy
 
-    world = open_world()
+    world, actor = open_changing(), operator()
     now = world.clock.now()
-    _moved([demote_strategy(world, strategy, as_of=now, reason=reason, retire=retire)], as_json=as_json)
+    moved = demote_strategy(world, strategy, as_of=now, reason=reason, retire=retire, actor=actor)
+    _moved([moved], as_json=as_json)
 
 
 @click.command()
@@ -78,11 +86,10 @@ def demote(strategy: str, reason: str, *, retire: bool, as_json: bool) -> None:
 @json_option
 def rollback(strategy: str, reason: str, *, as_json: bool) -> None:
     """Undo a strategy's newest transition, and of everything that moved with it."""
-    from openclaw_pipelines.resources.world import open_world
     from openclaw_pipelines.services.lifecycle.operations import rollback as roll_back
 
-    world = open_world()
-    _moved(roll_back(world, strategy, as_of=world.clock.now(), reason=reason), as_json=as_json)
+    world, actor = open_changing(), operator()
+    _moved(roll_back(world, strategy, as_of=world.clock.now(), reason=reason, actor=actor), as_json=as_json)
 
 
 def _judged(world: "World", found: "list[Standing]") -> "dict[str, Judged]":

@@ -1,7 +1,9 @@
 """What commands share: exit codes, named errors on stderr, JSON answers, options."""
 
+import getpass
 import importlib
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -16,6 +18,8 @@ from openclaw_pipelines.contracts.errors import OpenclawError
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+
+    from openclaw_pipelines.resources.world import World
 
 FAILED = 1
 """Exit code of a named failure; 0 is fine and 2 is wrong usage."""
@@ -115,6 +119,24 @@ def version_option(command: Command) -> Command:
     return click.option(
         "--version", is_flag=True, expose_value=False, is_eager=True, callback=show, help="Show the version and exit."
     )(command)
+
+
+def operator() -> str:
+    """Who runs the command, as the operating system knows them: the actor of what it changes."""
+    try:
+        return f"operator:{getpass.getuser()}"
+    except (KeyError, OSError):  # a container may run as a number that has no name
+        return f"operator:user {os.getuid()}"
+
+
+def open_changing() -> "World":
+    """The world for a command that changes something: what was changed before it is recorded before it."""
+    from openclaw_pipelines.resources.world import open_world
+    from openclaw_pipelines.services.governance.observing import observe
+
+    world = open_world()
+    observe(world)
+    return world
 
 
 def strategy_option(command: Command) -> Command:

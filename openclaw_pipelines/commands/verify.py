@@ -190,11 +190,13 @@ def verify(
     """
     from openclaw_pipelines.contracts.program import program_version
     from openclaw_pipelines.resources.world import open_world
+    from openclaw_pipelines.services.governance.account import verify_account
     from openclaw_pipelines.services.market.features import verify_features
 
     refuse_reversed(first_day, last_day)
     world = open_world()
     names = chosen(strategies, list(world.settings().strategies))
+    account_rows = verify_account(world)
     days = {name: recorded_days(world, name, first_day, last_day) for name in names}
     with _progress(sum(map(len, days.values())), quiet=as_json) as done:
         whole = first_day is None and last_day is None
@@ -202,9 +204,11 @@ def verify(
     for day in sorted({day for own in days.values() for day in own}):
         results[0].differences += [{"day": day, **asdict(one), **_NO_VERSIONS} for one in verify_features(world, day)]
     if as_json:
-        print_json({"program_version": program_version(), "strategies": [asdict(result) for result in results]})
+        shown = {"program_version": program_version(), "account_rows": account_rows}
+        print_json({**shown, "strategies": [asdict(result) for result in results]})
     else:
         _show(results)
+        console().print(f"audit rows of the account: {account_rows:,}")
     _judge(world, results, expected)
 
 

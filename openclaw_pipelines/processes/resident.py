@@ -17,6 +17,7 @@ from openclaw_pipelines.processes.ticker import Failure, Ticked, Ticker, TickFai
 from openclaw_pipelines.resources.clock import RealClock, ReplayedClock
 from openclaw_pipelines.resources.world import World, open_world
 from openclaw_pipelines.services.governance.notifications import dispatch, notify
+from openclaw_pipelines.services.lifecycle.tracing import trace_logs
 from openclaw_pipelines.services.trading.timetable import alerts_now
 
 POLL_SECONDS = 1.0
@@ -113,9 +114,13 @@ def attempted(ticker: Ticker, now: datetime, closing: Closing | None = None) -> 
 
 
 def watch(ticker: Ticker, ticked: Ticked, now: datetime) -> list[Failure]:
-    """Raise alerts for what failed and for what stands still; returns what kept it from doing so."""
+    """Record what a killed process left untold, raise alerts for what failed, stands still or does not agree.
+
+    Returns what kept it from doing so.
+    """
     failed = [failed_run_alert(own.job, range_text(own.partition), str(own), now) for own in ticked.failures]
     try:
+        trace_logs(ticker.world)
         dispatch(ticker.world)
         notify(ticker.world, [*failed, *alerts_now(ticker.world, now)])
     except OpenclawError as error:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 import dagster as dg
 
 from openclaw_pipelines.assets.partitions import STRATEGIES, add_partitions
-from openclaw_pipelines.assets.run_tags import LIVE_TAG, range_tags
+from openclaw_pipelines.assets.run_tags import LIVE_TAG, TICKER_TAG, range_tags
 from openclaw_pipelines.contracts.errors import OpenclawError
 from openclaw_pipelines.contracts.time import floor_to
 from openclaw_pipelines.definitions import build_defs
@@ -31,12 +31,11 @@ from openclaw_pipelines.jobs import (
 )
 from openclaw_pipelines.processes.layers import failure_of
 from openclaw_pipelines.resources.world import World
+from openclaw_pipelines.services.governance.observing import TICKER, observe
 from openclaw_pipelines.services.market.clock import refuse_wrong_clock
 from openclaw_pipelines.services.market.ingest import Ingest
 from openclaw_pipelines.services.trading.timetable import bars_ready, clock_stops, due_of, needed_before
 
-TICKER_TAG = "openclaw/ticker"
-"""Tag of the ticker's runs: process id and start of the process, to find runs that a killed ticker left."""
 LATE_BAR_SECONDS = 5.0
 """How long to leave the market alone while a bar that has closed is not published yet."""
 _LIVE = (CYCLE_LIVE, INSTRUMENTS, MARKET_LIVE)
@@ -130,6 +129,7 @@ class Ticker:
         Raises:
             ClockSkewError: the source's clock, which was just asked, is too far from the local one.
         """
+        observe(self.world, TICKER)
         ticked, store, source = Ticked(now), self.world.store, self.world.source
         due = self._due(self.strategies, now)
         while due:

@@ -18,6 +18,8 @@ from openclaw_pipelines.domain.trading.timing import Asked, Due, Need, choose
 from openclaw_pipelines.jobs import CYCLE_LIVE, MARKET_DAY, MARKET_LIVE, jobs_named
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.governance.notifications import dispatch, notify
+from openclaw_pipelines.services.governance.observing import DAGSTER, observe
+from openclaw_pipelines.services.lifecycle.tracing import trace_logs
 from openclaw_pipelines.services.trading.timetable import alerts_now, due_of, waiting_of
 
 
@@ -27,6 +29,7 @@ def strategy_ticks(context: dg.SensorEvaluationContext, world: dg.ResourceParam[
 
     After an outage the market days that its ticks need and nobody asked for are asked for first.
     """
+    observe(world, DAGSTER)
     now, settings = world.clock.now(), world.settings()
     asked: Asked = {name: tuple(last) for name, last in json.loads(context.cursor or "{}").items()}
     due = [due_of(world, name, now) for name in settings.strategies]
@@ -64,7 +67,9 @@ def _market_request(need: Need, now: datetime) -> dg.RunRequest:
 
 @dg.sensor(minimum_interval_seconds=60)
 def operator_alerts(context: dg.SensorEvaluationContext, world: dg.ResourceParam[World]) -> Iterator[dg.SkipReason]:
-    """Raise alerts for stalled strategies and market data that stands still."""
+    """Raise alerts for what stands still and does not agree; record what a killed process left untold."""
+    observe(world, DAGSTER)
+    trace_logs(world)
     dispatch(world)
     fresh = notify(world, alerts_now(world, world.clock.now()))
     for alert in fresh:

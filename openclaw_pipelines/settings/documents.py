@@ -74,6 +74,16 @@ def dotted(path: Path) -> str:
     return ".".join(path)
 
 
+def first_comment(text: str) -> str:
+    r"""The comment that a file begins with, in which its author may say why; empty where there is none.
+
+    >>> first_comment("# the exchange is down\nkill_switch: halt_all")
+    'the exchange is down'
+    """
+    line = text.lstrip().partition("\n")[0].strip()
+    return line.lstrip("#").strip() if line.startswith("#") else ""
+
+
 def parse(layer: Layer, text: str) -> Document:
     r"""Read YAML text. Raises ConfigSyntaxError and DuplicateSettingError.
 

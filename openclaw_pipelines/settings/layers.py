@@ -45,7 +45,30 @@ def layer_at(document: Document, path: Path) -> Layer:
 
 def provenance(config: BaseModel, documents: Sequence[Document]) -> dict[str, Layer]:
     """Layer of every value of the merged configuration, by dotted key."""
-    return {dotted(path): layer_of(path, documents) for path in _leaves(config.model_dump(), ())}
+    return {dotted(path): layer_of(path, documents) for path in leaves(config.model_dump())}
+
+
+def beneath(
+    model: type[BaseModel], files: Sequence[Document], over: Sequence[Document]
+) -> dict[str, tuple[object, Layer]]:
+    """What files say where a later document has another word: dotted key -> value and layer.
+
+    model: of the whole configuration; its default holds where no file sets the key.
+    """
+    said = merge(files)
+    return {
+        dotted(path): (_said(said, path, model), layer_of(path, files))
+        for document in over
+        for path in leaves(document.tree)
+    }
+
+
+def _said(tree: Any, path: Path, model: Any) -> object:
+    field = model.model_fields[path[0]]
+    own = tree.get(path[0]) if isinstance(tree, Mapping) else None
+    if len(path) > 1:
+        return _said(own, path[1:], field.annotation)
+    return field.get_default() if own is None else own
 
 
 def layer_of(path: Path, documents: Sequence[Document]) -> Layer:
@@ -105,10 +128,11 @@ def _lay_over(target: dict[str, Any], tree: Mapping[str, object]) -> None:
             target[key] = value
 
 
-def _leaves(tree: Mapping[str, object], path: Path) -> Iterator[Path]:
+def leaves(tree: Mapping[str, object], path: Path = ()) -> Iterator[Path]:
+    """Paths of all values of a tree; an empty mapping is a value."""
     for key, value in tree.items():
         here = (*path, str(key))
         if isinstance(value, Mapping) and value:
-            yield from _leaves(value, here)
+            yield from leaves(value, here)
         else:
             yield here

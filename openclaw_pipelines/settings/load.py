@@ -6,7 +6,7 @@ Read again at every tick: the same files and variables give the same object from
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from types import MappingProxyType
 
@@ -19,7 +19,7 @@ from openclaw_pipelines.contracts.layers import DEFAULT, Layer, LayerKind
 from openclaw_pipelines.contracts.time import INTERVALS
 from openclaw_pipelines.settings.agreement import check_agreement
 from openclaw_pipelines.settings.deployments import DEPLOYMENTS_FILE, with_deployments
-from openclaw_pipelines.settings.documents import Document, parse
+from openclaw_pipelines.settings.documents import Document, first_comment, parse
 from openclaw_pipelines.settings.environment import (
     KILL_SWITCH_VARIABLE,
     VARIABLES,
@@ -35,9 +35,10 @@ from openclaw_pipelines.settings.errors import (
 )
 from openclaw_pipelines.settings.fingerprint import fingerprinted
 from openclaw_pipelines.settings.kill_switch import STRICTEST_LAST, environment_kill_switch
-from openclaw_pipelines.settings.layers import merge, provenance
+from openclaw_pipelines.settings.layers import beneath, merge, provenance
 from openclaw_pipelines.settings.resolution import StrategySettings, resolve_strategy
 from openclaw_pipelines.settings.validation import Place, checked_document, typed
+from openclaw_pipelines.settings.written import Written, written
 
 DEFAULT_CONFIG = Path("config") / "autopilot.yaml"
 _PACKAGE = Path(__file__).resolve().parents[1]
@@ -52,6 +53,8 @@ class Settings:
 
     provenance: dotted key -> layer. config_json: canonical JSON of what decides, see `fingerprint`; its SHA-256 is the
     config_fingerprint. config_path and data_dir are absolute. strategies: name -> settings with all overrides applied.
+    variables: those of the environment that override a setting, with their values. beneath: what files say where a
+    variable has another word, key -> value and layer. overlay_note: comment in the first line of the overlay.
     """
 
     config: Configuration
@@ -62,6 +65,14 @@ class Settings:
     data_dir: Path
     archive_dir: Path | None
     strategies: Mapping[str, StrategySettings]
+    variables: Mapping[str, str]
+    beneath: Mapping[str, tuple[object, Layer]]
+    overlay_note: str
+
+    @cached_property
+    def written(self) -> Written:
+        """What the files say, with the layer of each value; see `settings.written`."""
+        return written(self.config, self.provenance, self.beneath)
 
     @property
     def market(self) -> Market:
@@ -133,6 +144,7 @@ def _settings(
     documents = [_CODE_DEFAULTS, with_deployments(_parsed(Layer(LayerKind.FILE, config_path.name), text), deployed)]
     if overlay is not None:
         documents.append(_parsed(*overlay))
+    files = tuple(documents)
     documents += environment_documents(environ)
     documents += _stricter_kill_switch(documents, environ)
     place = Place(documents)
@@ -151,6 +163,9 @@ def _settings(
         if config.market.archive_dir is None
         else _absolute(config.market.archive_dir, "OPENCLAW_ARCHIVE_DIR", environ, config_path, working_folder),
         strategies=MappingProxyType(strategies),
+        variables=MappingProxyType({name: text for name, text in variables if VARIABLES[name].path}),
+        beneath=MappingProxyType(beneath(Configuration, files, documents[len(files) :])),
+        overlay_note="" if overlay is None else first_comment(overlay[1]),
     )
 
 

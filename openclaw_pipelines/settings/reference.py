@@ -67,7 +67,7 @@ Relative paths start from the folder around `config/`, those in environment vari
 `off`, `close_only` (no entries; exits go on) or `halt_all` (no orders). The strictest of `kill_switch`,
 `OPENCLAW_KILL_SWITCH` and the file `kill_switch_file` in the data folder counts, at every tick and just before an
 order. A file whose content is none of these words, or that cannot be read, halts everything; so `touch KILL_SWITCH` in
-the data folder is enough.
+the data folder is enough. What follows a `#` in the file is the reason, which `openclaw changes` shows.
 
 ## Secrets
 

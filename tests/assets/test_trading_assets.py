@@ -15,7 +15,10 @@ from dagster_scene import (
     materialized,
 )
 
+from openclaw_pipelines.contracts.governance import ACCOUNT_CHAIN
 from openclaw_pipelines.contracts.time import day_start
+from openclaw_pipelines.services.governance.notifications import notify
+from openclaw_pipelines.services.trading.timetable import alerts_now
 
 KEYS = [f"{day}|{strategy}" for day in (DAY_ONE, DAY_TWO) for strategy in (BREAKOUT, MOMENTUM)]
 LIVE = {"openclaw/live": "true"}
@@ -94,6 +97,49 @@ def test_a_live_tick_materializes_only_the_tables_it_wrote(new_scene) -> None:
     assert again.success
     assert materialized(again) == {}
     assert not again.get_asset_check_evaluations()
+
+
+def test_a_live_run_looks_first_and_a_backfill_does_not(new_scene) -> None:
+    scene: Scene = new_scene()
+    (scene.folder / "data" / "KILL_SWITCH").write_text("close_only # wild")
+    scene.clock.set(day_start(DAY_ONE) + timedelta(hours=1, seconds=1))
+    assert scene.run("autopilot_cycle_job", f"{DAY_ONE}|{BREAKOUT}").success
+    assert scene.rows("admin_actions", ACCOUNT_CHAIN).is_empty()
+    result = scene.run("autopilot_live", f"{DAY_ONE}|{MOMENTUM}", tags=LIVE)
+    assert result.success, failure(result)
+    rows = scene.rows("admin_actions", ACCOUNT_CHAIN).sort("sequence")
+    assert list(rows.select("action", "subject", "from_state", "to_state").iter_rows()) == [
+        ("KILL_SWITCH_CHANGED", "kill-switch file", None, "close_only"),
+        ("CONFIGURATION_CHANGED", "autopilot.yaml", None, rows["to_state"][1]),
+    ]
+    assert scene.rows("autopilot_ticks", MOMENTUM).sort("tick_at")["kill_switch"][-1] == "close_only"
+    assert scene.rows("notifications_outbox")["notification_key"].to_list() == ["kill_switch:paper:1"]
+
+
+def test_books_that_disagree_after_a_tick_raise_one_alert(new_scene) -> None:
+    scene: Scene = new_scene()
+    key = f"{DAY_ONE}|{MOMENTUM}"
+    scene.clock.set(day_start(DAY_ONE) + timedelta(hours=12, seconds=1))
+    assert scene.run("autopilot_live", key, tags=LIVE).success
+    assert scene.rows("autopilot_fills", MOMENTUM).height > 0
+    assert scene.rows("notifications_outbox").is_empty()
+    scene.sql(
+        "ledger",
+        "UPDATE autopilot_fills SET cash_change = cash_change + 1 WHERE strategy_config_id = ? AND fill_key = "
+        "(SELECT min(fill_key) FROM autopilot_fills WHERE strategy_config_id = ?)",
+        [MOMENTUM, MOMENTUM],
+    )
+    scene.clock.set(day_start(DAY_ONE) + timedelta(hours=13, seconds=1))
+    for _ in range(2):
+        assert scene.run("autopilot_live", key, tags=LIVE).success
+    (told,) = scene.rows("notifications_outbox").to_dicts()
+    assert (told["kind"], told["severity"], told["subject"]) == ("reconcile_mismatch", "error", MOMENTUM)
+    assert told["notification_key"] == f"reconcile_mismatch:paper:{MOMENTUM}:20250510T1300Z"
+    assert "does not reconcile after its tick at 2025-05-10 13:00Z: cash: " in told["message"]
+    with scene.world.store.write("ledger") as con:  # the process that took the tick died before it told
+        con.execute("DELETE FROM notifications_outbox")
+    fresh = notify(scene.world, alerts_now(scene.world, scene.clock.now()))
+    assert told["notification_key"] in {alert.key for alert in fresh}
 
 
 def test_a_day_before_its_predecessor_is_refused(new_scene) -> None:

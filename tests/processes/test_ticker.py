@@ -13,9 +13,10 @@ import pytest
 from clocks import Present
 from dagster_scene import BREAKOUT, DAY_ONE, DAY_TWO, MOMENTUM, Scene, failure, write_config
 
+from openclaw_pipelines.assets.run_tags import TICKER_TAG
 from openclaw_pipelines.contracts.time import day_start
 from openclaw_pipelines.processes.resident import attempted, replay, replayed_times, watch
-from openclaw_pipelines.processes.ticker import TICKER_TAG, Ticker, fail_orphans, process_tag
+from openclaw_pipelines.processes.ticker import Ticker, fail_orphans, process_tag
 
 START = day_start(DAY_ONE)
 
@@ -53,6 +54,30 @@ def test_ticks_after_midnight_go_to_the_next_day(new_scene) -> None:
     assert ticked.strategies == [MOMENTUM, MOMENTUM]  # one run per day
     assert scene.ticks(MOMENTUM)[-1] == night + timedelta(hours=1)
     assert ticker.tick(scene.clock.now()).strategies == []
+
+
+def test_a_ticker_alone_records_and_tells_what_is_changed_between_its_rounds(new_scene) -> None:
+    scene: Scene = new_scene()
+    ticker = Ticker(scene.world, scene.instance, [MOMENTUM])
+    switch = scene.folder / "data" / "KILL_SWITCH"
+    for minute, text in ((60, None), (61, "halt_all # an outage"), (62, "halt_all # an outage"), (63, None)):
+        if text:
+            switch.write_text(text)
+        else:
+            switch.unlink(missing_ok=True)
+        scene.clock.set(START + timedelta(minutes=minute))
+        assert not ticker.tick(scene.clock.now()).failures
+    rows = scene.rows("admin_actions", "@account").sort("sequence")
+    assert list(rows.select("subject", "from_state", "to_state", "recorded_at").iter_rows())[1:] == [
+        ("kill-switch file", "off", "halt_all", START + timedelta(minutes=61)),
+        ("kill-switch file", "halt_all", "off", START + timedelta(minutes=63)),
+    ]
+    told = scene.rows("notifications_outbox").sort("raised_at")
+    assert list(told.select("kind", "severity", "dispatched").iter_rows()) == [
+        ("kill_switch", "error", True),
+        ("kill_switch", "info", True),
+    ]
+    assert len(scene.ticks(MOMENTUM)) == 1
 
 
 def test_times_of_a_replay_are_the_closes_of_all_strategies(new_scene) -> None:

@@ -109,6 +109,26 @@ def test_after_an_outage_over_midnight_days_are_caught_up_in_order_and_equal_a_b
     assert scene.hash(MOMENTUM, end) == backfilled.hash(MOMENTUM, end)
 
 
+def test_the_sensors_look_each_time_and_record_a_change_once(new_scene) -> None:
+    scene: Scene = new_scene()
+    scene.clock.set(ONE_AM)
+    evaluate(scene)
+    scene.configure(lambda tree: tree["strategies"][MOMENTUM].update(paused=True))
+    for _ in range(2):
+        evaluate(scene)
+    rows = scene.rows("admin_actions", "@account").sort("sequence")
+    assert list(rows.select("action", "subject", "from_state", "to_state", "actor").iter_rows())[1:] == [
+        (
+            "CONFIGURATION_CHANGED",
+            "autopilot.yaml",
+            f"strategies.{MOMENTUM}.paused false (default)",
+            f"strategies.{MOMENTUM}.paused true (strategy:{MOMENTUM})",
+            "autopilot.yaml",
+        ),
+        ("STRATEGY_PAUSED", MOMENTUM, "running", "paused", "autopilot.yaml"),
+    ]
+
+
 def test_alerts_are_raised_once_an_hour(new_scene) -> None:
     scene: Scene = new_scene()
     scene.clock.set(LONG_AFTER)

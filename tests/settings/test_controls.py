@@ -6,6 +6,7 @@ import pytest
 
 from openclaw_pipelines.contracts.enums import KillSwitch
 from openclaw_pipelines.settings import Settings, effective_kill_switch, load_settings
+from openclaw_pipelines.settings.controls import switches
 
 OFF, CLOSE, HALT = KillSwitch.OFF, KillSwitch.CLOSE_ONLY, KillSwitch.HALT_ALL
 
@@ -33,6 +34,8 @@ def load(folder: Path, configured: str) -> Settings:
         pytest.param("off", "", b"off", OFF, "no kill switch is set", id="all off"),
         pytest.param("off", None, b"", HALT, "file KILL_SWITCH holds ''", id="empty file halts"),
         pytest.param("off", None, b"stop please", HALT, "file KILL_SWITCH holds 'stop please'", id="other words halt"),
+        pytest.param("off", None, b"close_only # spreads", CLOSE, "file KILL_SWITCH", id="with a reason"),
+        pytest.param("off", None, b"# halt_all", HALT, "file KILL_SWITCH holds ''", id="only a reason halts"),
         pytest.param("off", None, b"\xff\xfe", HALT, "cannot be read: UnicodeDecodeError", id="no text halts"),
         pytest.param("off", "stop", None, HALT, "OPENCLAW_KILL_SWITCH is 'stop'", id="unknown variable halts"),
     ],
@@ -47,6 +50,21 @@ def test_strictest_counts(
     switch, why = effective_kill_switch(settings, environ, tmp_path)
     assert switch is expected
     assert reason in why
+
+
+def test_each_place_says_its_own(tmp_path: Path) -> None:
+    """Also where another one is stricter, and the configuration without what a variable adds to it."""
+    (tmp_path / "KILL_SWITCH").write_text("close_only # spreads")
+    load(tmp_path, "off")
+    environ = {"OPENCLAW_KILL_SWITCH": "halt_all"}
+    settings = load_settings(environ, path=tmp_path / "autopilot.yaml")
+    assert settings.config.kill_switch is HALT
+    found = switches(settings, environ, tmp_path)
+    assert {place.value: (own.switch, own.by, own.note) for place, own in found.items()} == {
+        "configuration": (OFF, "autopilot.yaml", ""),
+        "environment": (HALT, "environment OPENCLAW_KILL_SWITCH", ""),
+        "file": (CLOSE, "file KILL_SWITCH", "spreads"),
+    }
 
 
 def test_a_folder_in_its_place_halts(tmp_path: Path) -> None:

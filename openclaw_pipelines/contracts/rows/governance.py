@@ -68,6 +68,16 @@ class PolicyVersionRow(TypedDict):
     first_tick_at: datetime
 
 
+class ConfigurationRow(TypedDict):
+    """A row of `configurations`."""
+
+    account_id: str
+    configuration_hash: str
+    config_fingerprint: str
+    payload: str
+    recorded_at: datetime
+
+
 class NotificationRow(TypedDict):
     """A row of `notifications_outbox`."""
 

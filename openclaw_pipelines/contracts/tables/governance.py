@@ -18,16 +18,22 @@ class ReconcileEvents(TickRow):
 
 
 class AdminActions(StrategyRow):
-    """Append-only audit trail. Each row carries the hash of the one before it in its strategy's chain."""
+    """Append-only audit trail. Each row carries the hash of the one before it in its chain.
 
-    sequence: int = pa.Field(ge=1, description="place in the strategy's chain, from 1")
-    action: str = pa.Field(description="what happened, as PROPOSAL_MOVED")
-    subject: str = pa.Field(description="key it is about")
-    from_state: str = pa.Field(nullable=True, description="state before, for a move")
-    to_state: str = pa.Field(nullable=True, description="state after, for a move")
-    tick_at: Time = pa.Field(nullable=True, description="tick in which it happened")
-    actor: str = pa.Field(description="autopilot or operator")
-    details: str = pa.Field(description="canonical JSON")
+    A chain per strategy holds what became of proposals; that of the account, under `@account`, what people changed.
+    """
+
+    sequence: int = pa.Field(ge=1, description="place in the chain, from 1")
+    action: str = pa.Field(description="what happened, as PROPOSAL_MOVED or KILL_SWITCH_CHANGED")
+    subject: str = pa.Field(description="key, strategy, bar, file or environment that it is about")
+    from_state: str = pa.Field(nullable=True, description="state before, in short; empty for the first")
+    to_state: str = pa.Field(nullable=True, description="state after, in short")
+    tick_at: Time = pa.Field(nullable=True, description="tick in which it happened; empty in the account's chain")
+    actor: str = pa.Field(
+        description="autopilot, operator with the name that the operating system knows, factory, lifecycle; for what "
+        "was observed, the file or variable that says so"
+    )
+    details: str = pa.Field(description="canonical JSON; of the account's chain with reason and time (`at`)")
     prev_hash: str = pa.Field(description="row_hash of the row before, 64 zeros for the first")
     row_hash: str = pa.Field(description="SHA-256 over prev_hash and the business columns")
 
@@ -50,6 +56,21 @@ class PolicyVersions(StrategyRow):
         "ticks that an approval may take; with a form where its words are not those of the first"
     )
     first_tick_at: Time = pa.Field(description="the strategy's first tick under it")
+
+
+class Configurations(pa.DataFrameModel):
+    """Configurations that were seen, as the files say them, each once; the account's chain names them by hash."""
+
+    account_id: str = pa.Field(description="account that was configured so")
+    configuration_hash: str = pa.Field(description="SHA-256 of payload")
+    config_fingerprint: str = pa.Field(description="fingerprint of the configuration with which it was first seen")
+    payload: str = pa.Field(
+        description="canonical JSON: dotted key -> value and layer, as without environment variables; secrets masked"
+    )
+    recorded_at: Time = pa.Field(description="when it was first seen")
+
+    class Config:
+        strict = True
 
 
 class Notifications(StrategyRow):
@@ -92,6 +113,7 @@ TABLES = (
     Table("admin_actions", "ledger", AdminActions, key=("account_id", "strategy_config_id", "sequence")),
     Table("operator_requests", "ledger", OperatorRequests, key=("request_key",)),
     Table("policy_versions", "ledger", PolicyVersions, key=("account_id", "strategy_config_id", "policy_version_id")),
+    Table("configurations", "ledger", Configurations, key=("account_id", "configuration_hash")),
     Table("notifications_outbox", "ledger", Notifications, key=("notification_key",)),
     Table("seals", "ledger", Seals, key=("account_id", "strategy_config_id", "day"), unhashed=("sealed_at",)),
 )

@@ -41,7 +41,7 @@ class Deployments(pa.DataFrameModel):
     gate_hash: str = pa.Field(description="SHA-256 of the gate results it rests on")
     parity_hash: str = pa.Field(description="SHA-256 of the parity reports it rests on")
     trigger: str = pa.Field(isin=TRIGGERS, description="cycle, schedule, operator, kill_switch or rollback")
-    actor: str = pa.Field(description="factory, lifecycle or operator")
+    actor: str = pa.Field(description="factory, lifecycle, or operator with the name of who ran the command")
     metrics: str = pa.Field(description="JSON: what was measured, with what was required and sample sizes")
     reason: str = pa.Field(description="why, for people")
     at: Time = pa.Field(description="as-of time of the transition, UTC")

@@ -1,8 +1,10 @@
-"""What an operator must see: once per subject and hour."""
+"""What an operator must see: what lasts once per subject and hour, what happened once."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from openclaw_pipelines.contracts.enums import KillSwitch
+from openclaw_pipelines.domain.governance.account import Change
 from openclaw_pipelines.domain.market.clocks import ClockReading
 
 
@@ -53,3 +55,38 @@ def stale_market_alert(source: str, newest: datetime | None, now: datetime, limi
     since = "holds no candle" if newest is None else f"holds nothing newer than {newest:%Y-%m-%d %H:%M}Z"
     message = f"{source} {since}. See the runs of market_live and the source itself."
     return Alert(f"stale_market:{source}:{now:%Y%m%dT%H}", "stale_market", "warning", source, message)
+
+
+def kill_switch_alert(account: str, change: Change) -> Alert:
+    """An alert for a kill switch that was pulled or released, once per row of the account's chain."""
+    released = change.after == KillSwitch.OFF
+    what = "was released" if released else f"is {change.after}"
+    message = (
+        f"kill switch of {account}, {change.subject}: {what}, before {change.before or 'not known'}, "
+        f"by {change.actor}; {change.reason}."
+    )
+    severity = "info" if released else "error"
+    return Alert(f"kill_switch:{account}:{change.sequence}", "kill_switch", severity, change.subject, message)
+
+
+def mismatch_alert(account: str, strategy: str, tick_at: datetime, checks: str) -> Alert:
+    """An alert for books that do not agree after a tick, once per strategy and tick. checks: what differs, in words."""
+    message = (
+        f"{strategy} does not reconcile after its tick at {tick_at:%Y-%m-%d %H:%M}Z: {checks}. No entries are made "
+        "while books disagree. See reconcile_events and `openclaw verify`."
+    )
+    key = f"reconcile_mismatch:{account}:{strategy}:{tick_at:%Y%m%dT%H%MZ}"
+    return Alert(key, "reconcile_mismatch", "error", strategy, message)
+
+
+def red_check_alert(asset: str, check: str, partition: str, finding: str) -> Alert:
+    """An alert for a check that stops what stands downstream, once per check and partition."""
+    subject = f"{asset} {check} {partition}"
+    message = f"check {check} of {asset}, {partition}, is red: {finding}"
+    return Alert(f"red_check:{asset}:{check}:{partition}", "red_check", "error", subject, message)
+
+
+def blocked_cycle_alert(cycle_id: str, gate: str, reason: str) -> Alert:
+    """An alert for a factory cycle that selected nothing, once per cycle and what blocks it."""
+    message = f"cycle {cycle_id} is blocked by {gate}: {reason.rstrip('.')}. Nothing was deployed."
+    return Alert(f"blocked_cycle:{cycle_id}:{gate}", "blocked_cycle", "warning", cycle_id, message)

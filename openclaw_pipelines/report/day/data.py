@@ -7,6 +7,7 @@ from functools import cached_property
 import polars as pl
 
 from openclaw_pipelines.contracts.time import DAY, day_start, interval_length
+from openclaw_pipelines.domain.governance.account import Change
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class ReportData:
     market: where candles came from, as `simulated`.
     candles: closes as `symbol`, `closed_at`, `close`, one interval.
     checks: asset checks as `name`, `asset`, `partition`, `passed`, `severity` (warning or error), `message`.
+    changes: rows of the account's chain that happened or were seen on the day.
     as_of: nothing after this time was known.
     generated_at: when the page was made; printed, so equal inputs give equal bytes.
     version: version of the program.
@@ -61,6 +63,7 @@ class ReportData:
     strategies: tuple[StrategyReport, ...]
     candles: pl.DataFrame
     checks: pl.DataFrame
+    changes: tuple[Change, ...] = ()
 
     @property
     def start(self) -> datetime:

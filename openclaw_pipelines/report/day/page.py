@@ -47,6 +47,7 @@ def render_daily_report(data: ReportData) -> str:
         as_of=text.stamp(data.as_of).text,
         overview=_overview(days),
         sections=[_section(place, day) for place, day in enumerate(days, start=1)],
+        changes=tables.changes_table(data),
         checks=tables.checks_table(data),
         glossary=tables.glossary_table(data, days),
     )

@@ -257,6 +257,27 @@ def _scope_order(scope: str) -> tuple[int, int, str]:
     return (0, int(member), "") if kind == "horizon" else (1, 0, member)
 
 
+def changes_table(data: ReportData) -> Table:
+    """What people changed on the day, in the order in which it was recorded."""
+    return Table(
+        "What people changed",
+        columns("Time", "Action", "Subject", "*Before", "*After", "By", "*Reason"),
+        tuple(
+            (
+                text.clock(change.at),
+                Cell(text.words(change.action.lower())),
+                Cell(change.subject),
+                Cell(change.before or text.NONE),
+                Cell(change.after or text.NONE, "loss" if change.brakes else ""),
+                Cell(change.actor),
+                Cell(change.reason, "muted"),
+            )
+            for change in data.changes
+        ),
+        "Nobody changed anything that is recorded.",
+    )
+
+
 def checks_table(data: ReportData) -> Table:
     """Every asset check, failed ones first."""
     checks = [] if data.checks.is_empty() else data.checks.sort("passed", "asset", "name", "partition").to_dicts()

@@ -30,6 +30,7 @@ from openclaw_pipelines.resources.store.coverage import coverage
 from openclaw_pipelines.resources.store.store import Store, insert, insert_new
 from openclaw_pipelines.resources.store.strategy_ledger import StrategyLedger
 from openclaw_pipelines.resources.world import World
+from openclaw_pipelines.services.governance.account import changes_of
 from openclaw_pipelines.services.trading.strategy_lock import strategy_lock
 from openclaw_pipelines.settings import Settings
 
@@ -230,6 +231,7 @@ class Evaluator:
             strategies=tuple(self._strategy_report(settings, name, day) for name in settings.strategies),
             candles=candles,
             checks=_checks_frame(checks),
+            changes=tuple(changes_of(self.store, settings.config.account, start, end)),
         )
         html = render_daily_report(data)
         return replace_file(settings.data_dir / "reports" / f"{day}.html", html), html

@@ -4,6 +4,7 @@ import json
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
+from openclaw_pipelines.contracts.governance import ACCOUNT_CHAIN
 from openclaw_pipelines.contracts.rows.governance import SealRow
 from openclaw_pipelines.contracts.time import DAY, day_start
 from openclaw_pipelines.domain.governance.seals import first_broken
@@ -11,7 +12,7 @@ from openclaw_pipelines.resources.store.comparison import Difference
 from openclaw_pipelines.resources.store.seal_files import SealFile, lines_of
 from openclaw_pipelines.resources.store.strategy_ledger import StrategyLedger
 from openclaw_pipelines.resources.world import World
-from openclaw_pipelines.services.evaluation.sealing import ACCOUNT, seal_file, seals_of, tables_of
+from openclaw_pipelines.services.evaluation.sealing import seal_file, seals_of, tables_of
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ def verify_seals(world: World, strategy: str, days: Collection[str] | None = Non
         *_chain(rows),
         *_file(rows, file),
         *_trails(rows, ledger, "audit"),
-        *_trails(rows, world.ledger(ACCOUNT), "account"),
+        *_trails(rows, world.ledger(ACCOUNT_CHAIN), "account"),
         *(one for row in rows if days is None or row["day"] in days for one in _content(ledger, row)),
     ]
     newest = rows[-1]["day"] if rows else None

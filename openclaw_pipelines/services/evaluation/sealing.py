@@ -13,6 +13,7 @@ from pathlib import Path
 
 from openclaw_pipelines.contracts.canonical import canonical_json
 from openclaw_pipelines.contracts.errors import LedgerError
+from openclaw_pipelines.contracts.governance import ACCOUNT_CHAIN
 from openclaw_pipelines.contracts.program import program_version
 from openclaw_pipelines.contracts.rows import rows_as
 from openclaw_pipelines.contracts.rows.governance import SealRow
@@ -27,8 +28,6 @@ from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.evaluation.evaluator import Evaluator
 from openclaw_pipelines.services.trading.strategy_lock import strategy_lock
 
-ACCOUNT = "@account"
-"""Whose audit trail is the account's own."""
 _MOMENT = timedelta(microseconds=1)
 
 
@@ -146,7 +145,7 @@ def _seal(world: World, strategy: str, day: str) -> list[SealRow]:
 
 def _content(world: World, ledger: StrategyLedger, day: str) -> dict[str, object]:
     tables = tables_of(ledger, day)
-    trail, account = ledger.chain(), world.ledger(ACCOUNT).chain()
+    trail, account = ledger.chain(), world.ledger(ACCOUNT_CHAIN).chain()
     return {
         "account_id": ledger.account_id,
         "strategy_config_id": ledger.strategy,

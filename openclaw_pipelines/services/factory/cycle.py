@@ -22,6 +22,7 @@ from openclaw_pipelines.domain.factory.contract import CycleContract, CycleContr
 from openclaw_pipelines.domain.factory.search import Proposal, Search, Tried
 from openclaw_pipelines.domain.factory.shortlist import Floors
 from openclaw_pipelines.domain.factory.space import Dimension, Range, Space, space_of
+from openclaw_pipelines.domain.governance.alerts import blocked_cycle_alert
 from openclaw_pipelines.domain.selection.gate_limits import GateLimits
 from openclaw_pipelines.domain.selection.windows import Split, Window, gap_days, rows_of, train_and_holdout
 from openclaw_pipelines.kernel.run.bars import Bars
@@ -38,6 +39,7 @@ from openclaw_pipelines.services.factory.market_data import (
     finer_interval,
     same_span,
 )
+from openclaw_pipelines.services.governance.notifications import notify
 from openclaw_pipelines.services.lifecycle.book import DeploymentBook
 from openclaw_pipelines.settings import Settings, StrategySettings
 from openclaw_pipelines.settings.errors import nearest
@@ -260,12 +262,14 @@ def cycle_row(world: World, cycle_id: str) -> FactoryCycleRow:
 def set_state(
     world: World, cycle_id: str, state: CycleState, blocked_by: str | None = None, reason: str | None = None
 ) -> None:
-    """Write how far a cycle came; only a blocked one has `blocked_by`."""
+    """Write how far a cycle came; only a blocked one has `blocked_by`, and raises an alert."""
     with world.store.write("research") as con:
         con.execute(
             "UPDATE factory_cycles SET state = ?, blocked_by = ?, reason = ?, updated_at = ? WHERE cycle_id = ?",
             [state.value, blocked_by, reason, world.clock.now(), cycle_id],
         )
+    if state is CycleState.BLOCKED:
+        notify(world, [blocked_cycle_alert(cycle_id, blocked_by or "no gate", reason or "no reason")])
 
 
 def recipe_of(settings: Settings, name: str) -> Recipe:

@@ -12,6 +12,7 @@ from openclaw_pipelines.contracts.canonical import sha256_of
 from openclaw_pipelines.contracts.errors import OpenclawError, StoreError
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.domain.governance.alerts import Alert
+from openclaw_pipelines.resources.store.engine import Connection
 from openclaw_pipelines.resources.store.store import insert_new
 from openclaw_pipelines.resources.world import World
 
@@ -45,7 +46,8 @@ def notify(world: World, alerts: Iterable[Alert]) -> list[Alert]:
         known = _raised(world, list(wanted))
         fresh = [alert for alert in wanted.values() if alert.key not in known]
         if fresh:
-            _store(world, fresh)
+            with world.store.write("ledger") as con:
+                put(con, world, fresh)
     except OpenclawError as error:
         for alert in wanted.values():
             _send(alert)
@@ -71,7 +73,10 @@ def dispatch(world: World) -> int:
     return len(waiting)
 
 
-def _store(world: World, alerts: list[Alert]) -> None:
+def put(con: Connection, world: World, alerts: list[Alert]) -> None:
+    """Write alerts to the outbox in the transaction of what they are about; `dispatch` sends them after it."""
+    if not alerts:
+        return
     settings, now = world.settings(), world.clock.now()
     shared = {
         "account_id": settings.config.account,
@@ -89,8 +94,7 @@ def _store(world: World, alerts: list[Alert]) -> None:
         }
         for alert in alerts
     ]
-    with world.store.write("ledger") as con:
-        insert_new(con, "notifications_outbox", TABLES["notifications_outbox"].unchecked(rows))
+    insert_new(con, "notifications_outbox", TABLES["notifications_outbox"].unchecked(rows))
 
 
 def _send(alert: Alert) -> None:

@@ -19,6 +19,7 @@ from openclaw_pipelines.resources.files import replace_file
 from openclaw_pipelines.resources.store.locks import file_lock
 from openclaw_pipelines.resources.store.store import insert
 from openclaw_pipelines.resources.world import World
+from openclaw_pipelines.services.lifecycle.tracing import trace_deployments
 from openclaw_pipelines.settings.deployments import DEPLOYMENTS_FILE
 
 LOCK_SECONDS = 600.0
@@ -29,7 +30,7 @@ class DeploymentBook:
     """The log of one account."""
 
     def __init__(self, world: World) -> None:
-        self.store, self.clock = world.store, world.clock
+        self.world, self.store, self.clock = world, world.store, world.clock
         settings = world.settings()
         self.account, self.data_dir = settings.config.account, settings.data_dir
 
@@ -40,13 +41,14 @@ class DeploymentBook:
 
     @contextmanager
     def changing(self) -> Iterator[None]:
-        """One process at a time decides and writes; the file is right before and after."""
+        """One process at a time decides and writes; the file is right before and after, the account's chain after."""
         locks = self.data_dir / "locks"
         locks.mkdir(parents=True, exist_ok=True)
         with file_lock(locks / f"{self.account}.deployments", exclusive=True, timeout_seconds=LOCK_SECONDS):
             self.write_layer()
             yield
             self.write_layer()
+            trace_deployments(self.world)
 
     def rows(self) -> list[DeploymentRow]:
         """All rows in order, the chain verified.

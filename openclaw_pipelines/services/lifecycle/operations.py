@@ -25,6 +25,8 @@ from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.lifecycle.book import DeploymentBook
 from openclaw_pipelines.services.lifecycle.standing import standings
 
+OPERATOR = "operator"
+
 
 class PaperGateError(LedgerError):
     """A gate between paper and more size does not hold."""
@@ -76,8 +78,10 @@ def review_day(world: World, day: str) -> Reviewed:
     return Reviewed(as_of, rows, judged)
 
 
-def promote(world: World, strategy: str, *, as_of: datetime, reason: str = "") -> Position:
+def promote(world: World, strategy: str, *, as_of: datetime, reason: str = "", actor: str = OPERATOR) -> Position:
     """Give a strategy the next size, where its gates hold; a paused one goes back to paper, at the first ramp.
+
+    actor: who asks, for the log.
 
     Raises:
         UnknownDeploymentError, IllegalTransitionError, PaperGateError, FullSizeError: nothing is written.
@@ -85,12 +89,16 @@ def promote(world: World, strategy: str, *, as_of: datetime, reason: str = "") -
     book = DeploymentBook(world)
     with book.changing():
         steps = _promotion(world, book.position(strategy), as_of, reason)
-        book.commit(steps, trigger=Trigger.OPERATOR, actor="operator", at=as_of)
+        book.commit(steps, trigger=Trigger.OPERATOR, actor=actor, at=as_of)
     return book.position(strategy)
 
 
-def demote(world: World, strategy: str, *, as_of: datetime, reason: str, retire: bool = False) -> Position:
+def demote(
+    world: World, strategy: str, *, as_of: datetime, reason: str, retire: bool = False, actor: str = OPERATOR
+) -> Position:
     """Pause a strategy; with `retire`, retire one that is paused and flat, or that never traded.
+
+    actor: who asks, for the log.
 
     Raises:
         UnknownDeploymentError, IllegalTransitionError, NotFlatError: nothing is written.
@@ -102,12 +110,14 @@ def demote(world: World, strategy: str, *, as_of: datetime, reason: str, retire:
             raise NotFlatError(strategy)
         to_stage = Stage.RETIRED if retire else Stage.PAUSED
         step = step_to(position, to_stage, 0 if retire else position.ramp_bps, reason)
-        book.commit([step], trigger=Trigger.OPERATOR, actor="operator", at=as_of)
+        book.commit([step], trigger=Trigger.OPERATOR, actor=actor, at=as_of)
     return book.position(strategy)
 
 
-def rollback(world: World, strategy: str, *, as_of: datetime, reason: str) -> list[Position]:
+def rollback(world: World, strategy: str, *, as_of: datetime, reason: str, actor: str = OPERATOR) -> list[Position]:
     """Undo the newest transition of a strategy, and of all that moved with it; returns where they stand now.
+
+    actor: who asks, for the log.
 
     Raises:
         UnknownDeploymentError, NothingToUndoError: nothing is written.
@@ -115,7 +125,7 @@ def rollback(world: World, strategy: str, *, as_of: datetime, reason: str) -> li
     book = DeploymentBook(world)
     with book.changing():
         transition, steps = undoing(book.rows(), strategy, reason)
-        book.commit(steps, trigger=Trigger.ROLLBACK, actor="operator", at=as_of, undoes=transition)
+        book.commit(steps, trigger=Trigger.ROLLBACK, actor=actor, at=as_of, undoes=transition)
     found = book.positions()
     return [found[step.origin.strategy] for step in steps]
 

@@ -12,7 +12,10 @@ from datetime import datetime
 import polars as pl
 
 from openclaw_pipelines.contracts.errors import DataError, LedgerError
+from openclaw_pipelines.contracts.governance import AccountAction
 from openclaw_pipelines.contracts.time import DAY, floor_to, interval_length, utc
+from openclaw_pipelines.domain.governance.account import Change, candle_corrected
+from openclaw_pipelines.domain.governance.audit import AuditEntry
 from openclaw_pipelines.domain.market.features import lookback_bars
 from openclaw_pipelines.domain.market.quality.units import off_unit_words, usable
 from openclaw_pipelines.resources.store import market_tables
@@ -20,6 +23,7 @@ from openclaw_pipelines.resources.store.built_bars import consumed_bars
 from openclaw_pipelines.resources.store.corrections import BarKey, newest_revision, replace_candle, stored_bar
 from openclaw_pipelines.resources.store.market_tables import PRICES
 from openclaw_pipelines.resources.world import World
+from openclaw_pipelines.services.governance.account import append_missing
 from openclaw_pipelines.services.market.features import compute_features
 from openclaw_pipelines.services.trading.strategy_lock import strategy_lock
 
@@ -80,10 +84,23 @@ def correct_candle(
             world.store, key, bar, actor=actor, reason=reason,
             taken_from="revision" if revised else "source", now=world.clock.now(),
         )  # fmt: skip
+    trace_corrections(world)
     days = _days_of_features(world, key)
     for day in days:
         compute_features(world, day)
     return Corrected(trace, tuple(days))
+
+
+def trace_corrections(world: World) -> list[Change]:
+    """Append the rows of `candle_corrections` that the account's chain lacks. All accounts share the candles."""
+    logged = world.store.table("candle_corrections").sort("corrected_at").to_dicts()
+
+    def missing(known: list[Change]) -> list[AuditEntry]:
+        traced = {(own.at, own.details["source"], own.subject) for own in known}
+        entries = [(trace, candle_corrected(trace)) for trace in logged]
+        return [own for trace, own in entries if (trace["corrected_at"], trace["source"], own.subject) not in traced]
+
+    return append_missing(world, [AccountAction.CANDLE_CORRECTED], missing) if logged else []
 
 
 def _refuse_unknown(world: World, key: BarKey) -> None:

@@ -54,7 +54,10 @@ from openclaw_pipelines.settings import Settings, StrategySettings, effective_ki
 
 @dataclass
 class DayReport:
-    """What was done with one day of one strategy. refused: orders that the executor did not take, with its reason."""
+    """What was done with one day of one strategy.
+
+    refused: orders that the executor did not take, with its reason. mismatched: ticks after which books disagree.
+    """
 
     strategy: str
     day: str
@@ -63,6 +66,7 @@ class DayReport:
     rows: dict[str, int] = field(default_factory=dict)
     waiting_for: str | None = None
     refused: dict[str, str] = field(default_factory=dict)
+    mismatched: list[datetime] = field(default_factory=list)
 
 
 class Runner:
@@ -134,6 +138,7 @@ class Runner:
         ledger.commit(walk.rows, self.clock.now(), walk.states)
         report.taken += walk.taken
         report.settled_only += walk.settled_only
+        report.mismatched += [row["tick_at"] for row in walk.rows.get("reconcile_events", []) if not row["passed"]]
         for table, rows in walk.rows.items():
             report.rows[table] = report.rows.get(table, 0) + len(rows)
         self._send(walk.session, report)

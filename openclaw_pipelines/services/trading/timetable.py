@@ -13,6 +13,7 @@ from openclaw_pipelines.resources.store.coverage import coverage, funding_asked,
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.market.clock import goes_without, wrong_clock
 from openclaw_pipelines.services.market.history import missing_before
+from openclaw_pipelines.services.trading.mismatches import recent_mismatches
 from openclaw_pipelines.settings import Settings
 
 LOOKED_AT_BARS = 4
@@ -142,7 +143,7 @@ def _unusable_alert(world: World, strategy: str, now: datetime) -> Alert | None:
 
 
 def alerts_now(world: World, now: datetime) -> list[Alert]:
-    """Stalled strategies, bars that they cannot take, and market data that does not move."""
+    """Stalled strategies, bars that they cannot take, market data that does not move, and books that disagree."""
     settings = world.settings()
     found = [stalled_alert(due_of(world, name, now), now) for name in settings.strategies]
     found += [_unusable_alert(world, name, now) for name in settings.strategies]
@@ -150,4 +151,4 @@ def alerts_now(world: World, now: datetime) -> list[Alert]:
     newest = market_tables.newest_candle(world.store, world.source, settings.intervals[0])
     found.append(clock_skew_alert(clock_stops(world), settings.market.max_clock_skew_seconds, now))
     found.append(stale_market_alert(world.source, max(newest.values(), default=None), now, limit))
-    return [alert for alert in found if alert is not None]
+    return [*(alert for alert in found if alert is not None), *recent_mismatches(world, now)]

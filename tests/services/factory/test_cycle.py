@@ -32,6 +32,11 @@ def state(scene, cycle_id: str | None = None) -> tuple[str, str | None]:
     return row["state"], row["blocked_by"]
 
 
+def blocked_alerts(scene) -> list[tuple[str, str]]:
+    rows = scene.rows("notifications_outbox").filter(kind="blocked_cycle").to_dicts()
+    return [(row["notification_key"], row["subject"]) for row in rows]
+
+
 def flip_bar(scene, at: str = TRAIN_BAR) -> None:
     """Another close of one bar, still between its low and high."""
     scene.sql(
@@ -190,6 +195,7 @@ class TestParity:
             ("replay_stepping", "shortlist"): candidates,
         }
         assert state(edge_proven) == ("compared", None)
+        assert blocked_alerts(edge_proven) == []
 
     @pytest.mark.parametrize(
         ("change", "field"),
@@ -207,6 +213,9 @@ class TestParity:
         assert {row["verdict"] for row in reports} == {"INVALID_COMPARISON"}
         assert all(field in json.loads(row["differing"]) for row in reports)
         assert state(scene) == ("blocked", "parity: INVALID_COMPARISON")
+        assert blocked_alerts(scene) == [(f"blocked_cycle:{own.cycle_id}:parity: INVALID_COMPARISON", own.cycle_id)]
+        scene.compared(cycle)
+        assert len(blocked_alerts(scene)) == 1, "compared again, it is blocked and was told"
         assert not examining.parity_equal(scene.world, own.cycle_id).passed
         with pytest.raises(ParityNotProvenError):
             judge_cycle(cycle)
