@@ -13,7 +13,7 @@ from typing import Any
 
 from openclaw_pipelines.contracts.canonical import canonical_json, sha256_of
 from openclaw_pipelines.contracts.enums import ProposalState, TickStatus
-from openclaw_pipelines.contracts.governance import Answer
+from openclaw_pipelines.contracts.governance import ACCOUNT_CHAIN, Answer
 from openclaw_pipelines.contracts.time import interval_length
 from openclaw_pipelines.resources.store.comparison import Difference
 from openclaw_pipelines.resources.store.strategy_ledger import TICK_TABLES, StrategyLedger
@@ -155,8 +155,21 @@ class _Rows:
         waited = self.ledger.query(
             "SELECT decision_key FROM autopilot_proposals", "state = ?", [ProposalState.AWAITING_APPROVAL.value]
         )["decision_key"]
-        for key in sorted(set(given) - set(waited)):
+        for key in sorted({*set(given) - set(waited), *self._unsaid()}):
             yield Difference("operator_requests", "extra", f"decision_key={key}", "", None, None)
+
+    def _unsaid(self) -> list[str]:
+        """Answers that the account's chain does not know, since it began."""
+        chain = self.ledger.of_all(
+            "SELECT account_id, sequence, subject, to_state, recorded_at FROM admin_actions",
+            "strategy_config_id", [ACCOUNT_CHAIN],
+        ).filter(account_id=self.ledger.account_id)  # fmt: skip
+        if chain.is_empty():
+            return []
+        began = chain.sort("sequence")["recorded_at"][0]
+        asked = self.ledger.query("SELECT decision_key, verdict FROM operator_requests", "requested_at >= ?", [began])
+        said = set(chain.select("subject", "to_state").iter_rows())
+        return [key for key, verdict in asked.iter_rows() if (key, verdict) not in said]
 
 
 def _sha256(text: str) -> str:

@@ -6,9 +6,12 @@ from typing import Any
 
 import pytest
 
+from openclaw_pipelines.commands.approvals import answer
 from openclaw_pipelines.commands.verify import recorded_days, verify_strategy
+from openclaw_pipelines.contracts.governance import Answer
 from openclaw_pipelines.contracts.time import day_start
 from openclaw_pipelines.resources.store.strategy_ledger import MissingRowError, StateChangedError
+from openclaw_pipelines.services.governance.observing import observe
 from openclaw_pipelines.services.trading.integrity import verify_integrity
 
 MOMENTUM = "momentum_1h"
@@ -268,3 +271,18 @@ def test_no_tick_goes_on_from_an_input_that_is_gone(desk: Callable[..., Any]) ->
     found_after(own, f"DELETE FROM tick_inputs WHERE {OWN} AND tick_at = '{LAST}'")
     with pytest.raises(MissingRowError, match="no row of tick_inputs and tick_contexts for its tick at 2025-05-11"):
         own.run(MOMENTUM, DAY_TWO)
+
+
+def test_an_answer_that_nobody_gave_is_found(desk: Callable[..., Any]) -> None:
+    """To a proposal that waits, so that the next tick takes it: only the account's chain knows who answered."""
+    own = desk("asked")
+    own.strategy(MOMENTUM, mode="assist", approval_ticks=24)
+    own.run(MOMENTUM, DAY_ONE, day_start(DAY_ONE) + timedelta(hours=20))
+    first, second, *_ = own.ledger(MOMENTUM).waiting_keys()
+    observe(own.world)
+    answer(own.world, first, Answer.APPROVE, own.clock.now(), actor="operator:ann", reason="looked at it")
+    assert found_after(own) == set()
+    forged = f"INSERT INTO operator_requests SELECT * REPLACE ('{second}' AS decision_key, 'k' AS request_key) FROM "
+    assert found_after(own, f"{forged} operator_requests") == {("operator_requests", "extra", "")}
+    own.run(MOMENTUM)
+    assert ("operator_requests", "extra", "") in found_after(own)
