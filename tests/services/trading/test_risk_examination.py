@@ -24,7 +24,7 @@ DAY_ONE, BREAKOUT, MOMENTUM = "2025-05-10", "breakout_15m", "momentum_1h"
 RISKS = st.fixed_dictionaries(
     {
         "max_order_notional": st.integers(500, 20_000),
-        "min_order_notional": st.integers(10, 900),
+        "min_order_notional": st.integers(10, 500),
         "max_position_notional": st.integers(500, 20_000),
         "max_position_pct_equity_bps": st.integers(500, 40_000),
         "max_symbol_concentration_bps": st.integers(1_000, 10_000),
@@ -78,8 +78,8 @@ def test_what_was_approved_holds_and_what_was_refused_does_not(desk, risk: dict[
 
 
 def test_tight_limits_refuse_by_several_codes_and_both_witnesses_agree(desk) -> None:
-    tight = {"max_order_notional": 600, "max_open_positions": 1, "max_orders_per_window": 2, "cooldown_seconds": 1_800}
-    own = desk("asked", risk={**tight, "order_window_seconds": 7_200, "allow_short": False})
+    tight = {"max_order_notional": 20_000, "max_open_positions": 1, "max_orders_per_window": 2, "cooldown_seconds": 7_200}
+    own = desk("asked", risk={**tight, "max_position_notional": 20_000, "order_gap_seconds": 3_600, "allow_short": False})
     for strategy in (BREAKOUT, MOMENTUM):
         own.run(strategy)
     codes = judged(own, BREAKOUT) | judged(own, MOMENTUM)
