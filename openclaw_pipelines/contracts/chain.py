@@ -19,7 +19,7 @@ def chained_hash(row: Mapping[str, object], columns: Sequence[str]) -> str:
     """SHA-256 over `prev_hash` and the columns of a row that the chain covers.
 
     >>> chained_hash({"prev_hash": GENESIS, "n": 1}, ("n",))[:12]
-    'b7ce0dcbb9c4'
+    'd72c261cbe53'
     """
     body = canonical_json({name: row[name] for name in columns})
     return hashlib.sha256(f"{row['prev_hash']}{body}".encode()).hexdigest()

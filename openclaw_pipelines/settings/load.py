@@ -52,6 +52,7 @@ class Settings:
 
     provenance: dotted key -> layer. config_json: canonical JSON of what decides, see `fingerprint`; its SHA-256 is the
     config_fingerprint. config_path and data_dir are absolute. strategies: name -> settings with all overrides applied.
+    deployed: text of the layer of deployed strategies; empty where there is none.
     """
 
     config: Configuration
@@ -62,6 +63,7 @@ class Settings:
     data_dir: Path
     archive_dir: Path | None
     strategies: Mapping[str, StrategySettings]
+    deployed: str = ""
 
     @property
     def market(self) -> Market:
@@ -146,6 +148,7 @@ def _settings(
         if config.market.archive_dir is None
         else _absolute(config.market.archive_dir, "OPENCLAW_ARCHIVE_DIR", environ, config_path, working_folder),
         strategies=MappingProxyType(strategies),
+        deployed=deployed or "",
     )
 
 

@@ -1,8 +1,8 @@
-"""The log of what factory cycles stored and dropped: one chain over all cycles, and what it says of the rows as they are.
+"""The log of what factory cycles stored and dropped: one chain over all cycles, and what it says of the rows now.
 
-A log row stands for a piece of a cycle as it was written: a shard, a replay, a report, the gates of a candidate, a look,
-a state. Rows that changed since, that nobody logged, or that are gone are findings. Content is hashed, rows are read and
-written in `services.factory.recording`.
+A log row stands for a piece of a cycle as it was written: a shard, a replay, a report, the gates of a candidate, a
+look, a state. Rows that changed since, that nobody logged, or that are gone are findings. Content is hashed, rows are
+read and written in `services.factory.recording`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -107,9 +107,8 @@ def verify_factory_log(rows: Sequence[FactoryLogRow], anchors: Iterable[Anchor] 
     if broken is not None:
         raise BrokenFactoryLogError(broken["sequence"], "does not follow from the row before it")
     for anchor in anchors:
-        if anchor.sequence > len(rows) or (
-            anchor.sequence and rows[anchor.sequence - 1]["row_hash"] != anchor.row_hash
-        ):
+        found = rows[anchor.sequence - 1] if 0 < anchor.sequence <= len(rows) else None
+        if found is None or found["row_hash"] != anchor.row_hash:
             raise BrokenFactoryLogError(anchor.sequence, "is not the one that a deployment rests on")
     return Anchor(rows[-1]["sequence"], rows[-1]["row_hash"]) if rows else NOTHING_LOGGED
 

@@ -64,11 +64,8 @@ def trials_ever(store: Store, cycle_id: str, as_of: int | None = None) -> int:
 
     as_of: row of the factory's log; what was stored after it does not count.
     """
-    before = (
-        ""
-        if as_of is None
-        else f"ANTI JOIN {_LATER.format(key='shard', table='trial_counts')} USING (cycle_id, shard) "
-    )
+    later = _LATER.format(key="shard", table="trial_counts")
+    before = "" if as_of is None else f"ANTI JOIN {later} USING (cycle_id, shard) "
     sql = (
         f"SELECT sum(trials) AS n FROM trial_counts {before}WHERE family IN "
         "(SELECT DISTINCT family FROM trial_counts WHERE cycle_id = ?)"

@@ -138,7 +138,8 @@ def gather(
         net=net, ever_run=ever, stressed_net=_net(cycle, candidate, Variant.STRESSED),
         hold=buy_and_hold(bars, capital=capital, costs=costs, invested_bps=exposure_bps(result)),
         random=random_entries(bars, result.trades, costs=costs, sets=limits.random_sets, seed=limits.seed),
-        fine_net=_fine_net(cycle, candidate, net), lookahead=lookahead, warmup=warmup, look=seen if seen in looks else None, looks=looks,
+        fine_net=_fine_net(cycle, candidate, net), lookahead=lookahead, warmup=warmup,
+        look=seen if seen in looks else None, looks=looks,
     )  # fmt: skip
     return evidence, _rests_on(cycle, candidate, ever, looks)
 

@@ -2,7 +2,8 @@
 
 A shard is written with its trials and its rows of the log in one transaction, once; a shard that is stored is not run
 again, unless a GPU that swept it was found wrong (`gpu`), or it is in no row of the log: one of before there was a log
-is swept again and must be the same. Row 0 of a cycle is the incumbent, row n + 1 what stands at position n of the search.
+is swept again and must be the same. Row 0 of a cycle is the incumbent, row n + 1 what stands at position n of the
+search.
 """
 
 import hashlib
@@ -234,8 +235,9 @@ def result_rows(cycle: Cycle, found: Sweep, runs: list[Numbered]) -> list[dict[s
         rows.append(
             {
                 "cycle_id": cycle.cycle_id, "recorded_at": now, "family": run.family,
-                "params": values_json(params_values(record)), "params_hash": params_hash(record), "row_index": run.number,
-                "shard": run.shard, "interval": cycle.interval, **{name: own[name] for name in _FRAME},
+                "params": values_json(params_values(record)), "params_hash": params_hash(record),
+                "row_index": run.number, "shard": run.shard, "interval": cycle.interval,
+                **{name: own[name] for name in _FRAME},
                 "sharpe_day": float(sharpes[i]) if sharpes[i] != 0.0 else None, "events_digest": side.events_digest,
                 "symbols": json.dumps(side.symbols), "day_equity": side.day_equity.astype("<i8").tobytes(),
                 "bits_hash": side.bits_hash,

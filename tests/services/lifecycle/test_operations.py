@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from planted_cycle import CYCLE, DAY_ONE, DAY_TWO, EARNING, HOLDOUT_END, TODAY, candidate, day_end, live, plant
+from planted_cycle import CYCLE, DAY_ONE, DAY_TWO, EARNING, HOLDOUT_END, PLANTED, TODAY, candidate, day_end, live, plant
 
 from openclaw_pipelines.contracts.time import day_start
 from openclaw_pipelines.domain.lifecycle.log import (
@@ -60,7 +60,7 @@ def days(asked: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[int, Pat
     trading = open_desk(folder, {}, lifecycle=EASY)
     trading.clock.set(day_start("2025-06-01"))
     plant(trading, [("growth", candidate("breakout", **EARNING))])
-    (own,) = deploy_cycle(trading.world, CYCLE, TODAY, as_of=HOLDOUT_END)
+    (own,) = deploy_cycle(trading.world, CYCLE, TODAY, PLANTED, as_of=HOLDOUT_END)
     for n, day in enumerate((DAY_ONE, DAY_TWO), start=1):
         live(trading, own.origin.strategy, day)
         found[n] = tmp_path_factory.mktemp(f"day{n}") / "data"
@@ -246,7 +246,7 @@ def test_a_deployment_rolled_back_may_be_deployed_again(one: tuple[Any, str]) ->
     rollback(trading.world, name, as_of=day_end(DAY_ONE), reason="mistake")
     assert layer(trading) == b""
     assert name not in trading.world.settings().strategies
-    (again,) = deploy_cycle(trading.world, CYCLE, TODAY, as_of=day_end(DAY_ONE))
+    (again,) = deploy_cycle(trading.world, CYCLE, TODAY, PLANTED, as_of=day_end(DAY_ONE))
     assert (again.origin.strategy, layer(trading)) == (name, before)
 
 
