@@ -264,12 +264,22 @@ def _same(cycle: Cycle, table: str, rows: Sequence[object], *, whole: bool = Tru
 def _differs(cycle: Cycle, first: Difference) -> EvidenceDiffersError:
     key = first.key.replace(f"cycle_id={cycle.cycle_id}", "").lstrip(", ")
     if first.kind == "changed":
-        column, stored, found = first.column, _short(first.stored), _short(first.given)
+        column, stored, found = first.column, *_where_they_part(first.stored, first.given)
     else:
         column, stored, found = "the row", *(("nothing", "a row") if first.kind == "missing" else ("a row", "nothing"))
     return EvidenceDiffersError(cycle.cycle_id, first.table, key, column, stored, found)
 
 
-def _short(text: str | None, most: int = 60) -> str:
-    text = "nothing" if text is None else text
-    return text if len(text) <= most else f"{text[:most]}..."
+def _where_they_part(stored: str | None, found: str | None, most: int = 60) -> tuple[str, str]:
+    """Both values, of long ones what stands around the first character in which they differ.
+
+    >>> _where_they_part("7", None), _where_they_part("a" * 80 + "b", "a" * 80 + "c", 8)
+    (('7', 'nothing'), ('...aaaab', '...aaaac'))
+    """
+    left, right = ("nothing" if own is None else own for own in (stored, found))
+    if max(len(left), len(right)) <= most:
+        return left, right
+    same = next((n for n, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), min(len(left), len(right)))
+    first = max(0, same - most // 2)
+    cut = [own[first : first + most] + ("..." if len(own) > first + most else "") for own in (left, right)]
+    return ("..." if first else "") + cut[0], ("..." if first else "") + cut[1]
