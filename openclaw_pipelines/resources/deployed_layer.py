@@ -135,12 +135,9 @@ class HeldSettings:
         """
         settings = self.read()
         layer = DeployedLayer(self._store, settings.config.account, settings.data_dir)
-        if settings.deployed == self._what_is_said(layer):
-            return settings
-        if not layer.require_unedited(settings.deployed):
+        while settings.deployed != self._what_is_said(layer) and not layer.require_unedited(settings.deployed):
             layer.restore()  # left behind, or being written: the one who writes it holds the lock
-        settings = self.read()
-        layer.require_unedited(settings.deployed)
+            settings = self.read()
         return settings
 
     def _what_is_said(self, layer: DeployedLayer) -> str:

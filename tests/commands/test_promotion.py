@@ -88,3 +88,18 @@ def test_a_reason_is_asked_for(empty: Any, command: str) -> None:
     answer = empty.openclaw(command, "x")
     assert answer.code == 2
     assert "--reason" in answer.err
+
+
+def test_an_edited_file_stops_every_command_but_the_one_that_mends_it(deployed: tuple[Any, str]) -> None:
+    home, name = deployed
+    right = layer(home)
+    text = right.decode().replace("canary_bps: 2500", "canary_bps: 10000")
+    (home.data / "deployments.yaml").write_text(text)
+    for words in (("status",), ("deployments",), ("promote", name), ("demote", name, "--reason", "r")):
+        answer = home.openclaw(*words)
+        assert (answer.code, answer.err.split(":")[0]) == (1, "LayerEditedError"), words
+        assert f"strategies.{name}.canary_bps is 10000, the log says 2500" in answer.err
+    mended = home.openclaw("deployments", "--restore", "--json").json
+    assert (mended["written"], layer(home)) == (True, right)
+    assert "says what the log says" in home.openclaw("deployments", "--restore").out
+    assert name in home.openclaw("status").out

@@ -15,7 +15,7 @@ from openclaw_pipelines.domain.selection.gate_limits import GateLimits
 from openclaw_pipelines.domain.selection.gates import Evidence, evaluate
 from openclaw_pipelines.resources.store.engine import Connection
 from openclaw_pipelines.resources.world import World
-from openclaw_pipelines.services.factory.cycle import cycle_row, gate_limits, open_cycle, set_state
+from openclaw_pipelines.services.factory.cycle import Cycle, cycle_row, gate_limits, open_cycle, set_state
 from openclaw_pipelines.services.factory.listing import shortlisted
 from openclaw_pipelines.services.factory.parity_rows import REQUIRED
 from openclaw_pipelines.services.factory.proving import prove
@@ -46,26 +46,25 @@ def deploy(world: World, cycle_id: str, say: Callable[[str], object] = lambda _:
     row = cycle_row(world, cycle_id)
     if row["state"] == CycleState.INCUMBENT_HOLDS:
         return Deployed(row["state"], row["reason"], [])
-    now = world.clock.now()
+    cycle, now = open_cycle(world, cycle_id), world.clock.now()
 
     def proven() -> dict[str, object]:
-        return {ANCHOR: prove(open_cycle(world, cycle_id), say)._asdict()}
+        return {ANCHOR: prove(cycle, say)._asdict()}
 
     def logged(con: Connection, rows: Sequence[Mapping[str, object]]) -> None:
         newest = {str(own["strategy_config_id"]): str(own["row_hash"]) for own in rows}
         for strategy, row_hash in newest.items():
             log_deployed(con, cycle_id, strategy, row_hash, now)
 
-    placed = deploy_cycle(world, cycle_id, today_of(world, cycle_id), Proof(proven, logged), as_of=now)
+    placed = deploy_cycle(world, cycle_id, today_of(cycle), Proof(proven, logged), as_of=now)
     if row["state"] != CycleState.DEPLOYED:
         set_state(world, cycle_id, CycleState.DEPLOYED, None, row["reason"])
     after = cycle_row(world, cycle_id)
     return Deployed(after["state"], after["reason"], [_shown(position) for position in placed])
 
 
-def today_of(world: World, cycle_id: str) -> Today:
+def today_of(cycle: Cycle) -> Today:
     """Code, bars and requirements of now, which the evidence of a cycle is held against."""
-    cycle = open_cycle(world, cycle_id)
     run = cycle.contract.run
     limits = gate_limits(cycle.settings.config.gates, cycle.recipe.seed, len(shortlisted(cycle)))
     comparisons = tuple(kind.value for kind in REQUIRED)
