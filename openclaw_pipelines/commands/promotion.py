@@ -93,7 +93,7 @@ def _restored(world: "World", *, as_json: bool) -> None:
     layer = world.layer
     written = layer.restore()
     if as_json:
-        print_json({"file": layer.file, "written": written})
+        print_json({"file": str(layer.file), "written": written})
         return
     said = "is written again from the log" if written else "says what the log says"
     click.echo(f"{layer.file} {said}.")

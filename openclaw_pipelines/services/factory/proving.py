@@ -165,8 +165,8 @@ def _numbers_again(cycle: Cycle, runs: Sequence[Numbered]) -> None:
     expected = {run.number: (run.family, run.shard) for run in runs}
     for number in sorted({*stored, *expected}):
         if stored.get(number) != expected.get(number):
-            sides = (str(own.get(number) or "no row") for own in (stored, expected))
-            raise EvidenceDiffersError(cycle.cycle_id, "sweep_results", f"row {number}", "family, shard", *sides)
+            held, wanted = (str(own.get(number) or "no row") for own in (stored, expected))
+            raise EvidenceDiffersError(cycle.cycle_id, "sweep_results", f"row {number}", "family, shard", held, wanted)
 
 
 def _again(cycle: Cycle, rows: int) -> set[int]:
