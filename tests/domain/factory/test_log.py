@@ -6,6 +6,7 @@ import pytest
 
 from openclaw_pipelines.contracts.factory import Logged
 from openclaw_pipelines.domain.factory.log import (
+    CHAINED,
     NOTHING_LOGGED,
     Anchor,
     BrokenFactoryLogError,
