@@ -325,3 +325,17 @@ def test_a_cycle_of_before_the_log_is_computed_again(judged: Any, copy: Any) -> 
     judge_cycle(scene.compared(scene.replayed(cycle)))
     assert red(scene) == set()
     assert deploy(scene.world, own).rows
+
+
+@pytest.mark.slow
+def test_an_adaptive_search_is_proven_by_its_rows(edge_market: Any, copy: Any) -> None:
+    """What its library would ask for today is no part of the proof; a row that was changed is."""
+    scene = copy(edge_market)
+    scene.configure(lambda tree: tree["factory"][RECIPE].update(method="optuna", batches=2, rows=16))
+    cycle = scene.compared()
+    judge_cycle(cycle)
+    assert prove(cycle) == newest_logged(scene.store)
+    scene.sql("research", "UPDATE sweep_results SET trades = trades + 1 WHERE row_index = 9")
+    write_log_anew(scene)
+    with pytest.raises(EvidenceDiffersError, match=r"sweep_results row_index=9: trades is stored as"):
+        prove(cycle)
