@@ -10,6 +10,7 @@ from openclaw_pipelines.contracts.time import day_start
 from openclaw_pipelines.domain.lifecycle.hand_over import Today
 from openclaw_pipelines.kernel.strategy.params import params_hash, params_record, params_values
 from openclaw_pipelines.resources.store.store import insert
+from openclaw_pipelines.services.lifecycle.deploy import Proof
 
 DAY_ONE, DAY_TWO = "2025-05-10", "2025-05-11"
 SLOT = "momentum_1h"
@@ -22,6 +23,8 @@ GATES = {
     "no_lookahead": (0.0, Requirement(Relation.EQUAL, 0, "columns")),
 }
 TODAY = Today("code", frozenset({"bars"}), {name: required for name, (_, required) in GATES.items()})
+PLANTED = Proof(dict, lambda _con, _rows: None)
+"""No proof: rows that were planted by hand come of nothing that could be computed again."""
 EARNING = {"channel_entry": 24, "channel_exit": 12, "volume_ratio": 0.0, "stop_atr": 3.0, "atr_length": 4}
 """A breakout that loses on the first day of the embedded market and has earned by the end of the second."""
 COMPARISONS = ("sweep_replay", "replay_stepping")

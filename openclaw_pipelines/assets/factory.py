@@ -157,7 +157,7 @@ def judging_assets() -> list[dg.AssetsDefinition]:
         from openclaw_pipelines.services.factory.deploying import deploy
 
         for cycle_id in context.partition_keys:
-            done = deploy(world, cycle_id)
+            done = deploy(world, cycle_id, _say(context))
             frame = pl.DataFrame(done.rows, infer_schema_length=None)
             _add(context, cycle_id, frame, state=done.state, reason=done.reason,
                  **pictures(world, cycle_id, "deployments"))  # fmt: skip

@@ -33,14 +33,18 @@ LOG_COLUMNS = (
 
 @click.command()
 @click.option("--history", is_flag=True, help="Every transition instead of where each strategy stands.")
+@click.option("--restore", is_flag=True, help="Write the file of deployed strategies again, as the log says.")
 @json_option
-def deployments(*, history: bool, as_json: bool) -> None:
+def deployments(*, history: bool, restore: bool, as_json: bool) -> None:
     """Where every deployed strategy stands, and what its gates and rotation rules measure now."""
     from openclaw_pipelines.resources.world import open_world
     from openclaw_pipelines.services.lifecycle.book import DeploymentBook
     from openclaw_pipelines.services.lifecycle.standing import standings
 
     world = open_world()
+    if restore:
+        _restored(world, as_json=as_json)
+        return
     book, now = DeploymentBook(world), world.clock.now()
     if history:
         _show_history(book.rows(), as_json=as_json)
@@ -90,6 +94,16 @@ def rollback(strategy: str, reason: str, *, as_json: bool) -> None:
 
     world, actor = open_changing(), operator()
     _moved(roll_back(world, strategy, as_of=world.clock.now(), reason=reason, actor=actor), as_json=as_json)
+
+
+def _restored(world: "World", *, as_json: bool) -> None:
+    layer = world.layer
+    written = layer.restore()
+    if as_json:
+        print_json({"file": str(layer.file), "written": written})
+        return
+    said = "is written again from the log" if written else "says what the log says"
+    click.echo(f"{layer.file} {said}.")
 
 
 def _judged(world: "World", found: "list[Standing]") -> "dict[str, Judged]":

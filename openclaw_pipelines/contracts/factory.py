@@ -64,3 +64,10 @@ class ParityClass(StrEnum):
     STATE_MACHINE = "STATE_MACHINE"
     REDUCTION_ORDER = "REDUCTION_ORDER"
     INVALID_COMPARISON = "INVALID_COMPARISON"
+
+
+class Logged(StrEnum):
+    """What the log of the factory says of rows: that they were stored, or dropped."""
+
+    STORED = "stored"
+    DROPPED = "dropped"

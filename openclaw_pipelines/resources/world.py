@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from openclaw_pipelines.contracts.config.market import Market
 from openclaw_pipelines.domain.execution.port import Executor
 from openclaw_pipelines.resources.clock import Clock, RealClock
+from openclaw_pipelines.resources.deployed_layer import DeployedLayer, HeldSettings
 from openclaw_pipelines.resources.execution.paper import PaperExecutor
 from openclaw_pipelines.resources.market.base import MarketSource
 from openclaw_pipelines.resources.store.store import Store
@@ -17,7 +18,8 @@ from openclaw_pipelines.settings import Settings, load_settings
 class World:
     """What a service may ask, read and write. A service names those parts of it that it needs.
 
-    settings: reads the configuration; called again whenever it may have changed.
+    settings: reads the configuration; called again whenever it may have changed. It refuses a layer of deployed
+    strategies that was edited, whoever asks.
     """
 
     settings: Callable[[], Settings]
@@ -25,6 +27,17 @@ class World:
     market: MarketSource
     clock: Clock
     executor: Executor
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.settings, HeldSettings):
+            self.settings = HeldSettings(self.settings, self.store)
+
+    @property
+    def layer(self) -> DeployedLayer:
+        """The layer of deployed strategies, whatever it says."""
+        read = self.settings.read if isinstance(self.settings, HeldSettings) else self.settings
+        found = read()
+        return DeployedLayer(self.store, found.config.account, found.data_dir)
 
     @property
     def source(self) -> str:

@@ -55,6 +55,7 @@ class Settings:
     config_fingerprint. config_path and data_dir are absolute. strategies: name -> settings with all overrides applied.
     variables: those of the environment that override a setting, with their values. beneath: what files say where a
     variable has another word, key -> value and layer. overlay_note: comment in the first line of the overlay.
+    deployed: text of the layer of deployed strategies; empty where there is none.
     """
 
     config: Configuration
@@ -73,6 +74,8 @@ class Settings:
     def written(self) -> Written:
         """What the files say, with the layer of each value; see `settings.written`."""
         return written(self.config, self.provenance, self.beneath)
+
+    deployed: str = ""
 
     @property
     def market(self) -> Market:
@@ -166,6 +169,7 @@ def _settings(
         variables=MappingProxyType({name: text for name, text in variables if VARIABLES[name].path}),
         beneath=MappingProxyType(beneath(Configuration, files, documents[len(files) :])),
         overlay_note="" if overlay is None else first_comment(overlay[1]),
+        deployed=deployed or "",
     )
 
 

@@ -16,7 +16,11 @@ from openclaw_pipelines.assets.factory import CYCLES
 from openclaw_pipelines.domain.factory.search import SHARD_KEYS
 from openclaw_pipelines.processes.factory_run import CycleBlockedError, Outcome, outcome, run_cycle
 
-CHECKS = ("parameters_unchanged", "candidates_found", "parity_equal", "parity_fresh", "gates_passed")
+CHECKS = (
+    "parameters_unchanged", "candidates_found", "shards_logged", "replays_logged", "parity_equal", "parity_fresh",
+    "reports_logged", "gates_passed", "gates_logged",
+)  # fmt: skip
+"""Checks of all that stands before a deployment."""
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +62,7 @@ def test_a_cycle_with_an_edge_materializes_everything_and_deploys(edge) -> None:
 
 def test_every_check_ran_and_passed(edge) -> None:
     _, instance, done = edge
-    assert _checks(instance, done.cycle_id) == dict.fromkeys(CHECKS, True)
+    assert _checks(instance, done.cycle_id) == dict.fromkeys((*CHECKS, "deployment_logged"), True)
 
 
 def test_a_shard_shows_its_rate_its_hash_and_its_best_rows(edge) -> None:

@@ -3,7 +3,7 @@
 import dagster as dg
 import pytest
 from dagster_scene import BREAKOUT, DAY_ONE, MOMENTUM, Scene, failure, materialized
-from planted_cycle import CYCLE, EARNING, HOLDOUT_END, TODAY, candidate, plant
+from planted_cycle import CYCLE, EARNING, HOLDOUT_END, PLANTED, TODAY, candidate, plant
 
 from openclaw_pipelines.assets.lifecycle import know_strategies
 from openclaw_pipelines.assets.partitions import STRATEGIES
@@ -19,7 +19,7 @@ def scene(new_scene) -> tuple[Scene, str]:
     """A scene in which a cycle put one strategy on paper."""
     made: Scene = new_scene()
     plant(made.world, [("growth", candidate("breakout", **EARNING))])
-    (own,) = deploy_cycle(made.world, CYCLE, TODAY, as_of=HOLDOUT_END)
+    (own,) = deploy_cycle(made.world, CYCLE, TODAY, PLANTED, as_of=HOLDOUT_END)
     return made, own.origin.strategy
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from planted_cycle import CYCLE, HOLDOUT_END, TODAY, candidate, plant
+from planted_cycle import CYCLE, HOLDOUT_END, PLANTED, TODAY, candidate, plant
 
 from openclaw_pipelines.services.lifecycle.book import DeploymentBook
 from openclaw_pipelines.services.lifecycle.deploy import deploy_cycle
@@ -14,7 +14,7 @@ def deployed(home: Any) -> tuple[Any, str]:
     """A project in which a cycle put one strategy on paper."""
     world = home.world()
     plant(world, strategy_config_id="fast")
-    (own,) = deploy_cycle(world, CYCLE, TODAY, as_of=HOLDOUT_END)
+    (own,) = deploy_cycle(world, CYCLE, TODAY, PLANTED, as_of=HOLDOUT_END)
     return home, own.origin.strategy
 
 
@@ -88,3 +88,18 @@ def test_a_reason_is_asked_for(empty: Any, command: str) -> None:
     answer = empty.openclaw(command, "x")
     assert answer.code == 2
     assert "--reason" in answer.err
+
+
+def test_an_edited_file_stops_every_command_but_the_one_that_mends_it(deployed: tuple[Any, str]) -> None:
+    home, name = deployed
+    right = layer(home)
+    text = right.decode().replace("canary_bps: 2500", "canary_bps: 10000")
+    (home.data / "deployments.yaml").write_text(text)
+    for words in (("status",), ("deployments",), ("promote", name), ("demote", name, "--reason", "r")):
+        answer = home.openclaw(*words)
+        assert (answer.code, answer.err.split(":")[0]) == (1, "LayerEditedError"), words
+        assert f"strategies.{name}.canary_bps is 10000, the log says 2500" in answer.err
+    mended = home.openclaw("deployments", "--restore", "--json").json
+    assert (mended["written"], layer(home)) == (True, right)
+    assert "says what the log says" in home.openclaw("deployments", "--restore").out
+    assert name in home.openclaw("status").out

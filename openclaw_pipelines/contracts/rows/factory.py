@@ -196,3 +196,19 @@ class HoldoutLookRow(TypedDict):
     window_start: datetime
     window_end: datetime
     purpose: str
+
+
+class FactoryLogRow(TypedDict):
+    """A row of `factory_log`."""
+
+    cycle_id: str
+    recorded_at: datetime
+    sequence: int
+    action: str
+    table_name: str
+    subject: str
+    row_count: int
+    content_hash: str
+    rests_on: int | None
+    prev_hash: str
+    row_hash: str

@@ -7,7 +7,15 @@ so that computing them again gives the same rows. Rules are in `domain.factory`,
 import pandera.polars as pa
 import polars as pl
 
-from openclaw_pipelines.contracts.factory import Channel, Comparison, CycleState, Listing, ParityClass, Variant
+from openclaw_pipelines.contracts.factory import (
+    Channel,
+    Comparison,
+    CycleState,
+    Listing,
+    Logged,
+    ParityClass,
+    Variant,
+)
 from openclaw_pipelines.contracts.schema import Table
 from openclaw_pipelines.contracts.tables.rows import Money, Time
 from openclaw_pipelines.contracts.time import INTERVALS
@@ -226,6 +234,28 @@ class HoldoutLooks(_CycleRow):
         strict = True
 
 
+class FactoryLog(_CycleRow):
+    """Append-only log of what cycles stored and dropped, one row per shard, replay, report, candidate, look and state.
+
+    Each row carries the hash of the one before it, over all cycles: a look or a trial of one decides gates of another.
+    """
+
+    sequence: int = pa.Field(ge=1, description="place in the log, from 1")
+    action: str = pa.Field(isin=[kind.value for kind in Logged], description="stored or dropped")
+    table_name: str = pa.Field(description="table of the rows")
+    subject: str = pa.Field(description="which of the cycle's rows; empty for all of them")
+    row_count: int = pa.Field(ge=0, description="rows")
+    content_hash: str = pa.Field(description="SHA-256 over the business columns of the rows; empty where dropped")
+    rests_on: int = pa.Field(
+        nullable=True, description="newest row of the log when it was computed, where rows of other cycles decide too"
+    )
+    prev_hash: str = pa.Field(description="row_hash of the row before, 64 zeros for the first")
+    row_hash: str = pa.Field(description="SHA-256 over prev_hash and the business columns")
+
+    class Config:
+        strict = True
+
+
 TABLES = (
     Table("factory_cycles", "research", FactoryCycles, key=("cycle_id",), unhashed=("recorded_at", "updated_at")),
     Table(
@@ -245,4 +275,5 @@ TABLES = (
     Table("gpu_comparisons", "research", GpuComparisons, key=("number",), unhashed=("recorded_at",)),
     Table("gate_results", "research", GateResults, key=("cycle_id", "params_hash", "gate"), unhashed=("recorded_at",)),
     Table("holdout_looks", "research", HoldoutLooks, key=("look_key",), unhashed=("recorded_at",)),
+    Table("factory_log", "research", FactoryLog, key=("sequence",), unhashed=("recorded_at",)),
 )

@@ -3,18 +3,17 @@
 Moves are legal or not in `proposals`; the rows are stored by the ledger.
 """
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from openclaw_pipelines.contracts.canonical import canonical_json
+from openclaw_pipelines.contracts.chain import GENESIS, chained_hash, first_broken
 from openclaw_pipelines.contracts.enums import ProposalState
 from openclaw_pipelines.contracts.errors import LedgerError
 from openclaw_pipelines.domain.governance.proposal_states import move
 
-GENESIS = "0" * 64
 PROPOSAL_MOVED = "PROPOSAL_MOVED"
 CHAINED = (
     "account_id",
@@ -103,15 +102,13 @@ class AuditChain:
 
 def row_hash(row: dict[str, Any]) -> str:
     """SHA-256 over `prev_hash` and the business columns of a row."""
-    body = canonical_json({name: row[name] for name in CHAINED})
-    return hashlib.sha256((row["prev_hash"] + body).encode()).hexdigest()
+    return chained_hash(row, CHAINED)
 
 
 def verify_chain(rows: Iterable[dict[str, Any]]) -> int:
     """Number of rows of a whole chain in order. Raises BrokenChainError at the first row that does not follow."""
-    last_hash, count = GENESIS, 0
-    for count, row in enumerate(rows, start=1):
-        if row["sequence"] != count or row["prev_hash"] != last_hash or row_hash(row) != row["row_hash"]:
-            raise BrokenChainError(row["strategy_config_id"], row["sequence"])
-        last_hash = row["row_hash"]
-    return count
+    chain = list(rows)
+    broken = first_broken(chain, CHAINED)
+    if broken is not None:
+        raise BrokenChainError(broken["strategy_config_id"], broken["sequence"])
+    return len(chain)

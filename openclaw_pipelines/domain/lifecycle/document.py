@@ -54,6 +54,29 @@ def _section(position: Position) -> str:
     return f"  {origin.strategy}:\n" + "".join(lines)
 
 
+def first_difference(found: object, said: object, key: str = "") -> str:
+    """Where a layer, as a tree, is not what the log says: the first key, and both values.
+
+    >>> first_difference({"strategies": {"a": {"capital": "9"}}}, {"strategies": {"a": {"capital": "1"}}})
+    'strategies.a.capital is 9, the log says 1'
+    >>> first_difference({"strategies": {"a": {}, "b": {}}}, {"strategies": {"a": {}}})
+    'strategies.b is there, the log knows none'
+    """
+    if isinstance(found, Mapping) and isinstance(said, Mapping):
+        for name in sorted({*found, *said}, key=str):
+            below = f"{key}.{name}".lstrip(".")
+            if name not in said:
+                return f"{below} is there, the log knows none"
+            if name not in found:
+                return f"{below} is absent, the log has it"
+            if found[name] != said[name]:
+                return first_difference(found[name], said[name], below)
+        return "its text differs, no value does"
+    if said is None:
+        return "it holds strategies, the log knows none"
+    return f"{key} is {found}, the log says {said}" if key else "it holds no strategies, the log does"
+
+
 def section_of(own: Mapping[str, object]) -> str:
     r"""JSON of the settings that a deployed strategy takes over from its slot, each as YAML text: no digit is lost.
 

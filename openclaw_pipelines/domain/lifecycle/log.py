@@ -4,7 +4,6 @@ All strategies of an account share one chain, since one transition may move two 
 the champion. Rows are never changed; a rollback appends the opposite moves. Storing rows is in `services.lifecycle`.
 """
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,12 +11,12 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from openclaw_pipelines.contracts.canonical import canonical_json
+from openclaw_pipelines.contracts.chain import GENESIS, chained_hash, first_broken
 from openclaw_pipelines.contracts.errors import LedgerError
 from openclaw_pipelines.contracts.lifecycle import Stage, Trigger
 from openclaw_pipelines.contracts.rows.lifecycle import DeploymentRow
 from openclaw_pipelines.domain.lifecycle.states import move, undo
 
-GENESIS = "0" * 64
 CHAINED = (
     "account_id", "sequence", "transition", "strategy_config_id", "slot", "from_state", "to_state", "from_ramp_bps",
     "ramp_bps", "family", "params", "params_hash", "interval", "symbols", "capital", "section", "start_day",
@@ -169,18 +168,16 @@ def append(
 
 def row_hash(row: Mapping[str, object]) -> str:
     """SHA-256 over `prev_hash` and the business columns of a row."""
-    body = canonical_json({name: row[name] for name in CHAINED})
-    return hashlib.sha256(f"{row['prev_hash']}{body}".encode()).hexdigest()
+    return chained_hash(row, CHAINED)
 
 
 def verify_log(rows: Iterable[DeploymentRow]) -> int:
     """Number of rows of a whole log in order. Raises BrokenDeploymentLogError at the first that does not follow."""
-    last_hash, count = GENESIS, 0
-    for count, row in enumerate(rows, start=1):
-        if row["sequence"] != count or row["prev_hash"] != last_hash or row_hash(row) != row["row_hash"]:
-            raise BrokenDeploymentLogError(row["account_id"], row["sequence"])
-        last_hash = row["row_hash"]
-    return count
+    log = list(rows)
+    broken = first_broken(log, CHAINED)
+    if broken is not None:
+        raise BrokenDeploymentLogError(broken["account_id"], broken["sequence"])
+    return len(log)
 
 
 def positions(rows: Iterable[DeploymentRow]) -> dict[str, Position]:

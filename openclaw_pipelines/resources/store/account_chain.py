@@ -10,11 +10,12 @@ from datetime import datetime
 from typing import Any
 
 from openclaw_pipelines.contracts.canonical import canonical_json
+from openclaw_pipelines.contracts.chain import GENESIS
 from openclaw_pipelines.contracts.governance import ACCOUNT_CHAIN, AccountAction
 from openclaw_pipelines.contracts.rows import rows_as
 from openclaw_pipelines.contracts.rows.governance import AdminActionRow
 from openclaw_pipelines.contracts.tables import TABLES
-from openclaw_pipelines.domain.governance.audit import GENESIS, AuditChain, AuditEntry
+from openclaw_pipelines.domain.governance.audit import AuditChain, AuditEntry
 from openclaw_pipelines.domain.governance.observed import Recorded, Seen, Written
 from openclaw_pipelines.resources.store.engine import Connection
 from openclaw_pipelines.resources.store.store import fetch, insert, insert_new

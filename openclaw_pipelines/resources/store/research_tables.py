@@ -52,10 +52,33 @@ def trials(store: Store, cycle_id: str, shard: str | None = None) -> Trials:
     return Trials(int(own["trials"].sum()), int(own["skipped"].sum()))
 
 
-def trials_ever(store: Store, cycle_id: str) -> int:
-    """Trials of the cycle's families ever run, by any cycle: the choice was made among all of them."""
+_LATER = (
+    "(SELECT cycle_id, subject AS {key} FROM factory_log WHERE table_name = '{table}' "
+    "GROUP BY ALL HAVING min(sequence) > ?) later"
+)
+"""Pieces of a table that were first stored after a row of the factory's log; what is in no row of it is older."""
+
+
+def trials_ever(store: Store, cycle_id: str, as_of: int | None = None) -> int:
+    """Trials of the cycle's families ever run, by any cycle: the choice was made among all of them.
+
+    as_of: row of the factory's log; what was stored after it does not count.
+    """
+    later = _LATER.format(key="shard", table="trial_counts")
+    before = "" if as_of is None else f"ANTI JOIN {later} USING (cycle_id, shard) "
     sql = (
-        "SELECT sum(trials) AS n FROM trial_counts WHERE family IN "
+        f"SELECT sum(trials) AS n FROM trial_counts {before}WHERE family IN "
         "(SELECT DISTINCT family FROM trial_counts WHERE cycle_id = ?)"
     )
-    return int(store.query("research", sql, [cycle_id])["n"][0] or 0)
+    return int(store.query("research", sql, [*_bound(as_of), cycle_id])["n"][0] or 0)
+
+
+def looks_ever(store: Store, as_of: int | None = None) -> pl.DataFrame:
+    """Every recorded look at any holdout. as_of: row of the factory's log; later looks do not count."""
+    later = _LATER.format(key="look_key", table="holdout_looks")
+    before = "" if as_of is None else f"ANTI JOIN {later} USING (cycle_id, look_key) "
+    return store.query("research", f"SELECT * FROM holdout_looks {before}ORDER BY look_key", _bound(as_of))
+
+
+def _bound(as_of: int | None) -> list[object]:
+    return [] if as_of is None else [as_of]

@@ -14,11 +14,12 @@ from typing import Any
 
 import polars as pl
 
+from openclaw_pipelines.contracts.chain import GENESIS
 from openclaw_pipelines.contracts.enums import ProposalState
 from openclaw_pipelines.contracts.errors import LedgerError
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.domain.governance.approvals import Awaiting
-from openclaw_pipelines.domain.governance.audit import GENESIS, AuditChain
+from openclaw_pipelines.domain.governance.audit import AuditChain
 from openclaw_pipelines.domain.governance.policy import Policy
 from openclaw_pipelines.domain.trading.books import Books
 from openclaw_pipelines.domain.trading.deployment import Deployment

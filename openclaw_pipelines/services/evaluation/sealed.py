@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from openclaw_pipelines.contracts.governance import ACCOUNT_CHAIN
 from openclaw_pipelines.contracts.rows.governance import SealRow
 from openclaw_pipelines.contracts.time import DAY, day_start
-from openclaw_pipelines.domain.governance.seals import first_broken
+from openclaw_pipelines.domain.governance.seals import first_broken_seal
 from openclaw_pipelines.resources.store.comparison import Difference
 from openclaw_pipelines.resources.store.seal_files import SealFile, lines_of
 from openclaw_pipelines.resources.store.strategy_ledger import StrategyLedger
@@ -46,7 +46,7 @@ def verify_seals(world: World, strategy: str, days: Collection[str] | None = Non
 
 
 def _chain(rows: Sequence[SealRow]) -> Iterator[Difference]:
-    broken = first_broken(rows)
+    broken = first_broken_seal(rows)
     if broken is not None:
         day, recorded, right = broken
         yield Difference("seals", "changed", f"day={day}", "seal", recorded, right)

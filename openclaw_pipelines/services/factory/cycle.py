@@ -19,6 +19,7 @@ from openclaw_pipelines.contracts.rows.factory import FactoryCycleRow
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.contracts.time import DAY
 from openclaw_pipelines.domain.factory.contract import CycleContract, CycleContractError, differing
+from openclaw_pipelines.domain.factory.log import Piece
 from openclaw_pipelines.domain.factory.search import Proposal, Search, Tried
 from openclaw_pipelines.domain.factory.shortlist import Floors
 from openclaw_pipelines.domain.factory.space import Dimension, Range, Space, space_of
@@ -39,6 +40,7 @@ from openclaw_pipelines.services.factory.market_data import (
     finer_interval,
     same_span,
 )
+from openclaw_pipelines.services.factory.recording import log_cycle, logged_pieces
 from openclaw_pipelines.services.governance.notifications import notify
 from openclaw_pipelines.services.lifecycle.book import DeploymentBook
 from openclaw_pipelines.settings import Settings, StrategySettings
@@ -209,10 +211,11 @@ class Cycle:
         """Identifier made from the contract that the cycle was begun under."""
         return self.stored_id or self.contract.cycle_id
 
-    def begin(self) -> str:
-        """Store the cycle unless it is stored; returns its identifier."""
+    @property
+    def row(self) -> FactoryCycleRow:
+        """The row of `factory_cycles` as it is stored when the cycle is begun."""
         now, contract = self.clock.now(), self.contract
-        row = {
+        return {
             "cycle_id": self.cycle_id, "recorded_at": now, "recipe": self.name, "account_id": contract.account_id,
             "strategy_config_id": contract.strategy_config_id, "contract": contract.json,
             "contract_hash": contract.hash, "code_version": contract.run.code_version,
@@ -221,8 +224,16 @@ class Cycle:
             "holdout_end": self.split.holdout.end, "state": CycleState.PLANNED.value, "blocked_by": None,
             "reason": None, "updated_at": now,
         }  # fmt: skip
+
+    def begin(self) -> str:
+        """Store the cycle unless it is stored; returns its identifier."""
+        row = self.row
         with self.store.write("research") as con:
-            insert_new(con, "factory_cycles", TABLES["factory_cycles"].unchecked([row]))
+            if insert_new(con, "factory_cycles", TABLES["factory_cycles"].unchecked([row])):
+                log_cycle(con, self.cycle_id, "state", row["recorded_at"])
+            table = "factory_cycles"
+            if Piece(self.cycle_id, table, "contract") not in logged_pieces(con, self.cycle_id, table):
+                log_cycle(con, self.cycle_id, "contract", row["recorded_at"])
         return self.cycle_id
 
     def note(self, state: CycleState, blocked_by: str | None = None, reason: str | None = None) -> None:
@@ -263,11 +274,13 @@ def set_state(
     world: World, cycle_id: str, state: CycleState, blocked_by: str | None = None, reason: str | None = None
 ) -> None:
     """Write how far a cycle came; only a blocked one has `blocked_by`, and raises an alert."""
+    now = world.clock.now()
     with world.store.write("research") as con:
         con.execute(
             "UPDATE factory_cycles SET state = ?, blocked_by = ?, reason = ?, updated_at = ? WHERE cycle_id = ?",
-            [state.value, blocked_by, reason, world.clock.now(), cycle_id],
+            [state.value, blocked_by, reason, now, cycle_id],
         )
+        log_cycle(con, cycle_id, "state", now)
     if state is CycleState.BLOCKED:
         notify(world, [blocked_cycle_alert(cycle_id, blocked_by or "no gate", reason or "no reason")])
 

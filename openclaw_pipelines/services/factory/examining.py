@@ -7,6 +7,7 @@ import polars as pl
 
 from openclaw_pipelines.contracts.factory import CycleState, ParityClass
 from openclaw_pipelines.domain.factory.contract import ParamsChangedError
+from openclaw_pipelines.domain.factory.log import SUBJECTS, BrokenFactoryLogError
 from openclaw_pipelines.domain.lifecycle.hand_over import parity_class
 from openclaw_pipelines.domain.market.quality.window import CheckResult
 from openclaw_pipelines.domain.selection.gates import verdict
@@ -15,6 +16,8 @@ from openclaw_pipelines.services.factory.cycle import cycle_row, reopen_cycle
 from openclaw_pipelines.services.factory.judging import gate_rows
 from openclaw_pipelines.services.factory.listing import NO_CANDIDATE, shortlisted
 from openclaw_pipelines.services.factory.parity_rows import parity_rows, stale_reports
+from openclaw_pipelines.services.factory.proving import LOGGED
+from openclaw_pipelines.services.factory.recording import unlogged
 
 
 class StoredGate(NamedTuple):
@@ -81,6 +84,31 @@ def gates_passed(world: World, cycle_id: str) -> CheckResult:
     return _result("gates_passed", text, passed=bool(passed), cases=cases, candidates=len(verdicts))
 
 
+def shards_logged(world: World, cycle_id: str) -> CheckResult:
+    """Whether shards, their rows and trials are what the log of the factory says."""
+    return _logged(world, cycle_id, "shards_logged", "sweep_shards", "sweep_results", "trial_counts")
+
+
+def replays_logged(world: World, cycle_id: str) -> CheckResult:
+    """Whether the shortlist, replays and looks at any holdout are what the log says."""
+    return _logged(world, cycle_id, "replays_logged", "shortlist", "replays", "holdout_looks")
+
+
+def reports_logged(world: World, cycle_id: str) -> CheckResult:
+    """Whether parity reports are what the log says."""
+    return _logged(world, cycle_id, "reports_logged", "parity_reports")
+
+
+def gates_logged(world: World, cycle_id: str) -> CheckResult:
+    """Whether gates, all that they rest on and the cycle's state are what the log says."""
+    return _logged(world, cycle_id, "gates_logged", "factory_cycles", *SUBJECTS)
+
+
+def deployment_logged(world: World, cycle_id: str) -> CheckResult:
+    """Whether the deployments of all cycles and all that this one left are what the log says."""
+    return _logged(world, cycle_id, "deployment_logged", *LOGGED)
+
+
 CHECKS: dict[str, tuple[str, str, Callable[[World, str], CheckResult]]] = {
     "parameters_unchanged": (
         "shortlist", "Every candidate's parameters have the hash that was swept.", parameters_unchanged,
@@ -89,8 +117,22 @@ CHECKS: dict[str, tuple[str, str, Callable[[World, str], CheckResult]]] = {
     "parity_equal": ("parity_reports", "Every comparison is valid and equal to the last bit.", parity_equal),
     "parity_fresh": ("parity_reports", "The reports are about today's code, bars and candidates.", parity_fresh),
     "gates_passed": ("gate_results", "A candidate passed every gate.", gates_passed),
+    "shards_logged": ("shortlist", "Shards, their rows and trials are what the log says.", shards_logged),
+    "replays_logged": ("replays", "Shortlist, replays and looks are what the log says.", replays_logged),
+    "reports_logged": ("parity_reports", "Reports are what the log says.", reports_logged),
+    "gates_logged": ("gate_results", "Gates and all they rest on are what the log says.", gates_logged),
+    "deployment_logged": ("deployments", "Deployments and their evidence are what the log says.", deployment_logged),
 }  # fmt: skip
 """Check -> its asset, what it says, and how it is asked."""
+
+
+def _logged(world: World, cycle_id: str, name: str, *tables: str) -> CheckResult:
+    try:
+        found = unlogged(world.store, cycle_id, tables)
+    except BrokenFactoryLogError as error:
+        found = [str(error)]
+    cases = pl.DataFrame({"finding": found})
+    return _result(name, found[0] if found else "every row is what the log says", passed=not found, cases=cases)
 
 
 def _result(name: str, sentence: str, *, passed: bool, cases: pl.DataFrame | None = None, **facts: int) -> CheckResult:

@@ -10,9 +10,11 @@ import numpy as np
 
 from openclaw_pipelines.contracts.config.factory import SearchMethod, SweepDevice
 from openclaw_pipelines.contracts.errors import DataError
+from openclaw_pipelines.contracts.factory import Logged
 from openclaw_pipelines.contracts.rows import rows_as
 from openclaw_pipelines.contracts.rows.factory import GpuComparisonRow
 from openclaw_pipelines.contracts.tables import TABLES
+from openclaw_pipelines.domain.factory.log import dropped
 from openclaw_pipelines.domain.factory.search import SHARD_KEYS
 from openclaw_pipelines.domain.lifecycle.trust import Compared, GpuTrust, passing_in_a_row
 from openclaw_pipelines.kernel import cuda
@@ -22,6 +24,7 @@ from openclaw_pipelines.resources.store.engine import Connection
 from openclaw_pipelines.resources.store.store import insert
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.factory.cycle import Cycle, cycle_row
+from openclaw_pipelines.services.factory.recording import append, logged_pieces
 
 
 class GpuDiffersError(DataError):
@@ -123,8 +126,11 @@ def _drop_swept(con: Connection, cycle: Cycle, device: str | None) -> None:
     shards = [shard for (shard,) in con.execute(sql, [cycle.cycle_id, device]).fetchall()]
     if shards and cycle.recipe.method is SearchMethod.OPTUNA:
         shards = list(SHARD_KEYS)
+    now = cycle.clock.now()
     for table in ("sweep_shards", "sweep_results", "trial_counts"):
         con.execute(f"DELETE FROM {table} WHERE cycle_id = ? AND list_contains(?, shard)", [cycle.cycle_id, shards])
+        gone = [piece for piece in logged_pieces(con, cycle.cycle_id, table) if piece.subject in shards]
+        append(con, Logged.DROPPED, dropped(sorted(gone)), now)
 
 
 def gpu_sentence(world: World, cycle_id: str) -> str:

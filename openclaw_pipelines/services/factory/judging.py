@@ -16,7 +16,6 @@ from openclaw_pipelines.contracts.errors import DataError
 from openclaw_pipelines.contracts.factory import INCUMBENT_ROW, CycleState, ParityClass, Variant
 from openclaw_pipelines.contracts.rows import rows_as
 from openclaw_pipelines.contracts.rows.factory import GateResultRow
-from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.domain.lifecycle.hand_over import parity_class
 from openclaw_pipelines.domain.selection.baselines import buy_and_hold, exposure_bps, random_entries
 from openclaw_pipelines.domain.selection.equity import Floats, daily_returns, day_end_equity
@@ -29,13 +28,13 @@ from openclaw_pipelines.domain.selection.warmup import WarmupError, WarmupReport
 from openclaw_pipelines.domain.selection.windows import Window, rows_of
 from openclaw_pipelines.kernel.base.money import to_atoms
 from openclaw_pipelines.kernel.strategy.params import warmup_bars
-from openclaw_pipelines.resources.store.research_tables import of_cycle, trials_ever
-from openclaw_pipelines.resources.store.store import insert
+from openclaw_pipelines.resources.store.research_tables import looks_ever, of_cycle, trials_ever
 from openclaw_pipelines.services.factory.cycle import Cycle, gate_limits
 from openclaw_pipelines.services.factory.listing import Candidate, shortlisted
 from openclaw_pipelines.services.factory.market_data import finer_interval
 from openclaw_pipelines.services.factory.parity_rows import parity_rows, stale_reports
-from openclaw_pipelines.services.factory.replaying import again, costs_of, look, replay_row
+from openclaw_pipelines.services.factory.recording import logged_pieces, newest_logged, store_logged
+from openclaw_pipelines.services.factory.replaying import again, costs_of, look, own_look, replay_row
 
 _FINEST = "1m"
 _ANALYSED_BARS, _WARMUPS = 2_000, 6
@@ -70,24 +69,35 @@ def judge_cycle(cycle: Cycle, say: Callable[[str], object] = lambda _: None) -> 
     require_parity(cycle)
     chosen = shortlisted(cycle)
     limits = gate_limits(cycle.settings.config.gates, cycle.recipe.seed, len(chosen))
-    judged = []
+    for family in dict.fromkeys(candidate.family for candidate in chosen):
+        look(cycle, family)
+    judged, as_of = [], newest_logged(cycle.store).sequence
     for candidate in chosen:
-        judged.append(judge(cycle, candidate, limits))
+        judged.append(judge(cycle, candidate, limits, as_of))
         say(f"{candidate.params_hash[:12]}: {judged[-1].verdict.blocked_by or 'all gates passed'}")
-    _store(cycle, judged)
+    with cycle.store.write("research") as con:
+        con.execute("DELETE FROM gate_results WHERE cycle_id = ?", [cycle.cycle_id])
+        replaces = logged_pieces(con, cycle.cycle_id, "gate_results")
+        store_logged(
+            con, "gate_results", result_rows(cycle, judged), cycle.clock.now(), replaces=replaces, rests_on=as_of
+        )  # fmt: skip
     note_verdict(cycle, judged)
     return judged
 
 
 def note_verdict(cycle: Cycle, judged: list[Judged]) -> None:
     """Write the cycle's state by its candidates' verdicts."""
-    passed = [own for own in judged if own.verdict.passed]
-    if passed:
-        cycle.note(CycleState.VALIDATED, None, f"{passed[0].candidate.params_hash[:12]}: {passed[0].verdict.reason}")
-    elif judged:
-        first = judged[0]
-        why = f"{first.candidate.params_hash[:12]}: {first.verdict.reason}"
-        cycle.note(CycleState.BLOCKED, first.verdict.blocked_by, why)
+    if judged:
+        cycle.note(*verdict_of(judged))
+
+
+def verdict_of(judged: list[Judged]) -> tuple[CycleState, str | None, str]:
+    """State of a cycle by its candidates' verdicts, the first gate that blocked, and why."""
+    first = next((own for own in judged if own.verdict.passed), judged[0])
+    why = f"{first.candidate.params_hash[:12]}: {first.verdict.reason}"
+    if first.verdict.passed:
+        return CycleState.VALIDATED, None, why
+    return CycleState.BLOCKED, first.verdict.blocked_by, why
 
 
 def require_parity(cycle: Cycle) -> None:
@@ -99,30 +109,37 @@ def require_parity(cycle: Cycle) -> None:
         raise ParityNotProvenError(cycle.cycle_id, reasons[0])
 
 
-def judge(cycle: Cycle, candidate: Candidate, limits: GateLimits) -> Judged:
-    """Evidence and gates of one candidate."""
-    evidence, rests_on = gather(cycle, candidate, limits)
+def judge(cycle: Cycle, candidate: Candidate, limits: GateLimits, as_of: int | None = None) -> Judged:
+    """Evidence and gates of one candidate. as_of: see `gather`."""
+    evidence, rests_on = gather(cycle, candidate, limits, as_of)
     gates = evaluate(evidence, limits)
     return Judged(candidate, gates, verdict(gates), rests_on)
 
 
-def gather(cycle: Cycle, candidate: Candidate, limits: GateLimits) -> tuple[Evidence, str]:
-    """Everything that the gates look at, and its hash."""
-    seen = look(cycle, candidate.family)
+def gather(
+    cycle: Cycle, candidate: Candidate, limits: GateLimits, as_of: int | None = None
+) -> tuple[Evidence, str]:  # fmt: skip
+    """Everything that the gates look at, and its hash; nothing is written.
+
+    as_of: row of the factory's log up to which trials and looks count, since those of later cycles decide nothing that
+    was judged before; all of them unless given.
+    """
     holdout, costs = again(cycle, candidate, Variant.HOLDOUT), costs_of(cycle, Variant.HOLDOUT)
     result, capital = holdout.result, cycle.data.terms.capital
     bars = rows_of(result.bars, len(result.bars.times) - len(result.equity_rows), len(result.bars.times))
     returns, row = train_returns(cycle, candidate)
     equity = day_end_equity(result)
     net = result.final_equity - capital
-    looks, ever = all_looks(cycle), trials_ever(cycle.store, cycle.cycle_id)
+    looks, ever = all_looks(cycle, as_of), trials_ever(cycle.store, cycle.cycle_id, as_of)
+    seen = own_look(cycle, candidate.family)
     lookahead, warmup = bias(cycle, candidate)
     evidence = Evidence(
         train_returns=returns, row=row, holdout_returns=daily_returns(equity, to_atoms(capital)), trades=result.trades,
         net=net, ever_run=ever, stressed_net=_net(cycle, candidate, Variant.STRESSED),
         hold=buy_and_hold(bars, capital=capital, costs=costs, invested_bps=exposure_bps(result)),
         random=random_entries(bars, result.trades, costs=costs, sets=limits.random_sets, seed=limits.seed),
-        fine_net=_fine_net(cycle, candidate, net), lookahead=lookahead, warmup=warmup, look=seen, looks=looks,
+        fine_net=_fine_net(cycle, candidate, net), lookahead=lookahead, warmup=warmup,
+        look=seen if seen in looks else None, looks=looks,
     )  # fmt: skip
     return evidence, _rests_on(cycle, candidate, ever, looks)
 
@@ -136,9 +153,9 @@ def train_returns(cycle: Cycle, candidate: Candidate) -> tuple[Floats, int]:
     return daily_returns(equity, to_atoms(cycle.data.terms.capital)), place
 
 
-def all_looks(cycle: Cycle) -> tuple[Look, ...]:
-    """Every recorded look at any holdout."""
-    rows = cycle.store.table("holdout_looks").to_dicts()
+def all_looks(cycle: Cycle, as_of: int | None = None) -> tuple[Look, ...]:
+    """Every recorded look at any holdout. as_of: see `gather`."""
+    rows = looks_ever(cycle.store, as_of).to_dicts()
     return tuple(
         Look(
             row["family"], Window(row["window_start"].astimezone(UTC), row["window_end"].astimezone(UTC)),
@@ -195,9 +212,10 @@ def _rests_on(cycle: Cycle, candidate: Candidate, ever: int, looks: tuple[Look, 
     )  # fmt: skip
 
 
-def _store(cycle: Cycle, judged: list[Judged]) -> None:
+def result_rows(cycle: Cycle, judged: list[Judged]) -> list[dict[str, object]]:
+    """Rows of `gate_results`."""
     now = cycle.clock.now()
-    rows = [
+    return [
         {
             "cycle_id": cycle.cycle_id, "recorded_at": now, "params_hash": own.candidate.params_hash,
             "gate": gate.name, "position": place, "measured": gate.measured, "required": gate.required.text,
@@ -207,7 +225,3 @@ def _store(cycle: Cycle, judged: list[Judged]) -> None:
         for own in judged
         for place, gate in enumerate(own.gates)
     ]  # fmt: skip
-    with cycle.store.write("research") as con:
-        con.execute("DELETE FROM gate_results WHERE cycle_id = ?", [cycle.cycle_id])
-        if rows:
-            insert(con, "gate_results", TABLES["gate_results"].unchecked(rows))

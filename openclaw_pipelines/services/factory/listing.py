@@ -10,15 +10,14 @@ from openclaw_pipelines.contracts.errors import DataError
 from openclaw_pipelines.contracts.factory import INCUMBENT_ROW, CycleState, Listing
 from openclaw_pipelines.contracts.rows import rows_as
 from openclaw_pipelines.contracts.rows.factory import ShortlistRow, SweepResultRow
-from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.domain.factory.contract import unchanged
 from openclaw_pipelines.domain.factory.search import SHARD_KEYS
 from openclaw_pipelines.domain.factory.shortlist import Entry, Row, candidates, shortlist
 from openclaw_pipelines.kernel.strategy.family import Value
 from openclaw_pipelines.resources.store.research_tables import of_cycle
-from openclaw_pipelines.resources.store.store import insert
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.factory.cycle import Cycle
+from openclaw_pipelines.services.factory.recording import store_logged
 from openclaw_pipelines.services.factory.sweeping import done_shards
 
 NO_CANDIDATE = "shortlist"
@@ -60,14 +59,23 @@ def list_rows(cycle: Cycle) -> Listed:
         SweepIncompleteError: a shard is missing. ParamsChangedError: a listed row's parameters were changed.
     """
     require_sweep(cycle)
-    rows = [_row(own) for own in sweep_rows(cycle)]
-    incumbent = next(row for row in rows if row.row_index == INCUMBENT_ROW)
-    entries = shortlist([row for row in rows if row.row_index != INCUMBENT_ROW], incumbent, cycle.floors)
+    swept = sweep_rows(cycle)
+    entries = entries_of(cycle, swept)
     chosen = candidates(entries)
-    state, reason = _outcome(entries, chosen, len(rows) - 1, cycle)
-    _store(cycle, entries)
+    state, reason = _outcome(entries, chosen, len(swept) - 1, cycle)
+    rows = shortlist_rows(cycle, swept, entries)
+    with cycle.store.write("research") as con:
+        con.execute("DELETE FROM shortlist WHERE cycle_id = ?", [cycle.cycle_id])
+        store_logged(con, "shortlist", rows, cycle.clock.now())
     cycle.note(state, NO_CANDIDATE if state is CycleState.BLOCKED else None, reason)
     return Listed(entries, chosen, state, reason)
+
+
+def entries_of(cycle: Cycle, swept: list[SweepResultRow]) -> list[Entry]:
+    """The shortlist of stored rows."""
+    rows = [_row(own) for own in swept]
+    incumbent = next(row for row in rows if row.row_index == INCUMBENT_ROW)
+    return shortlist([row for row in rows if row.row_index != INCUMBENT_ROW], incumbent, cycle.floors)
 
 
 def require_sweep(cycle: Cycle) -> None:
@@ -134,10 +142,10 @@ def _outcome(entries: list[Entry], chosen: list[Entry], rows: int, cycle: Cycle)
     return CycleState.BLOCKED, f"none of {rows} rows made money with at least {least} closed trades"
 
 
-def _store(cycle: Cycle, entries: list[Entry]) -> None:
-    """Replace the cycle's shortlist; every row's parameters are the sweep's own text."""
-    now, by_number = cycle.clock.now(), {row["row_index"]: row for row in sweep_rows(cycle)}
-    rows = []
+def shortlist_rows(cycle: Cycle, stored: list[SweepResultRow], entries: list[Entry]) -> list[dict[str, object]]:
+    """Rows of `shortlist`; the parameters of each are the sweep's own text."""
+    now, by_number = cycle.clock.now(), {row["row_index"]: row for row in stored}
+    rows: list[dict[str, object]] = []
     for entry in entries:
         swept = by_number[entry.row.row_index]
         unchanged(
@@ -152,9 +160,7 @@ def _store(cycle: Cycle, entries: list[Entry]) -> None:
                 "reason": entry.reason,
             }
         )  # fmt: skip
-    with cycle.store.write("research") as con:
-        con.execute("DELETE FROM shortlist WHERE cycle_id = ?", [cycle.cycle_id])
-        insert(con, "shortlist", TABLES["shortlist"].unchecked(rows))
+    return rows
 
 
 def _measures(row: Row) -> str:

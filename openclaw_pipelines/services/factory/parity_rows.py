@@ -10,12 +10,11 @@ from openclaw_pipelines.contracts.canonical import canonical_json
 from openclaw_pipelines.contracts.factory import Comparison
 from openclaw_pipelines.contracts.rows import rows_as
 from openclaw_pipelines.contracts.rows.factory import ParityReportRow, SweepResultRow, SweepShardRow
-from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.domain.factory.parity import Found, Report, RowSide, stale
 from openclaw_pipelines.resources.store.research_tables import of_cycle
-from openclaw_pipelines.resources.store.store import insert
 from openclaw_pipelines.services.factory.cycle import Cycle
 from openclaw_pipelines.services.factory.listing import Candidate, candidate_of, shortlisted
+from openclaw_pipelines.services.factory.recording import logged_pieces, store_logged
 
 SHORTLIST, RANDOM = "shortlist", "random"
 REQUIRED = (Comparison.SWEEP_REPLAY, Comparison.REPLAY_STEPPING)
@@ -61,8 +60,20 @@ def report_of(
 
 def store_reports(cycle: Cycle, reports: list[Report]) -> None:
     """Reports in place of all earlier ones of the same comparisons; those of others stay."""
+    kinds = sorted({own.comparison.value for own in reports})
+    with cycle.store.write("research") as con:
+        con.execute(
+            "DELETE FROM parity_reports WHERE cycle_id = ? AND list_contains(?, comparison)", [cycle.cycle_id, kinds]
+        )
+        held = logged_pieces(con, cycle.cycle_id, "parity_reports")
+        replaces = [piece for piece in held if piece.subject.partition(":")[0] in kinds]
+        store_logged(con, "parity_reports", report_rows(cycle, reports), cycle.clock.now(), replaces=replaces)
+
+
+def report_rows(cycle: Cycle, reports: list[Report]) -> list[dict[str, object]]:
+    """Rows of `parity_reports`."""
     now = cycle.clock.now()
-    rows = [
+    return [
         {
             "cycle_id": cycle.cycle_id, "recorded_at": now, "comparison": own.comparison.value,
             **{name: getattr(own, name) for name in (
@@ -75,13 +86,6 @@ def store_reports(cycle: Cycle, reports: list[Report]) -> None:
         }
         for own in reports
     ]  # fmt: skip
-    kinds = sorted({own.comparison.value for own in reports})
-    with cycle.store.write("research") as con:
-        con.execute(
-            "DELETE FROM parity_reports WHERE cycle_id = ? AND list_contains(?, comparison)", [cycle.cycle_id, kinds]
-        )
-        if rows:
-            insert(con, "parity_reports", TABLES["parity_reports"].unchecked(rows))
 
 
 def parity_rows(cycle: Cycle) -> list[ParityReportRow]:

@@ -15,8 +15,8 @@ from openclaw_pipelines.contracts.errors import DataError
 from openclaw_pipelines.contracts.factory import INCUMBENT_ROW, CycleState, Variant
 from openclaw_pipelines.contracts.rows import first_as
 from openclaw_pipelines.contracts.rows.factory import ReplayRow
-from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.domain.factory.contract import RunContract, stressed, values_json
+from openclaw_pipelines.domain.factory.log import Piece
 from openclaw_pipelines.domain.factory.parity import RowSide, row_side
 from openclaw_pipelines.domain.selection.looks import Look, Purpose
 from openclaw_pipelines.domain.selection.windows import Window
@@ -27,10 +27,10 @@ from openclaw_pipelines.kernel.run.result import Result
 from openclaw_pipelines.kernel.strategy.params import params_values
 from openclaw_pipelines.kernel.sweep.result import Sweep
 from openclaw_pipelines.resources.store.research_tables import of_cycle
-from openclaw_pipelines.resources.store.store import insert, insert_new
 from openclaw_pipelines.services.factory.cycle import Cycle
 from openclaw_pipelines.services.factory.listing import Candidate, candidate_of, shortlisted, sweep_rows
 from openclaw_pipelines.services.factory.market_data import Run
+from openclaw_pipelines.services.factory.recording import is_logged, logged_pieces, store_logged
 
 
 class ReplayDiffersError(DataError):
@@ -84,16 +84,17 @@ def stored_or_made(cycle: Cycle, candidate: Candidate, variant: Variant) -> Repl
     """The stored row of a replay while its contract holds, else a new one; None where there are no finer candles."""
     stored = replay_row(cycle, candidate.params_hash, variant)
     contract = contract_of(cycle, variant)
-    if contract is None or (stored is not None and stored["contract_hash"] == contract.hash):
+    piece = Piece(cycle.cycle_id, "replays", f"{variant.value}:{candidate.params_hash}")
+    held = stored is not None and contract is not None and stored["contract_hash"] == contract.hash
+    if contract is None or (held and is_logged(cycle.store, piece)):
         return stored
-    made = run_variant(cycle, candidate, variant)
-    row = _row(cycle, candidate, made)
+    row = row_of(cycle, candidate, run_variant(cycle, candidate, variant))
     with cycle.store.write("research") as con:
         con.execute(
             "DELETE FROM replays WHERE cycle_id = ? AND params_hash = ? AND variant = ?",
             [cycle.cycle_id, candidate.params_hash, variant.value],
         )
-        insert(con, "replays", TABLES["replays"].unchecked([row]))
+        store_logged(con, "replays", [row], row["recorded_at"])
     return row
 
 
@@ -150,14 +151,23 @@ def window_of(cycle: Cycle, variant: Variant) -> Window:
 
 def look(cycle: Cycle, family: str) -> Look:
     """Record that the cycle looks at its holdout for a family."""
-    seen = Look(family, cycle.split.holdout, Purpose.PROMOTION, cycle.cycle_id)
+    seen = own_look(cycle, family)
     row = {
         "cycle_id": cycle.cycle_id, "recorded_at": cycle.clock.now(), "look_key": seen.key, "family": family,
         "window_start": seen.window.start, "window_end": seen.window.end, "purpose": seen.purpose.value,
     }  # fmt: skip
     with cycle.store.write("research") as con:
-        insert_new(con, "holdout_looks", TABLES["holdout_looks"].unchecked([row]))
+        stored = con.execute("SELECT 1 FROM holdout_looks WHERE look_key = ?", [seen.key]).fetchone()
+        logged = Piece(cycle.cycle_id, "holdout_looks", seen.key) in logged_pieces(con, cycle.cycle_id, "holdout_looks")
+        if stored is None or not logged:
+            con.execute("DELETE FROM holdout_looks WHERE look_key = ?", [seen.key])
+            store_logged(con, "holdout_looks", [row], cycle.clock.now())
     return seen
+
+
+def own_look(cycle: Cycle, family: str) -> Look:
+    """The look that a cycle takes at its holdout for a family."""
+    return Look(family, cycle.split.holdout, Purpose.PROMOTION, cycle.cycle_id)
 
 
 def parity_sample(cycle: Cycle, listed: set[str]) -> list[Candidate]:
@@ -174,7 +184,8 @@ def replay_row(cycle: Cycle, params_hash: str, variant: Variant) -> ReplayRow | 
     return first_as(ReplayRow, rows)
 
 
-def _row(cycle: Cycle, candidate: Candidate, made: Replayed) -> ReplayRow:
+def row_of(cycle: Cycle, candidate: Candidate, made: Replayed) -> ReplayRow:
+    """Row of `replays` of what a candidate's replay found."""
     result, window = made.result, window_of(cycle, made.variant)
     capital = cycle.data.terms.capital
     trades: pl.DataFrame = result.trades

@@ -1,8 +1,9 @@
 """Running and storing the shards of a sweep.
 
-A shard is written with its trials in one transaction, once; a shard that is stored is not run again, unless a GPU that
-swept it was found wrong (`gpu`). Row 0 of a cycle
-is the incumbent, row n + 1 what stands at position n of the search.
+A shard is written with its trials and its rows of the log in one transaction, once; a shard that is stored is not run
+again, unless a GPU that swept it was found wrong (`gpu`), or it is in no row of the log: one of before there was a log
+is swept again and must be the same. Row 0 of a cycle is the incumbent, row n + 1 what stands at position n of the
+search.
 """
 
 import hashlib
@@ -20,8 +21,8 @@ from openclaw_pipelines.contracts.errors import DataError
 from openclaw_pipelines.contracts.factory import INCUMBENT_ROW, CycleState
 from openclaw_pipelines.contracts.rows import first_as, rows_as
 from openclaw_pipelines.contracts.rows.factory import SweepResultRow, SweepShardRow, TrialCountRow
-from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.domain.factory.contract import unchanged, values_json
+from openclaw_pipelines.domain.factory.log import Piece
 from openclaw_pipelines.domain.factory.parity import row_side
 from openclaw_pipelines.domain.factory.search import SHARD_KEYS, Proposal, Tried
 from openclaw_pipelines.domain.selection.equity import daily_returns
@@ -33,10 +34,10 @@ from openclaw_pipelines.kernel.strategy.params import params_hash, params_record
 from openclaw_pipelines.kernel.sweep.result import Sweep
 from openclaw_pipelines.kernel.sweep.sweep import Progress, sweep_under
 from openclaw_pipelines.resources.store.research_tables import of_cycle, trials
-from openclaw_pipelines.resources.store.store import insert
 from openclaw_pipelines.services.factory.cycle import Cycle, cycle_row
 from openclaw_pipelines.services.factory.gpu import log_comparison, require_same, spot_rows, sweeping_gpu
 from openclaw_pipelines.services.factory.market_data import Run
+from openclaw_pipelines.services.factory.recording import Rows, is_logged, logged_pieces, store_logged
 
 _FRAME = (
     "net", "gross_profit", "gross_loss", "turnover", "fees", "funding", "entries", "trades", "wins", "liquidations",
@@ -83,6 +84,16 @@ class ShardReport:
     resumed: bool
 
 
+@dataclass(frozen=True)
+class Numbered:
+    """One parameter row of a sweep: its number in the cycle, and the shard that runs it."""
+
+    number: int
+    family: str
+    shard: str
+    record: np.record
+
+
 def run_shard(cycle: Cycle, shard: str, say: Callable[[str], object] = lambda _: None) -> ShardReport:
     """Sweep one shard over the train days and store it, unless it is stored.
 
@@ -92,7 +103,7 @@ def run_shard(cycle: Cycle, shard: str, say: Callable[[str], object] = lambda _:
         GpuDiffersError: a GPU swept it and found otherwise than the CPU.
     """
     stored = shard_row(cycle, shard)
-    if stored is not None:
+    if stored is not None and is_logged(cycle.store, Piece(cycle.cycle_id, "sweep_shards", shard)):
         return _report(cycle, stored, 0.0, resumed=True)
     proposals = propose(cycle, shard)
     device, why = sweeping_gpu(cycle)
@@ -100,7 +111,8 @@ def run_shard(cycle: Cycle, shard: str, say: Callable[[str], object] = lambda _:
         say(f"shard {shard}: {why}")
     began = time.perf_counter()
     train = cycle.train
-    numbered, rows = _numbered(cycle, shard, proposals)
+    runs = numbered(cycle, shard, proposals)
+    rows = [own.record for own in runs]
     found = sweep_train(cycle, rows, device, _told(shard, say)) if rows else None
     seconds = time.perf_counter() - began
     if found is not None and device is not None:
@@ -109,7 +121,7 @@ def run_shard(cycle: Cycle, shard: str, say: Callable[[str], object] = lambda _:
         say(f"shard {shard}: replays of {len(replayed)} of its {len(rows)} rows found the same")
     work = len(rows) * len(train.bars.times) * len(train.bars.symbols)
     own = _shard_row(cycle, shard, train, found, len(rows), work / seconds if rows else None, device)
-    _store(cycle, shard, own, proposals, [] if found is None else _result_rows(cycle, shard, found, numbered))
+    _store(cycle, shard, own, proposals, [] if found is None else result_rows(cycle, found, runs))
     stored = shard_row(cycle, shard) or own
     return _report(cycle, stored, seconds, resumed=False)
 
@@ -182,13 +194,15 @@ def sweep_hash(cycle_id: str, shards: Sequence[SweepShardRow]) -> str:
     return digest.hexdigest()
 
 
-def _numbered(cycle: Cycle, shard: str, proposals: list[Proposal]) -> tuple[list[tuple[int, str]], list[np.record]]:
-    """Row numbers with families, and records, of what is run; the first shard runs the incumbent too."""
-    runs = [(made.position + 1, made.family, made.record) for made in proposals if made.record is not None]
+def numbered(cycle: Cycle, shard: str, proposals: list[Proposal]) -> list[Numbered]:
+    """What a shard runs; the first shard runs the incumbent too."""
+    runs = [Numbered(made.position + 1, made.family, shard, made.record)
+            for made in proposals if made.record is not None]  # fmt: skip
     if shard == SHARD_KEYS[0]:
         own = cycle.incumbent
-        runs.insert(0, (INCUMBENT_ROW, own.family, params_record(own.family, own.values, cycle.interval_seconds)))
-    return [(number, family) for number, family, _ in runs], [record for _, _, record in runs]
+        record = params_record(own.family, own.values, cycle.interval_seconds)
+        runs.insert(0, Numbered(INCUMBENT_ROW, own.family, shard, record))
+    return runs
 
 
 def _told(shard: str, say: Callable[[str], object]) -> Callable[[Progress], None]:
@@ -210,18 +224,20 @@ def _shard_row(
     }  # fmt: skip
 
 
-def _result_rows(cycle: Cycle, shard: str, found: Sweep, numbered: list[tuple[int, str]]) -> list[dict[str, object]]:
+def result_rows(cycle: Cycle, found: Sweep, runs: list[Numbered]) -> list[dict[str, object]]:
+    """Rows of `sweep_results` of what a sweep of `runs` found."""
     frame, now = found.frame, cycle.clock.now()
     sharpes = sharpe_rows(daily_returns(found.day_equity, found.capital))
     rows = []
-    for i, ((number, family), own) in enumerate(zip(numbered, frame.iter_rows(named=True), strict=True)):
+    for i, (run, own) in enumerate(zip(runs, frame.iter_rows(named=True), strict=True)):
         side = row_side(found, i)
         record = found.rows.view(np.recarray)[i]
         rows.append(
             {
-                "cycle_id": cycle.cycle_id, "recorded_at": now, "family": family,
-                "params": values_json(params_values(record)), "params_hash": params_hash(record), "row_index": number,
-                "shard": shard, "interval": cycle.interval, **{name: own[name] for name in _FRAME},
+                "cycle_id": cycle.cycle_id, "recorded_at": now, "family": run.family,
+                "params": values_json(params_values(record)), "params_hash": params_hash(record),
+                "row_index": run.number, "shard": run.shard, "interval": cycle.interval,
+                **{name: own[name] for name in _FRAME},
                 "sharpe_day": float(sharpes[i]) if sharpes[i] != 0.0 else None, "events_digest": side.events_digest,
                 "symbols": json.dumps(side.symbols), "day_equity": side.day_equity.astype("<i8").tobytes(),
                 "bits_hash": side.bits_hash,
@@ -234,16 +250,17 @@ def _store(
     cycle: Cycle, shard: str, own: SweepShardRow, proposals: list[Proposal], rows: list[dict[str, object]]
 ) -> None:
     """One transaction; a shard that another process stored meanwhile must be the same."""
-    counts = _trials(cycle, shard, proposals, own["recorded_at"])
+    counts = trial_rows(cycle, shard, proposals, own["recorded_at"])
     with cycle.store.write("research") as con:
         before = con.execute(
             "SELECT content_hash, device FROM sweep_shards WHERE cycle_id = ? AND shard = ?", [cycle.cycle_id, shard]
         ).fetchone()
-        if before is None:
-            insert(con, "sweep_shards", TABLES["sweep_shards"].unchecked([own]))
-            insert(con, "trial_counts", TABLES["trial_counts"].unchecked(counts))
-            if rows:
-                insert(con, "sweep_results", TABLES["sweep_results"].unchecked(rows))
+        logged = Piece(cycle.cycle_id, "sweep_shards", shard) in logged_pieces(con, cycle.cycle_id, "sweep_shards")
+        if before is None or (not logged and before[0] == own["content_hash"]):
+            written: dict[str, Rows] = {"sweep_shards": [own], "trial_counts": counts, "sweep_results": rows}
+            for table, own_rows in written.items():
+                con.execute(f"DELETE FROM {table} WHERE cycle_id = ? AND shard = ?", [cycle.cycle_id, shard])
+                store_logged(con, table, own_rows, own["recorded_at"])
     if before is not None and before[0] != own["content_hash"]:
         for device in sorted({before[1], own["device"]} - {None}):
             log_comparison(cycle, device, own["row_count"], own["row_count"], shard)
@@ -255,7 +272,8 @@ def _store(
         cycle.note(CycleState.SWEPT)
 
 
-def _trials(cycle: Cycle, shard: str, proposals: list[Proposal], now: datetime) -> list[TrialCountRow]:
+def trial_rows(cycle: Cycle, shard: str, proposals: list[Proposal], now: datetime) -> list[TrialCountRow]:
+    """Rows of `trial_counts` of a shard."""
     return [
         {
             "cycle_id": cycle.cycle_id, "recorded_at": now, "shard": shard, "family": space.family,

@@ -1,11 +1,11 @@
 """From a validated candidate of a cycle to a strategy on paper, with every hand-over checked again."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from openclaw_pipelines.contracts.factory import CycleState, Listing, ParityClass
 from openclaw_pipelines.contracts.lifecycle import Stage, Trigger
@@ -35,9 +35,10 @@ from openclaw_pipelines.domain.lifecycle.log import Origin, Position, Step, stra
 from openclaw_pipelines.domain.lifecycle.states import TRADING
 from openclaw_pipelines.kernel.strategy.family import Value
 from openclaw_pipelines.kernel.strategy.params import params_hash, params_record, params_values
+from openclaw_pipelines.resources.store.engine import Connection
 from openclaw_pipelines.resources.store.research_tables import of_cycle
 from openclaw_pipelines.resources.world import World
-from openclaw_pipelines.services.lifecycle.book import DeploymentBook
+from openclaw_pipelines.services.lifecycle.book import DeploymentBook, Rows
 from openclaw_pipelines.settings import StrategySettings
 
 REFUSED = (CycleState.BLOCKED, CycleState.INCUMBENT_HOLDS)
@@ -68,28 +69,58 @@ def of(rows: Sequence[AboutT], params: str) -> list[AboutT]:
     return [row for row in rows if row["params_hash"] == params]
 
 
-def deploy_cycle(world: World, cycle_id: str, today: Today, *, as_of: datetime) -> list[Position]:
+@dataclass(frozen=True)
+class Proof:
+    """How a cycle's rows are proven to be what they must be, by whoever knows how they came about.
+
+    prove: raises where they are not; returns what goes into `deployments.metrics`, and is asked only where something
+    would be deployed. beside: writes what belongs to the rows in their transaction.
+    """
+
+    prove: Callable[[], Mapping[str, object]]
+    beside: Callable[[Connection, Rows], object]
+
+
+def deploy_cycle(world: World, cycle_id: str, today: Today, proof: Proof, *, as_of: datetime) -> list[Position]:
     """Put the first candidate of each channel that holds on paper; returns what this call deployed.
 
     A candidate whose gates fail makes room for the next of its channel; everything else that is wrong stops the cycle.
     A candidate that is on paper or promoted already is left alone, so that doing it twice is doing it once.
 
     Raises:
-        HandOverError: evidence is absent, stale, invalid or failed, or the parameters changed; nothing is deployed.
+        HandOverError: evidence is absent, stale, invalid, failed or forged, or the parameters changed; nothing is
+            deployed.
     """
     book, evidence = DeploymentBook(world), read_evidence(world, cycle_id)
+    # proven before the lock is taken, since it takes as long as a part of the cycle
+    proven = proof.prove() if _planned(world, book, evidence, today).steps else None
     with book.changing():
-        settings = world.settings()
-        slot = settings.strategy(evidence.cycle["strategy_config_id"])
-        origins = list(_chosen(evidence, today, slot))
-        known = book.positions()
-        running = {(own.origin.slot, own.origin.params_hash) for own in known.values() if own.stage in TRADING}
-        fresh = [own for own in origins if (own.slot, own.params_hash) not in running]
-        first_ramp = min(settings.config.lifecycle.ramps_bps)
-        steps = [step for own in fresh for step in _steps(own, known, first_ramp)]
-        book.commit(steps, trigger=Trigger.CYCLE, actor="factory", at=_known_at(evidence, fresh, known, as_of))
-    _refuse_another_deployment(world, fresh)
-    return [book.position(own.strategy) for own in fresh]
+        plan = _planned(world, book, evidence, today)
+        if plan.steps and proven is None:  # another operation stopped what was running
+            proven = proof.prove()
+        steps = [replace(step, metrics=proven or {}) for step in plan.steps]
+        at = _known_at(evidence, plan.fresh, plan.known, as_of)
+        book.commit(steps, trigger=Trigger.CYCLE, actor="factory", at=at, beside=proof.beside)
+    _refuse_another_deployment(world, plan.fresh)
+    return [book.position(own.strategy) for own in plan.fresh]
+
+
+class _Plan(NamedTuple):
+    """What a cycle would deploy now: candidates that are not running, where strategies stand, and the moves."""
+
+    fresh: list[Origin]
+    known: dict[str, Position]
+    steps: list[Step]
+
+
+def _planned(world: World, book: DeploymentBook, evidence: CycleEvidence, today: Today) -> _Plan:
+    settings = world.settings()
+    slot = settings.strategy(evidence.cycle["strategy_config_id"])
+    origins, known = list(_chosen(evidence, today, slot)), book.positions()
+    running = {(own.origin.slot, own.origin.params_hash) for own in known.values() if own.stage in TRADING}
+    fresh = [own for own in origins if (own.slot, own.params_hash) not in running]
+    first_ramp = min(settings.config.lifecycle.ramps_bps)
+    return _Plan(fresh, known, [step for own in fresh for step in _steps(own, known, first_ramp)])
 
 
 def read_evidence(world: World, cycle_id: str) -> CycleEvidence:

@@ -5,6 +5,7 @@ import polars as pl
 from openclaw_pipelines.contracts.factory import ParityClass
 from openclaw_pipelines.domain.lifecycle.log import BrokenDeploymentLogError
 from openclaw_pipelines.domain.market.quality.window import CheckResult
+from openclaw_pipelines.resources.deployed_layer import LayerEditedError
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.lifecycle.book import DeploymentBook
 from openclaw_pipelines.services.lifecycle.paper_parity import record_paper_parity
@@ -42,8 +43,13 @@ def examine_log(world: World) -> list[CheckResult]:
     except BrokenDeploymentLogError as error:
         broken = _result("deployment_log_whole", whole, str(error), passed=False)
         return [broken, _result(configured, LOG_CHECKS[configured], "the log is broken", passed=False)]
-    current = book.layer_is_current()
-    said = "the file says what the log says" if current else f"{book.layer.name} is not what the log says; run a review"
+    try:
+        current = book.layer.require_unedited(book.layer.text())
+    except LayerEditedError as error:
+        current, said = False, str(error)
+    else:
+        name = book.layer.file.name
+        said = "the file says what the log says" if current else f"{name} says what the log said earlier; run a review"
     return [
         _result("deployment_log_whole", whole, f"{len(rows)} rows follow from each other", passed=True),
         _result(configured, LOG_CHECKS[configured], said, passed=current),

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from openclaw_pipelines.contracts.chain import GENESIS
 from openclaw_pipelines.contracts.enums import ProposalState as State
 from openclaw_pipelines.domain.governance.audit import (
-    GENESIS,
     AuditChain,
     BrokenChainError,
     proposal_moved,

@@ -75,7 +75,7 @@ def test_an_exception_rolls_everything_back(store, rows):
 
 def test_reading_makes_an_empty_store(store):
     assert store.table("candles").is_empty()
-    assert store.query("research", "SELECT count(*) AS n FROM schema_migrations")["n"].to_list() == [2]
+    assert store.query("research", "SELECT count(*) AS n FROM schema_migrations")["n"].to_list() == [3]
     assert (store.folder / "market.duckdb").is_file()
     assert not (store.folder / "ledger.duckdb").exists()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from planted_cycle import CYCLE, DAY_ONE, HOLDOUT_END, SLOT, TODAY, candidate, plant
+from planted_cycle import CYCLE, DAY_ONE, HOLDOUT_END, PLANTED, SLOT, TODAY, candidate, plant
 
 from openclaw_pipelines.contracts.lifecycle import Stage
 from openclaw_pipelines.contracts.requirements import Relation, Requirement
@@ -68,7 +68,7 @@ def first_entry(trading: Any, strategy: str) -> dict[str, Any]:
 def test_twice_is_once(deployed: Callable[..., Any]) -> None:
     trading, _ = deployed()
     before = DeploymentBook(trading.world).rows()
-    assert deploy_cycle(trading.world, CYCLE, TODAY, as_of=HOLDOUT_END) == []
+    assert deploy_cycle(trading.world, CYCLE, TODAY, PLANTED, as_of=HOLDOUT_END) == []
     assert DeploymentBook(trading.world).rows() == before
     assert [row["to_state"] for row in before] == ["validated", "paper"]
     assert {row["transition"] for row in before} == {1}
@@ -91,7 +91,7 @@ def test_a_candidate_whose_gate_fails_makes_room(desk: Callable[..., Any]) -> No
         "UPDATE gate_results SET measured = 3 WHERE gate = 'holdout_trades' AND params_hash = ?",
         first["params_hash"],
     )
-    made = deploy_cycle(trading.world, CYCLE, TODAY, as_of=HOLDOUT_END)
+    made = deploy_cycle(trading.world, CYCLE, TODAY, PLANTED, as_of=HOLDOUT_END)
     assert [own.origin.params_hash for own in made] == [second["params_hash"]]
 
 
@@ -186,7 +186,7 @@ def test_broken_evidence_deploys_nothing(bench: Any, sql: str, error: type[Excep
     plant(trading)
     change(trading, sql)
     with pytest.raises(error, match=said):
-        deploy_cycle(trading.world, CYCLE, TODAY, as_of=HOLDOUT_END)
+        deploy_cycle(trading.world, CYCLE, TODAY, PLANTED, as_of=HOLDOUT_END)
     assert DeploymentBook(trading.world).rows() == []
     assert not Path(trading.folder, "data", "deployments.yaml").exists()
 
@@ -196,7 +196,7 @@ def test_a_failed_report_of_a_candidate_behind_the_chosen_one_counts(desk: Calla
     plant(trading, [("efficient", candidate()), ("efficient", behind)])
     change(trading, f"UPDATE parity_reports SET right_hash = 'k' WHERE params_hash = '{behind['params_hash']}'")
     with pytest.raises(EvidenceFailedError, match=behind["params_hash"][:12]):
-        deploy_cycle(trading.world, CYCLE, TODAY, as_of=HOLDOUT_END)
+        deploy_cycle(trading.world, CYCLE, TODAY, PLANTED, as_of=HOLDOUT_END)
     assert DeploymentBook(trading.world).rows() == []
 
 
@@ -207,7 +207,7 @@ def test_a_gate_that_is_required_now_was_never_measured(desk: Callable[..., Any]
         TODAY.code_version, TODAY.bars_hashes, {**TODAY.gates, "finer_candles": Requirement(Relation.AT_LEAST, 0.5)}
     )
     with pytest.raises(EvidenceAbsentError, match="gate finer_candles"):
-        deploy_cycle(trading.world, CYCLE, stricter, as_of=HOLDOUT_END)
+        deploy_cycle(trading.world, CYCLE, stricter, PLANTED, as_of=HOLDOUT_END)
 
 
 def test_what_the_slot_sets_holds_for_the_deployed(deployed: Callable[..., Any]) -> None:

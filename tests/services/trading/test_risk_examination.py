@@ -78,8 +78,15 @@ def test_what_was_approved_holds_and_what_was_refused_does_not(desk, risk: dict[
 
 
 def test_tight_limits_refuse_by_several_codes_and_both_witnesses_agree(desk) -> None:
-    tight = {"max_order_notional": 20_000, "max_open_positions": 1, "max_orders_per_window": 2, "cooldown_seconds": 7_200}
-    own = desk("asked", risk={**tight, "max_position_notional": 20_000, "order_gap_seconds": 3_600, "allow_short": False})
+    tight = {
+        "max_order_notional": 20_000,
+        "max_open_positions": 1,
+        "max_orders_per_window": 2,
+        "cooldown_seconds": 7_200,
+    }
+    own = desk(
+        "asked", risk={**tight, "max_position_notional": 20_000, "order_gap_seconds": 3_600, "allow_short": False}
+    )
     for strategy in (BREAKOUT, MOMENTUM):
         own.run(strategy)
     codes = judged(own, BREAKOUT) | judged(own, MOMENTUM)
