@@ -104,6 +104,33 @@ def test_a_deployment_that_knows_no_source_does_not_take_over_another_venues(kep
     assert f"{newest:%Y-%m-%dT%H:%M}" == KEPT_UNTIL
 
 
+SEAL = """
+from openclaw_pipelines.resources.world import open_world
+from openclaw_pipelines.services.evaluation.sealing import seal_days
+world = open_world()
+for name in world.settings().strategies:
+    print(name, *(row["day"] for row in seal_days(world, name, "2025-05-11").sealed))
+"""
+
+
+def test_a_released_store_is_sealed_from_its_first_day_on(kept: tuple[str, Path]) -> None:
+    _, folder = kept
+    environ = {**os.environ, "OPENCLAW_CONFIG": str(folder / "config" / "autopilot.yaml")}
+    command = [sys.executable, "-c", SEAL]
+    done = subprocess.run(command, env=environ, cwd=folder, capture_output=True, text=True, check=False)
+    days = "2025-05-09 2025-05-10 2025-05-11"
+    assert sorted(done.stdout.split("\n")) == ["", f"breakout_15m {days}", f"momentum_1h {days}"], done.stderr[-2_000:]
+    for own in verified(folder):
+        assert (own["sealed_until"], own["differences"], own["unknown"]) == ("2025-05-11", [], [])
+        shown = openclaw(folder, "verify", "--strategy", own["strategy"], "--expect", own["seal"])
+        assert shown.returncode == 0, shown.stderr
+    with Store(folder / "data").write("ledger") as con:
+        con.execute("UPDATE autopilot_ticks SET program_version = '0.0.9' WHERE strategy_config_id = 'momentum_1h'")
+    done = openclaw(folder, "verify")
+    assert done.returncode == 1
+    assert "of momentum_1h in autopilot_ticks, sealed day=2025-05-09" in done.stderr
+
+
 def test_an_altered_store_is_seen(kept: tuple[str, Path]) -> None:
     """The twin: one recorded position changed behind the program's back."""
     _, folder = kept
