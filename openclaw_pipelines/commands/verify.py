@@ -125,17 +125,32 @@ def verify_strategy(
     beyond = [*verify_integrity(ledger), *sealed.differences]
     result.differences += [{"day": None, **asdict(found), **_NO_VERSIONS} for found in beyond]
     result.sealed_until, result.seal = sealed.newest_day, next(iter(sealed.seals[::-1]), None)
-    if sealed.unsealed_ticks:
-        result.unknown.append(
-            f"{strategy}: {sealed.unsealed_ticks:,} tick(s) are not sealed yet; that their program version is the one "
-            "that took them, and that none was taken away at the end, is known from a seal only"
-        )
+    result.unknown += _unknown(world, strategy, days, sealed.unsealed_ticks)
     for span in spans(ledger, days):
         with world.store.sharing("ledger"), world.store.sharing("market"):
             _verify_span(world, result, span)
         for _ in span:
             done()
     return result
+
+
+def _unknown(world: "World", strategy: str, days: Sequence[str], unsealed_ticks: int) -> list[str]:
+    """What is not compared, in words."""
+    from openclaw_pipelines.services.evaluation.recomputing import older_metrics
+
+    found = []
+    if unsealed_ticks:
+        found.append(
+            f"{strategy}: {unsealed_ticks:,} tick(s) are not sealed yet; that their program version is the one "
+            "that took them, and that none was taken away at the end, is known from a seal only"
+        )
+    older = older_metrics(world, strategy, days)
+    if older:
+        found.append(
+            f"{strategy}: metrics of {len(older):,} day(s), from {older[0]} on, were computed under other settings or "
+            "definitions or before the rows they rest on; materialize `metrics` to have them compared"
+        )
+    return found
 
 
 def _verify_span(world: "World", result: Verified, days: Sequence[str]) -> None:

@@ -1,6 +1,6 @@
 """Computes outcomes and metrics of a day again and compares them with the stored ones. Nothing is written."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 import polars as pl
@@ -8,6 +8,7 @@ import polars as pl
 from openclaw_pipelines.contracts.time import DAY, day_start
 from openclaw_pipelines.domain.evaluation.outcomes import due_outcomes, score_outcomes
 from openclaw_pipelines.resources.store.comparison import Difference, verify_equal
+from openclaw_pipelines.resources.store.strategy_ledger import StrategyLedger
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.evaluation.evaluator import Evaluator, run_fingerprint, sealed_until
 
@@ -56,18 +57,31 @@ def _outcomes(world: World, strategy: str, day: str, last: str) -> list[Differen
         return verify_equal(con, "autopilot_outcomes", given, within=within, params=params)
 
 
-def _metrics(world: World, strategy: str, day: str) -> list[Difference]:
-    """Metrics are replaced when they are computed again; those of another configuration or of rows before are old."""
-    ledger, settings = world.ledger(strategy), world.settings()
+def older_metrics(world: World, strategy: str, days: Iterable[str]) -> list[str]:
+    """Days whose stored metrics are not compared: of other settings or definitions, or from before their rows."""
+    ledger, current = world.ledger(strategy), run_fingerprint(world.settings())
+    return [day for day in days if _metrics_age(ledger, day, current) == "older"]
+
+
+def _metrics_age(ledger: StrategyLedger, day: str, current: str) -> str:
+    """Metrics are replaced when they are computed again: `none`, `older`, or `current`, which are compared."""
     start, end = day_start(day), day_start(day) + DAY
     stored = ledger.query("SELECT run_fingerprint, recorded_at FROM autopilot_metrics", "day = ?", [day])
+    if stored.is_empty():
+        return "none"
+    if set(stored["run_fingerprint"]) != {current}:
+        return "older"
     rests_on = pl.concat([
         ledger.rows("autopilot_outcomes", start, end, time="decided_at")["recorded_at"],
         ledger.rows("autopilot_equity", start, end)["recorded_at"],
     ]).max()  # fmt: skip
-    if stored.is_empty() or set(stored["run_fingerprint"]) != {run_fingerprint(settings)}:
-        return []
-    if isinstance(rests_on, datetime) and stored["recorded_at"].min() < rests_on:  # type: ignore[operator]
+    late = isinstance(rests_on, datetime) and stored["recorded_at"].min() < rests_on  # type: ignore[operator]
+    return "older" if late else "current"
+
+
+def _metrics(world: World, strategy: str, day: str) -> list[Difference]:
+    ledger, settings = world.ledger(strategy), world.settings()
+    if _metrics_age(ledger, day, run_fingerprint(settings)) != "current":
         return []
     given = (
         Evaluator.of(world)
