@@ -171,7 +171,7 @@ def _stamp(database: Path) -> Stamp:
     for file in (database, database.with_name(database.name + ".wal")):
         try:
             own = file.stat()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):  # of a data folder that is none, the store has its own error
             continue
         found += [own.st_ctime_ns, own.st_size, own.st_ino]
     return tuple(found)

@@ -54,7 +54,9 @@ def right(world: SimulatedWorld) -> None:
 
 
 def killed_after(commits: int) -> Plan:
-    """The process dies while history loads: instruments, candles of two days, their funding, their features."""
+    """The process dies while history loads: a look at the account, instruments, candles of two days, their funding,
+    their features.
+    """
     return {0: lambda world: setattr(world.fates, "kill_after_commits", commits)}
 
 
@@ -113,7 +115,7 @@ def test_a_refused_answer_that_counts_is_seen(
     assert "are missing at 10 00:00 that the exchange had in time" in outcome.why
 
 
-@pytest.mark.parametrize("commits", [2, 4, 6])
+@pytest.mark.parametrize("commits", [3, 5, 7])
 def test_a_kill_while_history_loads_leaves_nothing_behind(tmp_path: Path, truth: SimulatedWorld, commits: int) -> None:
     world = SimulatedWorld(tmp_path, None, killed_after(commits)).live()
     assert "killed" in " ".join(world.told)
@@ -127,7 +129,7 @@ def test_a_start_on_candles_alone_is_seen(
     """The twin: bars of the warm-up lack their funding, and verify passes."""
     for kind in ("_unfunded", "_unfeatured"):
         monkeypatch.setattr(history, kind, lambda *asked: [])
-    world = SimulatedWorld(tmp_path, None, killed_after(2)).live()
+    world = SimulatedWorld(tmp_path, None, killed_after(3)).live()
     assert world.differences() == 0
     outcome = judge(world, truth)
     assert outcome.kind == "wrong"
@@ -139,7 +141,7 @@ def test_a_start_without_features_of_a_day_is_seen(
 ) -> None:
     """The twin: those of the second day are never computed."""
     monkeypatch.setattr(history, "_unfeatured", lambda *asked: [])
-    world = SimulatedWorld(tmp_path, None, killed_after(6)).live()
+    world = SimulatedWorld(tmp_path, None, killed_after(7)).live()
     assert world.featured_days() != truth.featured_days()
 
 

@@ -27,6 +27,7 @@ class Row:
     says: what the message must hold: file, row, key, symbol, remedy.
     checks: failed check -> severity, exactly these.
     exit_code: of the command; 0 only for warnings.
+    looks: whether it looks at the account first, as every command does that changes something.
     """
 
     setup: Setup
@@ -36,6 +37,14 @@ class Row:
     checks: dict[str, str] = field(default_factory=dict)
     exit_code: int = 1
     recorded: bool = True
+    looks: bool = False
+
+    @property
+    def evidence(self) -> list[str]:
+        """Tables that what was found and looked at is written to; nothing else may change."""
+        found = {"admin_actions", "configurations"} if self.looks else set()
+        found |= {"parity_reports"} if "paper_replay_parity" in self.checks else set()
+        return sorted(found | ({"notifications_outbox"} if ERROR in self.checks.values() else set()))
 
 
 def nothing(_: Scene) -> None:
@@ -466,7 +475,7 @@ COMMANDS = [
     row("ledger row removed", tampered(f"DELETE FROM autopilot_equity WHERE tick_at = {TICK}"), VERIFY, "LedgerDiffersError", "autopilot_equity", "missing"),
     row("audit row tampered with", spoiled_chain("to_state", "'declined'"), VERIFY, "BrokenChainError", STRATEGY, "2"),
     row("audit row removed", tampered("DELETE FROM admin_actions WHERE sequence = 2"), VERIFY, "BrokenChainError", STRATEGY),
-    row("approval of nothing", nothing, command("approve", NO_KEY), "NotAwaitingError", NO_KEY),
+    row("approval of nothing", nothing, command("approve", NO_KEY), "NotAwaitingError", NO_KEY, looks=True),
     row("demo on real data", nothing, command("demo"), "NotEmbeddedError", "archive"),
 ]  # fmt: skip
 

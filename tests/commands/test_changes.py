@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
-from planted_cycle import CYCLE, HOLDOUT_END, TODAY, plant
+from planted_cycle import CYCLE, HOLDOUT_END, PLANTED, TODAY, plant
 
 from openclaw_pipelines.contracts.governance import ACCOUNT_CHAIN
 from openclaw_pipelines.services.lifecycle.deploy import deploy_cycle
@@ -72,7 +72,7 @@ def deployed(home: Any) -> tuple[Any, str]:
     """A project in which a cycle put one strategy on paper."""
     world = home.world()
     plant(world, strategy_config_id="fast")
-    (own,) = deploy_cycle(world, CYCLE, TODAY, as_of=HOLDOUT_END)
+    (own,) = deploy_cycle(world, CYCLE, TODAY, PLANTED, as_of=HOLDOUT_END)
     return home, own.origin.strategy
 
 

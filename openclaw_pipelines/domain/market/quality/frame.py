@@ -53,7 +53,7 @@ def check_candles(
     ...     for name in ("open", "high", "low", "close")
     ... )
     >>> [check.name for check in check_candles(redenominated, interval="1h") if not check.passed]
-    ['outlier_moves']
+    ['scale_jumps', 'outlier_moves']
     """
     absent = [name for name in COLUMNS if name not in frame.columns]
     if absent:
