@@ -126,6 +126,8 @@ def verify_strategy(
     result.differences += [{"day": None, **asdict(found), **_NO_VERSIONS} for found in beyond]
     result.sealed_until, result.seal = sealed.newest_day, next(iter(sealed.seals[::-1]), None)
     result.unknown += _unknown(world, strategy, days, sealed.unsealed_ticks)
+    if not whole:
+        result.unknown.append(f"{strategy}: rows of sealed days outside the range were not read again")
     for span in spans(ledger, days):
         with world.store.sharing("ledger"), world.store.sharing("market"):
             _verify_span(world, result, span)
@@ -163,7 +165,7 @@ def _verify_span(world: "World", result: Verified, days: Sequence[str]) -> None:
 
     ledger = world.ledger(result.strategy)
     together = verify_span(ledger, days)
-    as_consumed = together is not None and not verify_consumed(ledger, days[0], days[-1])
+    as_consumed = together is not None and len(days) > 1 and not verify_consumed(ledger, days[0], days[-1])
     for place, day in enumerate(days):
         try:
             _add(result, verify_day(ledger, day) if together is None else together[place])
@@ -172,8 +174,11 @@ def _verify_span(world: "World", result: Verified, days: Sequence[str]) -> None:
         except LedgerError as error:  # the day cannot be taken again; the others are
             unread = Difference(type(error).__name__, "missing", str(error), "", None, None)
             result.differences.append({"day": day, **asdict(unread), **_NO_VERSIONS})
-    for found in verify_evaluation(world, result.strategy, days):
-        result.differences.append({"day": None, **asdict(found), **_NO_VERSIONS})
+    try:
+        beyond = verify_evaluation(world, result.strategy, days)
+    except LedgerError as error:
+        beyond = [Difference(type(error).__name__, "missing", str(error), "", None, None)]
+    result.differences += [{"day": None, **asdict(found), **_NO_VERSIONS} for found in beyond]
 
 
 def _add(result: Verified, verification: "Verification") -> None:

@@ -19,7 +19,7 @@ from openclaw_pipelines.contracts.rows.lifecycle import DeploymentRow
 from openclaw_pipelines.domain.lifecycle.document import document, first_difference
 from openclaw_pipelines.domain.lifecycle.log import positions, verify_log
 from openclaw_pipelines.resources.files import replace_file
-from openclaw_pipelines.resources.store.locks import file_lock
+from openclaw_pipelines.resources.store.locks import StoreLockedError, file_lock, os_failure
 from openclaw_pipelines.resources.store.store import Store
 from openclaw_pipelines.settings import Settings
 from openclaw_pipelines.settings.deployments import DEPLOYMENTS_FILE
@@ -89,14 +89,17 @@ class DeployedLayer:
         said = document(positions(self.rows()))
         if said == self.text():
             return False
-        if said:
-            replace_file(self.file, said)
-        else:
-            self.file.unlink()
+        try:
+            if said:
+                replace_file(self.file, said)
+            else:
+                self.file.unlink()
+        except OSError as error:
+            raise os_failure(self.file, error) from error
         return True
 
     def require_unedited(self, text: str) -> bool:
-        """Whether a text is what the log says now; False where it said so earlier.
+        """Whether a text is what the log says now; False where it said so earlier, or says it in other words.
 
         Raises:
             LayerEditedError: it never did.
@@ -105,7 +108,7 @@ class DeployedLayer:
         said = document(positions(rows))
         if text == said:
             return True
-        if any(text == earlier for earlier in _earlier(rows)):
+        if any(_same_values(text, own) for own in (said, *_earlier(rows))):
             return False
         raise LayerEditedError(self.file, _differing(text, said))
 
@@ -145,10 +148,23 @@ class HeldSettings:
         known = self._said.get(layer.account)
         if known is not None and known[0] == stamp:
             return known[1]
-        said = document(positions(layer.rows())) if stamp else ""
+        try:
+            said = document(positions(layer.rows())) if stamp else ""
+        except StoreLockedError:
+            if known is None:
+                raise
+            return known[1]  # who writes there now writes the file too, and is seen at the next look
         if not stamp or time.time_ns() - max(stamp[::3]) > _SETTLED_NS:
             self._said[layer.account] = stamp, said
         return said
+
+
+def _same_values(text: str, said: str) -> bool:
+    """Whether two layers configure the same: comments and the order of keys may be another release's."""
+    try:
+        return bool(yaml.safe_load(text) == yaml.safe_load(said))
+    except yaml.YAMLError:
+        return False
 
 
 def _differing(text: str, said: str) -> str:

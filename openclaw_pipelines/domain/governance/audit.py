@@ -3,7 +3,7 @@
 Moves are legal or not in `proposals`; the rows are stored by the ledger.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -107,8 +107,15 @@ def row_hash(row: dict[str, Any]) -> str:
 
 def verify_chain(rows: Iterable[dict[str, Any]]) -> int:
     """Number of rows of a whole chain in order. Raises BrokenChainError at the first row that does not follow."""
-    chain = list(rows)
-    broken = first_broken(chain, CHAINED)
+    count = 0
+
+    def counted() -> Iterator[dict[str, Any]]:
+        nonlocal count
+        for row in rows:
+            count += 1
+            yield row
+
+    broken = first_broken(counted(), CHAINED)
     if broken is not None:
         raise BrokenChainError(broken["strategy_config_id"], broken["sequence"])
-    return len(chain)
+    return count

@@ -117,7 +117,7 @@ CODES: dict[R, CodeSpec] = {
         Unit.NONE, "state", "", "the executor refused the order or did not fill all of it", "Read its reason in the fill's row."
     ),
     R.SCALE_JUMP: CodeSpec(
-        Unit.NONE, "data", "", "a bar just before this tick is of another scale than the bar before it", "See the check scale_jumps."
+        Unit.NONE, "data", "", "one of the bars that the masks read is of another scale than the bar before it", "See the check scale_jumps."
     ),
 }  # fmt: skip
 

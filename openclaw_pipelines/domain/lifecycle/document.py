@@ -18,7 +18,7 @@ TAKEN_OVER = (
 )  # fmt: skip
 """Settings of its slot that hold for a deployed strategy as they stood when it was deployed."""
 HEAD = (
-    "# Written by the lifecycle from the table `deployments`; a change made here is overwritten.\n"
+    "# Written by the lifecycle from the table `deployments`; nothing runs under a value that is changed here.\n"
     "# Use `openclaw promote`, `demote` and `rollback`, or the overlay for limits and controls.\n"
 )
 

@@ -54,9 +54,11 @@ def trials(store: Store, cycle_id: str, shard: str | None = None) -> Trials:
 
 _LATER = (
     "(SELECT cycle_id, subject AS {key} FROM factory_log WHERE table_name = '{table}' "
-    "GROUP BY ALL HAVING min(sequence) > ?) later"
+    "AND cycle_id NOT IN (SELECT cycle_id FROM factory_cycles "
+    "WHERE recorded_at < (SELECT min(recorded_at) FROM factory_log)) GROUP BY ALL HAVING min(sequence) > ?) later"
 )
-"""Pieces of a table that were first stored after a row of the factory's log; what is in no row of it is older."""
+"""Pieces of a table that were first stored after a row of the factory's log. Those of cycles that are older than the
+log are older, also where they were computed again since."""
 
 
 def trials_ever(store: Store, cycle_id: str, as_of: int | None = None) -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from openclaw_pipelines.contracts.canonical import canonical_json
-from openclaw_pipelines.resources.files import replace_file
+from openclaw_pipelines.resources.store.locks import os_failure
 
 
 @dataclass(frozen=True)
@@ -23,20 +23,22 @@ class SealFile:
         return self.folder / self.account / f"{self.strategy}.jsonl"
 
     def text(self) -> str:
-        """What stands in it; empty where there is no file."""
-        return self.path.read_text(encoding="utf-8") if self.path.exists() else ""
+        """What stands in it, whatever it is; empty where there is no file."""
+        try:
+            return self.path.read_text(encoding="utf-8", errors="replace") if self.path.exists() else ""
+        except OSError as error:
+            raise os_failure(self.path, error) from error
 
     def append(self, text: str) -> None:
         """Add to it; on the disk when this returns."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-
-    def replace(self, text: str) -> None:
-        """Write it anew."""
-        replace_file(self.path, text)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise os_failure(self.path, error) from error
 
 
 def lines_of(rows: Iterable[Mapping[str, object]]) -> list[str]:

@@ -128,6 +128,11 @@ class StrategyLedger:
         newest: datetime | None = self.query("SELECT max(tick_at) AS tick_at FROM autopilot_ticks")["tick_at"][0]
         return newest
 
+    def first_tick(self) -> datetime | None:
+        """Time of the oldest recorded tick, None before it."""
+        oldest: datetime | None = self.query("SELECT min(tick_at) AS tick_at FROM autopilot_ticks")["tick_at"][0]
+        return oldest
+
     def head(self) -> Head | None:
         """Newest recorded tick with its deployment, None before the first."""
         newest = self.newest_tick()
@@ -218,7 +223,9 @@ class StrategyLedger:
 
     def chain(self) -> AuditChain:
         """The audit trail as it stands."""
-        last = self.query("SELECT sequence, row_hash FROM admin_actions").sort("sequence").tail(1)
+        own = [self.account_id, self.strategy]
+        newest = "sequence = (SELECT max(sequence) FROM admin_actions WHERE account_id = ? AND strategy_config_id = ?)"
+        last = self.query("SELECT sequence, row_hash FROM admin_actions", newest, own)
         sequence, row_hash = last.row(0) if last.height else (0, GENESIS)
         return AuditChain(self.account_id, self.strategy, sequence, row_hash)
 

@@ -35,6 +35,7 @@ from openclaw_pipelines.services.trading.strategy_lock import strategy_lock
 from openclaw_pipelines.settings import Settings
 
 Examined = tuple[str, str, CheckResult]
+MOMENT = timedelta(microseconds=1)
 CHECK_COLUMNS = {
     "name": pl.String,
     "asset": pl.String,
@@ -81,13 +82,16 @@ class Evaluator:
             self._write_outcomes(ledger, outcomes, scored, decisions)
         return ledger.rows("autopilot_outcomes", start, end, time="decided_at")
 
-    def unscored(self, strategy: str, day: str) -> int:
-        """How many outcomes mature within a day and are not written."""
-        ledger, start, end = self.ledger(strategy), day_start(day), day_start(day) + DAY
-        decisions = ledger.rows("autopilot_decisions", start - DAY, end)
-        scored = ledger.rows("autopilot_outcomes", start - DAY, end, time="decided_at")["outcome_key"].to_list()
+    def unscored(self, strategy: str, day: str) -> list[str]:
+        """Days whose decisions have outcomes that mature by the end of `day`, are not written and not before a seal."""
+        ledger, end = self.ledger(strategy), day_start(day) + DAY
+        since = max(sealed_until(ledger), ledger.first_tick() or end)
+        decided = since - DAY  # no horizon is longer
+        decisions = ledger.rows("autopilot_decisions", decided, end)
+        scored = ledger.rows("autopilot_outcomes", decided, end, time="decided_at")["outcome_key"].to_list()
         due = due_outcomes(decisions, scored, self.settings().config.outcome_horizons_seconds, end)
-        return due.filter(pl.col("matured_at") > max(start, sealed_until(ledger))).height
+        late = due.filter(pl.col("matured_at") > since).join(decisions, on="decision_key")
+        return sorted({f"{at - MOMENT:%Y-%m-%d}" for at in late["tick_at"]})
 
     def _candles_known_until(self, settings: Settings, day: str) -> datetime:
         """Until when every symbol's finest candles were asked for, over the day and the one after it."""

@@ -1,7 +1,7 @@
 """Whether a ledger is still what its seals say: sealed days, the chain of seals, their file, and the audit trails."""
 
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from openclaw_pipelines.contracts.governance import ACCOUNT_CHAIN
@@ -9,10 +9,10 @@ from openclaw_pipelines.contracts.rows.governance import SealRow
 from openclaw_pipelines.contracts.time import DAY, day_start
 from openclaw_pipelines.domain.governance.seals import first_broken_seal
 from openclaw_pipelines.resources.store.comparison import Difference
-from openclaw_pipelines.resources.store.seal_files import SealFile, lines_of
+from openclaw_pipelines.resources.store.seal_files import lines_of
 from openclaw_pipelines.resources.store.strategy_ledger import StrategyLedger
 from openclaw_pipelines.resources.world import World
-from openclaw_pipelines.services.evaluation.sealing import seal_file, seals_of, tables_of
+from openclaw_pipelines.services.evaluation.sealing import TableSeal, seal_file, seals_of, tables_of
 
 
 @dataclass(frozen=True)
@@ -30,15 +30,22 @@ class Sealed:
 
 def verify_seals(world: World, strategy: str, days: Collection[str] | None = None) -> Sealed:
     """Compare a strategy's ledger with its seals. days: whose rows are read again; None for all that are sealed."""
-    ledger = world.ledger(strategy)
-    rows, file = seals_of(ledger), seal_file(world, strategy)
+    ledger, file = world.ledger(strategy), seal_file(world, strategy)
+    text = file.text()  # before the table: a seal that comes in between is then the newest, which the file may lack
+    rows = seals_of(ledger)
+    trails = [(row["audit_rows"], row["audit_hash"], row["day"]) for row in rows]
+    account = [(row["account_rows"], row["account_hash"], row["day"]) for row in rows]
     found = [
         *_chain(rows),
-        *_file(rows, file),
-        *_trails(rows, ledger, "audit"),
-        *_trails(rows, world.ledger(ACCOUNT_CHAIN), "account"),
-        *(one for row in rows if days is None or row["day"] in days for one in _content(ledger, row)),
+        *_file(rows, text, file.path.name),
+        *_trail(trails, ledger),
+        *_trail(account, world.ledger(ACCOUNT_CHAIN)),
     ]
+    before = None
+    for row in rows:
+        if days is None or row["day"] in days or before in days:  # outcomes of a day mature on the next one too
+            found += _content(ledger, row, before)
+        before = row["day"]
     newest = rows[-1]["day"] if rows else None
     since = day_start(newest) + DAY if newest else day_start("1970-01-01")
     ticks = ledger.query("SELECT count(*) AS n FROM autopilot_ticks", "tick_at > ?", [since])["n"][0]
@@ -52,11 +59,11 @@ def _chain(rows: Sequence[SealRow]) -> Iterator[Difference]:
         yield Difference("seals", "changed", f"day={day}", "seal", recorded, right)
 
 
-def _file(rows: Sequence[SealRow], file: SealFile) -> Iterator[Difference]:
+def _file(rows: Sequence[SealRow], text: str, name: str) -> Iterator[Difference]:
     """Where file and table differ. A seal that a killed process has not written yet is completed by the next one."""
-    written, right = file.text().splitlines(keepends=True), lines_of(rows)
+    written, right = text.splitlines(keepends=True), lines_of(rows)
     for number in range(max(len(written), len(right))):
-        key = f"{file.path.name} line {number + 1}"
+        key = f"{name} line {number + 1}"
         if number >= len(right):
             yield Difference("seals", "missing", f"{key}: {_day_of(written[number])}", "", None, None)
         elif (number < len(written) and written[number] == right[number]) or (
@@ -76,15 +83,13 @@ def _day_of(line: str) -> str:
         return "no seal"
 
 
-def _trails(rows: Sequence[SealRow], ledger: StrategyLedger, trail: str) -> Iterator[Difference]:
-    """The newest audit row that each seal names is still there, with its hash."""
+def _trail(heads: Iterable[tuple[int, str, str]], ledger: StrategyLedger) -> Iterator[Difference]:
+    """The newest audit row that each seal names is still there, with its hash. heads: sequence, hash and day."""
     stored = dict(ledger.query("SELECT sequence, row_hash FROM admin_actions").iter_rows())
-    for row in rows:
-        sequence, right = (row["audit_rows"], row["audit_hash"]) if trail == "audit" else (
-            row["account_rows"], row["account_hash"])  # fmt: skip
+    for sequence, right, day in heads:
         if sequence == 0:
             continue
-        key = f"{ledger.strategy} sequence={sequence}, sealed on {row['day']}"
+        key = f"{ledger.strategy} sequence={sequence}, sealed on {day}"
         if sequence not in stored:
             yield Difference("admin_actions", "missing", key, "", None, None)
             return
@@ -93,14 +98,18 @@ def _trails(rows: Sequence[SealRow], ledger: StrategyLedger, trail: str) -> Iter
             return
 
 
-def _content(ledger: StrategyLedger, row: SealRow) -> Iterator[Difference]:
+def _content(ledger: StrategyLedger, row: SealRow, before: str | None) -> Iterator[Difference]:
     """Tables whose rows of a day are not those that were sealed."""
-    sealed: dict[str, list[object]] = json.loads(row["tables"])
-    now = tables_of(ledger, row["day"])
+    key, now = f"sealed day={row['day']}", tables_of(ledger, row["day"], before)
+    try:
+        sealed = {table: TableSeal(*own) for table, own in json.loads(row["tables"]).items()}
+    except (ValueError, TypeError, AttributeError):
+        yield Difference("seals", "changed", key, "tables", row["tables"][:200], str(now)[:200])
+        return
+    nothing = TableSeal(0, "none")
     for table in sorted({*sealed, *now}):
-        (rows, content), (own_rows, own) = sealed.get(table, [0, "none"]), now.get(table, [0, "none"])
-        key = f"sealed day={row['day']}"
-        if rows != own_rows:
-            yield Difference(table, "changed", key, "rows", str(own_rows), str(rows))
-        elif content != own:
-            yield Difference(table, "changed", key, "sha256", str(own), str(content))
+        own, right = now.get(table, nothing), sealed.get(table, nothing)
+        if own.rows != right.rows:
+            yield Difference(table, "changed", key, "rows", str(own.rows), str(right.rows))
+        elif own.sha256 != right.sha256:
+            yield Difference(table, "changed", key, "sha256", own.sha256, right.sha256)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 from openclaw_pipelines.contracts.canonical import canonical_json
 from openclaw_pipelines.contracts.errors import LedgerError
@@ -31,16 +32,28 @@ from openclaw_pipelines.services.trading.strategy_lock import strategy_lock
 _MOMENT = timedelta(microseconds=1)
 
 
+MOST_AT_ONCE = 31
+"""Days that one call seals: a ledger of before is sealed in parts, so that no tick waits for all of them."""
+
+
 class SealsDifferError(LedgerError):
     """The file of seals is not what the ledger's table says, by more than a seal that a killed process left out."""
 
     template = (
         "{file} holds {lines} seals and the ledger {rows}, and they are not the same. No day is sealed. If the file "
-        "was moved or lost, copy it back, or run `openclaw seals --write`; else find out who changed which of them."
+        "was moved or lost, copy it back; where it is gone, `openclaw seals --write` writes it from the ledger. If it "
+        "holds seals that the ledger has not, the ledger was cut or put back: restore the ledger."
     )
     file: Path
     lines: int
     rows: int
+
+
+class TableSeal(NamedTuple):
+    """What a seal says of one table's rows of a day."""
+
+    rows: int
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -65,6 +78,8 @@ def seal_days(world: World, strategy: str, day: str) -> Sealing:
     waiting = None
     for one in _unsealed(world.ledger(strategy), known[-1]["day"] if known else "", day):
         waiting = _waits_for(world, strategy, one)
+        if len(made) == MOST_AT_ONCE:
+            waiting = f"the next call, which goes on with {one}"
         if waiting:
             break
         made += _seal(world, strategy, one)
@@ -84,24 +99,36 @@ def seal_file(world: World, strategy: str) -> SealFile:
 
 
 def write_file(world: World, strategy: str) -> int:
-    """Write a strategy's file of seals anew from the ledger; returns the number of seals."""
+    """Write what a strategy's file of seals lacks, from the ledger; returns the number of seals.
+
+    Raises:
+        SealsDifferError: the file holds what the ledger does not, and is the only witness of it. It stays.
+    """
     with strategy_lock(world.settings(), strategy):
-        rows = seals_of(world.ledger(strategy))
-        if rows:
-            seal_file(world, strategy).replace("".join(lines_of(rows)))
-    return len(rows)
+        lines, file = lines_of(seals_of(world.ledger(strategy))), seal_file(world, strategy)
+        text, right = file.text(), "".join(lines)
+        if not right.startswith(text):
+            raise SealsDifferError(file.path, len(text.splitlines()), len(lines))
+        file.append(right[len(text) :])
+    return len(lines)
 
 
-def tables_of(ledger: StrategyLedger, day: str) -> dict[str, list[object]]:
-    """Number and hash of the rows of a day that a seal covers, by table."""
+def tables_of(ledger: StrategyLedger, day: str, before: str | None) -> dict[str, TableSeal]:
+    """Number and hash of the rows of a day that a seal covers, by table.
+
+    before: the day sealed before it, None for the first. Outcomes that mature between them belong to `day`.
+    """
     start, end = day_start(day), day_start(day) + DAY
+    matured = day_start(before) + DAY if before else start
     with ledger.reading():
         frames = {table: ledger.rows(table, start, end) for table in TICK_TABLES}
         frames["policy_versions"] = ledger.rows("policy_versions", start, end, time="first_tick_at")
-        frames["autopilot_outcomes"] = ledger.rows("autopilot_outcomes", start, end, time="matured_at")
+        frames["autopilot_outcomes"] = ledger.rows("autopilot_outcomes", matured, end, time="matured_at")
         universe = ledger.rows("autopilot_universe_snapshots", start - _MOMENT, end - _MOMENT, time="as_of")
         frames["autopilot_universe_snapshots"] = universe
-    return {table: [frame.height, content_hash(frame)] for table, frame in sorted(frames.items()) if frame.height}
+    return {
+        table: TableSeal(frame.height, content_hash(frame)) for table, frame in sorted(frames.items()) if frame.height
+    }
 
 
 def _unsealed(ledger: StrategyLedger, after: str, until: str) -> list[str]:
@@ -119,11 +146,11 @@ def _waits_for(world: World, strategy: str, day: str) -> str | None:
     if newest is None or newest < end:
         return f"the last tick of {day}"
     evaluator = Evaluator.of(world)
-    if evaluator.unscored(strategy, day):
-        for decided in (f"{day_start(day) - DAY:%Y-%m-%d}", day):
-            evaluator.outcomes(strategy, decided)
+    for decided in evaluator.unscored(strategy, day):
+        evaluator.outcomes(strategy, decided)
+        evaluator.metrics(strategy, decided)
     left = evaluator.unscored(strategy, day)
-    return f"candles of {left} outcomes that mature on {day}" if left else None
+    return f"candles of outcomes that mature by the end of {day}, of decisions of {', '.join(left)}" if left else None
 
 
 def _seal(world: World, strategy: str, day: str) -> list[SealRow]:
@@ -134,7 +161,9 @@ def _seal(world: World, strategy: str, day: str) -> list[SealRow]:
         _complete(file, lines_of(known))
         if known and known[-1]["day"] >= day:
             return []
-        row = sealed(known[-1]["seal"] if known else None, _content(world, ledger, day))
+        before = known[-1] if known else None
+        content = _content(world, ledger, day, before["day"] if before else None)
+        row = sealed(before["seal"] if before else None, content)
         frame = TABLES["seals"].frame([row])
         with ledger.store.write("ledger") as con:
             insert(con, "seals", frame, validated=True)
@@ -143,14 +172,14 @@ def _seal(world: World, strategy: str, day: str) -> list[SealRow]:
     return made
 
 
-def _content(world: World, ledger: StrategyLedger, day: str) -> dict[str, object]:
-    tables = tables_of(ledger, day)
+def _content(world: World, ledger: StrategyLedger, day: str, before: str | None) -> dict[str, object]:
+    tables = tables_of(ledger, day, before)
     trail, account = ledger.chain(), world.ledger(ACCOUNT_CHAIN).chain()
     return {
         "account_id": ledger.account_id,
         "strategy_config_id": ledger.strategy,
         "day": day,
-        "row_count": sum(int(str(rows)) for rows, _ in tables.values()),
+        "row_count": sum(own.rows for own in tables.values()),
         "tables": canonical_json(tables),
         "audit_rows": trail.sequence,
         "audit_hash": trail.last_hash,

@@ -40,7 +40,9 @@ def observe(world: World, environment_of: str | None = None) -> list[Change]:
     with world.store.read("ledger") as con:
         if not differs(recorded(con, account, seen.file, hashed), seen):
             return []
-    with world.store.write("ledger") as con:  # another process may have recorded it since
+    with world.store.write("ledger") as con:
+        seen = look(world, environment_of)  # again: it was a while until the ledger was ours, and others looked
+        hashed = seen.configuration_hash
         rows = append_in(con, world, changes(recorded(con, account, seen.file, hashed), seen))
         keep_settings(con, account, seen, settings.config_fingerprint)
         switched = [own for own in rows if own.action is AccountAction.KILL_SWITCH_CHANGED]

@@ -3,10 +3,12 @@
 The configuration layer that is written from it is in `resources.deployed_layer`.
 """
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
+from openclaw_pipelines.contracts.errors import StoreError
 from openclaw_pipelines.contracts.lifecycle import Stage, Trigger
 from openclaw_pipelines.contracts.rows.lifecycle import DeploymentRow
 from openclaw_pipelines.contracts.tables import TABLES
@@ -17,6 +19,7 @@ from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.lifecycle.tracing import trace_deployments
 
 Rows = Sequence[Mapping[str, object]]
+_LOG = logging.getLogger("openclaw.lifecycle")
 
 
 class DeploymentBook:
@@ -35,7 +38,10 @@ class DeploymentBook:
         """
         with self.layer.changing():
             yield
+        try:  # outside the lock: who waits for it may hold the ledger
             trace_deployments(self.world)
+        except StoreError as error:  # what was moved is moved; the next look at the account appends the row
+            _LOG.warning("the account's chain gets this deployment at the next look: %s", error)
 
     def rows(self) -> list[DeploymentRow]:
         """All rows in order, the chain verified.

@@ -84,10 +84,10 @@ def correct_candle(
             world.store, key, bar, actor=actor, reason=reason,
             taken_from="revision" if revised else "source", now=world.clock.now(),
         )  # fmt: skip
-    trace_corrections(world)
     days = _days_of_features(world, key)
     for day in days:
         compute_features(world, day)
+    trace_corrections(world)  # last: the next look at the account does it where this fails
     return Corrected(trace, tuple(days))
 
 

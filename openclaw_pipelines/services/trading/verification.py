@@ -30,8 +30,8 @@ from openclaw_pipelines.resources.store.store import key_text
 from openclaw_pipelines.resources.store.strategy_ledger import TICK_TABLES, StrategyLedger
 
 MOMENT = timedelta(microseconds=1)
-SPAN_TICKS = 800
-"""So many ticks are taken again at once, while nobody writes to the ledger: a few seconds."""
+SPAN_TICKS, SPAN_DAYS = 800, 8
+"""So many are taken again at once, while nobody writes to the ledger: a few seconds."""
 _MOVE = ("subject", "from_state", "to_state", "tick_at", "actor", "details")
 _OF_TICKS = "tick_at >= ? AND tick_at <= ?"
 
@@ -115,7 +115,7 @@ def _verified(ledger: StrategyLedger, day: str, last: str) -> tuple[dict[str, li
 def spans(ledger: StrategyLedger, days: Sequence[str]) -> list[list[str]]:
     """Days in groups that follow one another under one deployment and are taken again at once.
 
-    days: with recorded ticks, in order. A group is a day or has at most `SPAN_TICKS` ticks.
+    days: with recorded ticks, in order. A group is a day, or at most `SPAN_DAYS` with at most `SPAN_TICKS` ticks.
     """
     ticks = ledger.query("SELECT tick_at, status FROM autopilot_ticks").rows()
     counts = Counter(f"{at - MOMENT:%Y-%m-%d}" for at, _ in ticks)
@@ -123,7 +123,7 @@ def spans(ledger: StrategyLedger, days: Sequence[str]) -> list[list[str]]:
     groups: list[list[str]] = []
     for one in days:
         follows = groups and day_start(groups[-1][-1]) + DAY == day_start(one) and one not in first
-        if follows and sum(counts[own] for own in (*groups[-1], one)) <= SPAN_TICKS:
+        if follows and len(groups[-1]) < SPAN_DAYS and sum(counts[own] for own in (*groups[-1], one)) <= SPAN_TICKS:
             groups[-1].append(one)
         else:
             groups.append([one])

@@ -13,6 +13,7 @@ from openclaw_pipelines.commands.verify import SealNotFoundError, _judge, record
 from openclaw_pipelines.contracts.time import day_start
 from openclaw_pipelines.domain.governance.audit import AuditChain, AuditEntry
 from openclaw_pipelines.domain.governance.seals import sealed
+from openclaw_pipelines.services.evaluation import sealing as sealing_module
 from openclaw_pipelines.services.evaluation.evaluator import Evaluator
 from openclaw_pipelines.services.evaluation.sealed import verify_seals
 from openclaw_pipelines.services.evaluation.sealing import (
@@ -23,6 +24,7 @@ from openclaw_pipelines.services.evaluation.sealing import (
     tables_of,
     write_file,
 )
+from openclaw_pipelines.services.market.features import compute_features
 
 MOMENTUM = "momentum_1h"
 BEFORE, DAY_ONE, DAY_TWO = "2025-05-09", "2025-05-10", "2025-05-11"
@@ -156,6 +158,10 @@ SEALED: dict[str, tuple[list[str], tuple[str, str, str]]] = {
         ("admin_actions", "missing", ""),
     ),
     "the whole audit trail": ([f"DELETE FROM admin_actions WHERE {OWN}"], ("admin_actions", "missing", "")),
+    "a seal that is no seal": (
+        [f"UPDATE seals SET tables = '[1' WHERE {OWN} AND day = '{DAY_ONE}'"],
+        ("seals", "changed", "tables"),
+    ),
     "every row of the strategy": (
         [f"DELETE FROM {table} WHERE {OWN}" for table in (*OF_TICKS, "admin_actions", "autopilot_outcomes", "seals")],
         ("seals", "missing", ""),
@@ -195,12 +201,16 @@ def test_a_file_that_was_changed_is_found_and_no_day_is_sealed(
     own: Any, edit: Callable[[list[str]], list[str]], difference: tuple[str, str, str]
 ) -> None:
     file = seal_file(own.world, MOMENTUM)
-    file.replace("".join(edit(file.text().splitlines(keepends=True))))
+    file.path.write_text("".join(edit(file.text().splitlines(keepends=True))), encoding="utf-8")
     assert difference in found(own)
     change(own, *CUT, f"DELETE FROM seals WHERE {OWN} AND day = '{DAY_TWO}'")
     own.run(MOMENTUM, DAY_TWO)
     with pytest.raises(SealsDifferError, match="openclaw seals --write"):
         seal_days(own.world, MOMENTUM, DAY_TWO)
+    if file.text():  # the only witness of what it says: nobody writes over it
+        with pytest.raises(SealsDifferError, match="restore the ledger"):
+            write_file(own.world, MOMENTUM)
+    file.path.unlink(missing_ok=True)
     write_file(own.world, MOMENTUM)
     assert [row["day"] for row in seal_days(own.world, MOMENTUM, DAY_TWO).sealed] == [DAY_TWO]
     assert found(own) == set()
@@ -212,7 +222,7 @@ def test_a_line_that_a_killed_process_left_out_is_completed(desk: Callable[..., 
     seal_days(own.world, MOMENTUM, DAY_ONE)
     file = seal_file(own.world, MOMENTUM)
     first, second = file.text().splitlines(keepends=True)
-    file.replace(first + second[:kept])
+    file.path.write_text(first + second[:kept], encoding="utf-8")
     assert found(own) == set()
     own.run(MOMENTUM, DAY_TWO)
     seal_days(own.world, MOMENTUM, DAY_TWO)
@@ -254,6 +264,7 @@ def test_a_day_taken_again_under_other_limits_is_found_by_a_seal_that_was_noted(
     own.configure(risk={"max_order_notional": 40})
     own.run(MOMENTUM, DAY_TWO)
     Evaluator.of(own.world).outcomes(MOMENTUM, DAY_TWO)
+    seal_file(own.world, MOMENTUM).path.unlink()
     write_file(own.world, MOMENTUM)
     seal_days(own.world, MOMENTUM, DAY_TWO)
     assert found(own) == set()
@@ -264,12 +275,13 @@ def test_a_day_taken_again_under_other_limits_is_found_by_a_seal_that_was_noted(
 def test_a_forged_seal_with_everything_computed_anew_is_found_by_one_that_was_noted(own: Any) -> None:
     rows = seals_of(own.ledger(MOMENTUM))
     change(own, f"UPDATE autopilot_ticks SET program_version = '9.9.9' WHERE {OWN} AND {DAY_TWO_TICKS}")
-    tables = json.dumps(tables_of(own.ledger(MOMENTUM), DAY_TWO), sort_keys=True, separators=(",", ":"))
+    tables = json.dumps(tables_of(own.ledger(MOMENTUM), DAY_TWO, DAY_ONE), sort_keys=True, separators=(",", ":"))
     forged = sealed(rows[1]["seal"], {**rows[2], "tables": tables})
     with own.store.write("ledger") as con:
         con.execute(f"UPDATE seals SET tables = ?, seal = ? WHERE {OWN} AND day = ?", [tables, forged["seal"], DAY_TWO])
+    seal_file(own.world, MOMENTUM).path.unlink()
     write_file(own.world, MOMENTUM)
-    assert ("autopilot_ticks", "changed", "sha256") not in found(own)
+    assert found(own) == set()
     with pytest.raises(SealNotFoundError):
         expect(own, rows[2]["seal"])
 
@@ -289,8 +301,7 @@ def test_a_day_is_sealed_when_nothing_of_it_is_to_come(desk: Callable[..., Any])
     with own.store.write("market") as con:
         con.execute("UPDATE candle_coverage SET covered_until = '2025-05-11 20:00:00Z' WHERE day = '2025-05-11'")
     waiting = seal_days(own.world, MOMENTUM, DAY_TWO).waiting
-    assert waiting is not None
-    assert waiting.startswith("candles of ")
+    assert waiting == f"candles of outcomes that mature by the end of {DAY_TWO}, of decisions of {DAY_TWO}"
     with own.store.write("market") as con:
         con.execute("UPDATE candle_coverage SET covered_until = '2025-05-12' WHERE day = '2025-05-11'")
     assert [row["day"] for row in seal_days(own.world, MOMENTUM, DAY_TWO).sealed] == [DAY_TWO]
@@ -323,3 +334,35 @@ def test_lived_and_backfilled_days_have_seals_of_equal_content(desk: Callable[..
             for one in (lived, filled)]  # fmt: skip
     assert rows[0] == rows[1]
     assert len(rows[0]) == 2
+
+
+def test_outcomes_that_mature_on_a_day_without_ticks_are_sealed_with_the_next(desk: Callable[..., Any]) -> None:
+    """A strategy that begins anew after a pause: what it decided last is scored and sealed all the same."""
+    own = desk("asked")
+    own.run(MOMENTUM, DAY_ONE)
+    own.strategy(MOMENTUM, start_day="2025-05-12", params={"momentum_lookback": 5})
+    for day in ("2025-05-12", "2025-05-13"):
+        own.ask(day)
+        compute_features(own.world, day)
+    own.run(MOMENTUM, "2025-05-12")
+    sealing = seal_days(own.world, MOMENTUM, "2025-05-12")
+    assert [row["day"] for row in sealing.sealed] == [BEFORE, DAY_ONE, DAY_TWO, "2025-05-12"]
+    outcomes = own.store.table("autopilot_outcomes").filter(strategy_config_id=MOMENTUM)
+    in_the_pause = outcomes.filter(outcomes["matured_at"].is_between(day_start(DAY_TWO), day_start("2025-05-12")))
+    covered = sum(json.loads(row["tables"]).get("autopilot_outcomes", [0])[0] for row in sealing.sealed)
+    assert in_the_pause.height > 0
+    assert covered == outcomes.filter(outcomes["matured_at"] <= day_start("2025-05-13")).height
+    assert found(own) == set()
+    change(own, f"DELETE FROM autopilot_outcomes WHERE {OWN} AND matured_at > '2025-05-11 00:00:00Z'")
+    assert ("autopilot_outcomes", "changed", "rows") in found(own)
+
+
+def test_a_ledger_of_before_is_sealed_in_parts(own: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    change(own, f"DELETE FROM seals WHERE {OWN}")
+    seal_file(own.world, MOMENTUM).path.unlink()
+    monkeypatch.setattr(sealing_module, "MOST_AT_ONCE", 2)
+    first = seal_days(own.world, MOMENTUM, DAY_TWO)
+    assert ([row["day"] for row in first.sealed], first.waiting) == (
+        [BEFORE, DAY_ONE], f"the next call, which goes on with {DAY_TWO}",
+    )  # fmt: skip
+    assert [row["day"] for row in seal_days(own.world, MOMENTUM, DAY_TWO).sealed] == [DAY_TWO]
