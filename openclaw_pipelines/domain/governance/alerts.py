@@ -80,7 +80,7 @@ def mismatch_alert(account: str, strategy: str, tick_at: datetime, checks: str) 
 
 
 def red_check_alert(asset: str, check: str, partition: str, finding: str) -> Alert:
-    """An alert for a check that stops what stands downstream, once per check and partition."""
+    """An alert for a check that found an error, once per check and partition."""
     subject = f"{asset} {check} {partition}"
     message = f"check {check} of {asset}, {partition}, is red: {finding}"
     return Alert(f"red_check:{asset}:{check}:{partition}", "red_check", "error", subject, message)
@@ -90,3 +90,9 @@ def blocked_cycle_alert(cycle_id: str, gate: str, reason: str) -> Alert:
     """An alert for a factory cycle that selected nothing, once per cycle and what blocks it."""
     message = f"cycle {cycle_id} is blocked by {gate}: {reason.rstrip('.')}. Nothing was deployed."
     return Alert(f"blocked_cycle:{cycle_id}:{gate}", "blocked_cycle", "warning", cycle_id, message)
+
+
+def unsealed_alert(strategy: str, day: str, waits_for: str) -> Alert:
+    """An alert for a day that is over for long and is not sealed, once per strategy and day."""
+    message = f"{strategy}: {day} is not sealed, and no day after it: it waits for {waits_for}."
+    return Alert(f"unsealed:{strategy}:{day}", "unsealed", "warning", strategy, message)

@@ -20,6 +20,7 @@ from openclaw_pipelines.contracts.rows import rows_as
 from openclaw_pipelines.contracts.rows.governance import SealRow
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.contracts.time import DAY, day_start
+from openclaw_pipelines.domain.governance.alerts import unsealed_alert
 from openclaw_pipelines.domain.governance.seals import sealed
 from openclaw_pipelines.resources.store.comparison import content_hash
 from openclaw_pipelines.resources.store.seal_files import SealFile, lines_of
@@ -27,6 +28,7 @@ from openclaw_pipelines.resources.store.store import insert
 from openclaw_pipelines.resources.store.strategy_ledger import TICK_TABLES, StrategyLedger
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.evaluation.evaluator import Evaluator
+from openclaw_pipelines.services.governance.notifications import notify
 from openclaw_pipelines.services.trading.strategy_lock import strategy_lock
 
 _MOMENT = timedelta(microseconds=1)
@@ -34,6 +36,9 @@ _MOMENT = timedelta(microseconds=1)
 
 MOST_AT_ONCE = 31
 """Days that one call seals: a ledger of before is sealed in parts, so that no tick waits for all of them."""
+
+LATE = 3 * DAY
+"""So long after a day's begin it is told that it is not sealed."""
 
 
 class SealsDifferError(LedgerError):
@@ -77,10 +82,13 @@ def seal_days(world: World, strategy: str, day: str) -> Sealing:
     known = seals_of(world.ledger(strategy))
     waiting = None
     for one in _unsealed(world.ledger(strategy), known[-1]["day"] if known else "", day):
-        waiting = _waits_for(world, strategy, one)
         if len(made) == MOST_AT_ONCE:
             waiting = f"the next call, which goes on with {one}"
+            break
+        waiting = _waits_for(world, strategy, one)
         if waiting:
+            if world.clock.now() - day_start(one) > LATE:
+                notify(world, [unsealed_alert(strategy, one, waiting)])
             break
         made += _seal(world, strategy, one)
     newest = (*known, *made)[-1:] or (None,)

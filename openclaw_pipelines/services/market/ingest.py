@@ -78,7 +78,7 @@ class Ingest:
         publish_lag: how long after its close a bar may still be on its way; zero where the source knows at once.
         clock: the local clock, held against the source's; None where nobody asks how far they are apart.
         holds_to_scale: whether bars of another scale than the stored ones are refused, as of an exchange. Those of
-            files are stored as they are and listed by the check `outlier_moves`.
+            files are stored as they are and listed by the check `scale_jumps`.
         patience: refused answers in a row after which a series counts as asked.
     """
 

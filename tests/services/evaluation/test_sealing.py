@@ -302,6 +302,9 @@ def test_a_day_is_sealed_when_nothing_of_it_is_to_come(desk: Callable[..., Any])
         con.execute("UPDATE candle_coverage SET covered_until = '2025-05-11 20:00:00Z' WHERE day = '2025-05-11'")
     waiting = seal_days(own.world, MOMENTUM, DAY_TWO).waiting
     assert waiting == f"candles of outcomes that mature by the end of {DAY_TWO}, of decisions of {DAY_TWO}"
+    seal_days(own.world, MOMENTUM, DAY_TWO)
+    told = own.store.table("notifications_outbox").filter(kind="unsealed")
+    assert told["notification_key"].to_list() == [f"unsealed:{MOMENTUM}:{DAY_TWO}"], "once, for a day that is long over"
     with own.store.write("market") as con:
         con.execute("UPDATE candle_coverage SET covered_until = '2025-05-12' WHERE day = '2025-05-11'")
     assert [row["day"] for row in seal_days(own.world, MOMENTUM, DAY_TWO).sealed] == [DAY_TWO]
