@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 import yaml
 from click.testing import CliRunner
+from planted_cycle import CYCLE, HOLDOUT_END, PLANTED, TODAY, plant
 
 from openclaw_pipelines.cli import main
 from openclaw_pipelines.contracts.time import DAY, day_start
 from openclaw_pipelines.resources.clock import ReplayedClock
 from openclaw_pipelines.resources.world import World, open_world
 from openclaw_pipelines.services.evaluation.evaluator import Evaluator
+from openclaw_pipelines.services.lifecycle.deploy import deploy_cycle
 from openclaw_pipelines.services.market.features import compute_features
 from openclaw_pipelines.services.market.history import history_days
 from openclaw_pipelines.services.market.ingest import Ingest
@@ -114,6 +116,15 @@ def home(lived: Home, tmp_path: Path) -> Home:
     """A copy of the recorded project that a test may change."""
     shutil.copytree(lived.folder, tmp_path / "home")
     return home_at(tmp_path / "home")
+
+
+@pytest.fixture
+def deployed(home: Home) -> tuple[Home, str]:
+    """A project in which a cycle put one strategy on paper, and the strategy's name."""
+    world = home.world()
+    plant(world, strategy_config_id="fast")
+    (own,) = deploy_cycle(world, CYCLE, TODAY, PLANTED, as_of=HOLDOUT_END)
+    return home, own.origin.strategy
 
 
 @pytest.fixture

@@ -4,12 +4,9 @@ import getpass
 from datetime import UTC, datetime
 from typing import Any
 
-import pytest
 import yaml
-from planted_cycle import CYCLE, HOLDOUT_END, PLANTED, TODAY, plant
 
 from openclaw_pipelines.contracts.governance import ACCOUNT_CHAIN
-from openclaw_pipelines.services.lifecycle.deploy import deploy_cycle
 from openclaw_pipelines.services.lifecycle.tracing import trace_logs
 
 ME = f"operator:{getpass.getuser()}"
@@ -65,15 +62,6 @@ def test_a_corrected_bar(home: Any) -> None:
     details = home.openclaw("changes", "--json").json["changes"][-1]["details"]
     assert (details["bar_before"]["high"], details["bar_after"]["high"]) == (1e300, now)
     assert details["bar_before"]["low"] == details["bar_after"]["low"]
-
-
-@pytest.fixture
-def deployed(home: Any) -> tuple[Any, str]:
-    """A project in which a cycle put one strategy on paper."""
-    world = home.world()
-    plant(world, strategy_config_id="fast")
-    (own,) = deploy_cycle(world, CYCLE, TODAY, PLANTED, as_of=HOLDOUT_END)
-    return home, own.origin.strategy
 
 
 def test_a_deployment_its_pause_and_the_way_back(deployed: tuple[Any, str]) -> None:

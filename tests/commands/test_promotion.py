@@ -3,19 +3,9 @@
 from typing import Any
 
 import pytest
-from planted_cycle import CYCLE, HOLDOUT_END, PLANTED, TODAY, candidate, plant
+from planted_cycle import candidate
 
 from openclaw_pipelines.services.lifecycle.book import DeploymentBook
-from openclaw_pipelines.services.lifecycle.deploy import deploy_cycle
-
-
-@pytest.fixture
-def deployed(home: Any) -> tuple[Any, str]:
-    """A project in which a cycle put one strategy on paper."""
-    world = home.world()
-    plant(world, strategy_config_id="fast")
-    (own,) = deploy_cycle(world, CYCLE, TODAY, PLANTED, as_of=HOLDOUT_END)
-    return home, own.origin.strategy
 
 
 def layer(home: Any) -> bytes:

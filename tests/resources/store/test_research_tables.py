@@ -1,6 +1,6 @@
 """A cycle's rows in the order of their table, and what was ever tried."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from openclaw_pipelines.contracts.factory import Channel
@@ -48,3 +48,22 @@ def test_trials_of_the_same_families_count_whichever_cycle_ran_them(tmp_path: Pa
         Trials(0, 0),
     )
     assert [trials_ever(store, cycle) for cycle in ("a", "b", "c")] == [23, 36, 0]
+
+
+def test_a_cycle_of_before_the_log_stays_one_when_it_is_computed_again(tmp_path: Path) -> None:
+    """Its trials counted when a later cycle was judged, and count when that one is judged again."""
+    rows = [tried(cycle, "1", "breakout", run) for cycle, run in (("old", 5), ("judged", 7), ("new", 11))]
+    store = store_with(tmp_path, "trial_counts", rows)
+    logged = (("judged", 1), ("old", 3), ("new", 4))
+    with store.write("research") as con:
+        con.execute("ALTER TABLE factory_cycles RENAME TO cycles_as_they_are")
+        con.execute("CREATE TABLE factory_cycles AS SELECT cycle_id, recorded_at FROM cycles_as_they_are")
+        for day, cycle in enumerate(("old", "judged", "new")):
+            con.execute("INSERT INTO factory_cycles VALUES (?, ?)", [cycle, AT + timedelta(days=day)])
+        for cycle, sequence in logged:
+            con.execute(
+                "INSERT INTO factory_log VALUES (?, ?, ?, 'stored', 'trial_counts', '1', 1, 'c', NULL, 'p', 'r')",
+                [cycle, AT + timedelta(days=sequence), sequence],
+            )
+    assert trials_ever(store, "judged", 2) == 12
+    assert trials_ever(store, "judged", 4) == 23

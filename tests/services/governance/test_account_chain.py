@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -360,3 +361,26 @@ def test_a_tick_tells_what_was_in_force_and_what_was_new(desk: Callable[..., Any
     assert dict(recorded.filter(recorded["tick_at"].is_in(lived)).iter_rows()) == dict(
         zip(lived, ("off", "close_only", "close_only", "off"), strict=True)
     )
+
+
+def test_a_look_that_waited_for_the_ledger_looks_again(looked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it saw before the wait was changed and told by another look meanwhile; the chain does not go back to it."""
+    switch = looked.folder / "data" / "KILL_SWITCH"
+    switch.write_text("halt_all", encoding="utf-8")
+    write, waited = looked.store.write, []
+
+    @contextmanager
+    def busy(database: str) -> Iterator[Any]:
+        if not waited:
+            waited.append(database)
+            switch.write_text("close_only", encoding="utf-8")
+            observe(looked.world, DAGSTER)
+        with write(database) as con:
+            yield con
+
+    monkeypatch.setattr(type(looked.store), "write", lambda _, database: busy(database))
+    observe(looked.world, TICKER)
+    assert waited == ["ledger"]
+    moves = [(before, after) for action, _, before, after, *_ in told(looked) if action == "KILL_SWITCH_CHANGED"]
+    assert moves == [("off", "close_only")]
+    assert observe(looked.world, TICKER) == []

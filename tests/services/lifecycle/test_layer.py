@@ -13,10 +13,13 @@ from openclaw_pipelines.contracts.lifecycle import Trigger
 from openclaw_pipelines.domain.lifecycle.log import step_to
 from openclaw_pipelines.domain.lifecycle.states import Stage
 from openclaw_pipelines.resources.deployed_layer import LayerEditedError
+from openclaw_pipelines.resources.store.locks import StoreLockedError, file_lock
+from openclaw_pipelines.services.lifecycle import book
 from openclaw_pipelines.services.lifecycle.book import DeploymentBook
 from openclaw_pipelines.services.lifecycle.deploy import deploy_cycle
 from openclaw_pipelines.services.lifecycle.examination import examine_log
 from openclaw_pipelines.services.lifecycle.operations import demote, promote, review_day
+from openclaw_pipelines.services.lifecycle.tracing import trace_logs
 from openclaw_pipelines.services.trading.timetable import due_of
 
 
@@ -149,3 +152,24 @@ def test_a_look_at_a_held_layer_costs_next_to_nothing(deployed: Callable[..., An
     trading.world.settings()
     with trading.store.write("research"):  # nobody could read now
         trading.world.settings()
+
+
+def test_the_chain_is_told_without_the_lock_and_a_locked_ledger_undoes_no_move(
+    deployed: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tick that reads the ledger may wait for the layer's lock: whoever holds that one waits for no ledger."""
+    trading, (name,) = deployed()
+    lock = trading.world.settings().data_dir / "locks" / "paper.deployments"
+
+    def locked(world: Any) -> None:
+        with file_lock(lock, exclusive=True, timeout_seconds=0.5):
+            raise StoreLockedError(trading.store.file("ledger"), 30.0, "a walk")
+
+    monkeypatch.setattr(book, "trace_deployments", locked)
+    before = len(trading.store.table("admin_actions"))
+    demote(trading.world, name, reason="look closer", as_of=day_end(DAY_ONE))
+    assert DeploymentBook(trading.world).position(name).stage is Stage.PAUSED
+    assert len(trading.store.table("admin_actions")) == before
+    monkeypatch.undo()
+    (told,) = trace_logs(trading.world)
+    assert (told.subject, told.after, told.reason) == (name, "paused at 25 %", "look closer")

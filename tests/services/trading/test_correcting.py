@@ -9,7 +9,9 @@ import pytest
 from openclaw_pipelines.contracts.enums import RejectCode
 from openclaw_pipelines.contracts.time import day_start
 from openclaw_pipelines.resources.store import market_appends, market_tables
+from openclaw_pipelines.resources.store.locks import StoreLockedError
 from openclaw_pipelines.services.market.features import compute_features
+from openclaw_pipelines.services.trading import correcting
 from openclaw_pipelines.services.trading.correcting import BarConsumedError, NoSuchBarError, correct_candle
 from openclaw_pipelines.services.trading.verification import verify_day
 
@@ -70,6 +72,26 @@ def test_a_bar_that_no_tick_consumed_is_replaced_with_a_trace(desk: Any) -> None
     compute_features(trading.world, DAY_ONE)
     assert trading.store.table("features").drop("ingested_at").equals(features.drop("ingested_at"))
     assert verify_day(trading.ledger(), DAY_ONE).differences == ()
+
+
+def test_features_follow_a_bar_though_the_chain_cannot_be_told(desk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The correction cannot be made twice, so nothing of it may wait for what can be told later."""
+    trading = desk()
+    compute_features(trading.world, DAY_ONE)
+    right = trading.store.table("features").drop("ingested_at")
+    spoil(trading, "high = 1e300")
+    compute_features(trading.world, DAY_ONE)
+
+    def locked(world: Any) -> None:
+        raise StoreLockedError(trading.store.file("ledger"), 30.0, "a walk")
+
+    monkeypatch.setattr(correcting, "trace_corrections", locked)
+    with pytest.raises(StoreLockedError):
+        correct_candle(trading.world, BTC, "15m", NOON, **WHO)
+    assert trading.store.table("features").drop("ingested_at").equals(right)
+    monkeypatch.undo()
+    (told,) = correcting.trace_corrections(trading.world)
+    assert told.subject == f"{BTC} 15m of {NOON:%Y-%m-%dT%H:%M}Z"
 
 
 @pytest.mark.parametrize("ts", [NOON, day_start(DAY_ONE) - QUARTER], ids=["at its tick", "in the warm-up"])

@@ -15,7 +15,7 @@ from openclaw_pipelines.resources.store.migrations import migrations_of
 from openclaw_pipelines.resources.store.strategy_ledger import MissingStateError
 from openclaw_pipelines.services.governance.policy import policy_of
 from openclaw_pipelines.services.trading import runner
-from openclaw_pipelines.services.trading.verification import verify_day
+from openclaw_pipelines.services.trading.verification import spans, verify_day
 
 MOMENTUM = "momentum_1h"
 DAY_ONE, DAY_TWO = "2025-05-10", "2025-05-11"
@@ -192,3 +192,20 @@ def changed_by(trading: Any, sql: str, *params: Any) -> set[tuple[str, str, str]
         con.execute(sql, list(params))
     result = verify_day(trading.ledger(MOMENTUM), DAY_ONE)
     return {(found.table, found.kind, found.column) for found in result.differences}
+
+
+def test_days_are_taken_again_in_groups_that_are_no_longer_than_a_week_and_a_day(desk: Any) -> None:
+    trading = desk("recorded")
+    shifted = "tick_at + to_days(CAST(n AS INTEGER)) AS tick_at"
+    with trading.store.write("ledger") as con:
+        con.execute(
+            f"INSERT INTO autopilot_ticks SELECT * EXCLUDE (n) REPLACE ({shifted}) "
+            "FROM autopilot_ticks, range(1, 12) t(n) "
+            f"WHERE strategy_config_id = '{MOMENTUM}' AND status <> 'inception'"
+        )
+    days = [f"2025-05-{day}" for day in range(10, 22)]
+    assert [len(group) for group in spans(trading.ledger(MOMENTUM), days)] == [8, 4]
+    assert spans(trading.ledger(MOMENTUM), [days[0], *days[2:4]]) == [[days[0]], days[2:4]]
+    with trading.store.write("ledger") as con:  # a deployment that begins on the fifth day
+        con.execute(f"UPDATE autopilot_ticks SET status = 'inception' WHERE tick_at = '{days[4]} 00:00:00Z'")
+    assert [group[0] for group in spans(trading.ledger(MOMENTUM), days)] == [days[0], days[4]]
