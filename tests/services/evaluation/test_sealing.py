@@ -343,18 +343,18 @@ def test_outcomes_that_mature_on_a_day_without_ticks_are_sealed_with_the_next(de
     """A strategy that begins anew after a pause: what it decided last is scored and sealed all the same."""
     own = desk("asked")
     own.run(MOMENTUM, DAY_ONE)
-    own.strategy(MOMENTUM, start_day="2025-05-12", params={"momentum_lookback": 5})
-    for day in ("2025-05-12", "2025-05-13"):
+    own.strategy(MOMENTUM, start_day="2025-05-13", params={"momentum_lookback": 5})
+    for day in ("2025-05-12", "2025-05-13", "2025-05-14"):
         own.ask(day)
         compute_features(own.world, day)
-    own.run(MOMENTUM, "2025-05-12")
-    sealing = seal_days(own.world, MOMENTUM, "2025-05-12")
-    assert [row["day"] for row in sealing.sealed] == [BEFORE, DAY_ONE, DAY_TWO, "2025-05-12"]
+    own.run(MOMENTUM, "2025-05-13")
+    sealing = seal_days(own.world, MOMENTUM, "2025-05-13")
+    assert [row["day"] for row in sealing.sealed] == [BEFORE, DAY_ONE, "2025-05-12", "2025-05-13"]
     outcomes = own.store.table("autopilot_outcomes").filter(strategy_config_id=MOMENTUM)
     in_the_pause = outcomes.filter(outcomes["matured_at"].is_between(day_start(DAY_TWO), day_start("2025-05-12")))
     covered = sum(json.loads(row["tables"]).get("autopilot_outcomes", [0])[0] for row in sealing.sealed)
     assert in_the_pause.height > 0
-    assert covered == outcomes.filter(outcomes["matured_at"] <= day_start("2025-05-13")).height
+    assert covered == outcomes.filter(outcomes["matured_at"] <= day_start("2025-05-14")).height
     assert found(own) == set()
     change(own, f"DELETE FROM autopilot_outcomes WHERE {OWN} AND matured_at > '2025-05-11 00:00:00Z'")
     assert ("autopilot_outcomes", "changed", "rows") in found(own)
