@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from typing import Literal
 
 import polars as pl
 
@@ -63,7 +64,7 @@ def older_metrics(world: World, strategy: str, days: Iterable[str]) -> list[str]
     return [day for day in days if _metrics_age(ledger, day, current) == "older"]
 
 
-def _metrics_age(ledger: StrategyLedger, day: str, current: str) -> str:
+def _metrics_age(ledger: StrategyLedger, day: str, current: str) -> Literal["none", "older", "current"]:
     """Metrics are replaced when they are computed again: `none`, `older`, or `current`, which are compared."""
     start, end = day_start(day), day_start(day) + DAY
     stored = ledger.query("SELECT run_fingerprint, recorded_at FROM autopilot_metrics", "day = ?", [day])
