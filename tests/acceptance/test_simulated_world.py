@@ -148,6 +148,7 @@ def test_a_start_without_features_of_a_day_is_seen(
 # ---- seeds
 
 
+@pytest.mark.slow
 def test_a_few_worlds(tmp_path: Path, truth: SimulatedWorld) -> None:
     assert wrong(tmp_path, truth, FEW) == {}
 

@@ -326,6 +326,7 @@ def test_seals_may_lie_elsewhere(desk: Callable[..., Any], tmp_path: Path) -> No
     assert ("seal file", "missing", "") in found(own)
 
 
+@pytest.mark.slow
 def test_lived_and_backfilled_days_have_seals_of_equal_content(desk: Callable[..., Any]) -> None:
     """When a row was written is sealed too, so the hashes differ; what is covered does not."""
     lived, filled = desk("history"), desk("recorded")

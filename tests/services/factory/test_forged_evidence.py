@@ -5,7 +5,7 @@ computed again must see it.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -138,10 +138,16 @@ FORGERIES = [
 """Table, column that must be named, and how it is forged."""
 
 
-@pytest.mark.parametrize(
-    ("table", "column", "forge"),
-    [pytest.param(*own, id=f"{number} {own[0]}.{own[1]}") for number, own in enumerate(FORGERIES, start=1)],
-)
+def forgeries() -> Iterator[Any]:
+    """The first of each table are tried in every run, the others in the slow one."""
+    tables: set[str] = set()
+    for number, own in enumerate(FORGERIES, start=1):
+        marks = pytest.mark.slow if own[0] in tables else ()
+        tables.add(own[0])
+        yield pytest.param(*own, id=f"{number} {own[0]}.{own[1]}", marks=marks)
+
+
+@pytest.mark.parametrize(("table", "column", "forge"), forgeries())
 def test_a_forged_row_deploys_nothing(judged: Any, copy: Any, table: str, column: str, forge: Any) -> None:
     """Seen by the log; and where the log was written anew too, by what is computed again."""
     scene = copy(judged)

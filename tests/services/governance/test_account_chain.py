@@ -319,6 +319,7 @@ def hours() -> Iterator[datetime]:
     return (day_start(DAY_ONE) + timedelta(hours=n, seconds=5) for n in range(1, 24))
 
 
+@pytest.mark.slow
 def test_no_recorded_tick_changes_by_what_is_observed(desk: Callable[..., Any], hours: Iterator[datetime]) -> None:
     """Lived with looks between the ticks, a day is the same to the bit as without them."""
     quiet, watched = desk("history"), desk("history")
