@@ -63,7 +63,8 @@ class Table:
     database: `market`, `ledger` or `research`.
     key: columns that identify a row.
     unhashed: columns outside `ledger_hash`: ingest times, run ids, code versions.
-    primary_key: whether DuckDB enforces the key (candles have none: it triples the file).
+    since: a column that the key determines. Stored rows that are earlier in it cannot have the key, and are not looked
+        at. By default the last time or number in the key.
     """
 
     name: str
@@ -71,7 +72,7 @@ class Table:
     model: type[pa.DataFrameModel]
     key: tuple[str, ...] = field(kw_only=True)
     unhashed: tuple[str, ...] = field(default=("recorded_at", "run_fingerprint"), kw_only=True)
-    primary_key: bool = field(default=True, kw_only=True)
+    since: str | None = field(default=None, kw_only=True)
 
     @cached_property
     def columns(self) -> tuple[Column, ...]:
@@ -87,6 +88,13 @@ class Table:
         """Column names in order."""
         return list(self.model.to_schema().columns)
 
+    @cached_property
+    def ordered_by(self) -> str | None:
+        """Column from which on a key is looked for among the stored rows; None where all of them are."""
+        kinds = {column.name: column.sql_type for column in self.columns}
+        ordered = [name for name in self.key if kinds[name] in ("TIMESTAMPTZ", "BIGINT")]
+        return self.since or (ordered[-1] if ordered else None)
+
     @property
     def hashed(self) -> list[str]:
         """Business columns, which `ledger_hash` covers."""
@@ -98,12 +106,10 @@ class Table:
         return {name: column.dtype.type for name, column in self.model.to_schema().columns.items()}
 
     def ddl(self) -> str:
-        """`CREATE TABLE` statement."""
+        """`CREATE TABLE` statement. No key is declared: DuckDB would write all of it anew at each checkpoint."""
         lines = [
             f'    "{column.name}" {column.sql_type}{"" if column.nullable else " NOT NULL"}' for column in self.columns
         ]
-        if self.primary_key:
-            lines.append("    PRIMARY KEY (" + ", ".join(f'"{name}"' for name in self.key) + ")")
         return f"CREATE TABLE IF NOT EXISTS {self.name} (\n" + ",\n".join(lines) + "\n)"
 
     def unchecked(self, rows: Sequence[Mapping[str, object]]) -> pl.DataFrame:

@@ -143,17 +143,15 @@ class Ticker:
         return ticked
 
     def _due(self, strategies: Iterable[str], now: datetime) -> list[Due]:
-        with self.world.store.sharing("ledger"):
-            found = [due_of(self.world, name, now, jittered=self.jittered) for name in strategies]
+        found = [due_of(self.world, name, now, jittered=self.jittered) for name in strategies]
         return [item for item in found if item is not None]
 
     def _refresh_market(self, due: list[Due], now: datetime, ticked: Ticked) -> None:
         """Ask for the market data that the ticks need and nobody asked for."""
-        with self.world.store.sharing("market"):
-            needs = dict.fromkeys(need for item in due for need in needed_before(self.world, item))
-            stopped = clock_stops(self.world) is not None  # until the source is asked again
-            days = sorted({item.day for item in due})
-            behind = [day for day in days if stopped or Ingest.of(self.world).behind(day, now)]
+        needs = dict.fromkeys(need for item in due for need in needed_before(self.world, item))
+        stopped = clock_stops(self.world) is not None  # until the source is asked again
+        days = sorted({item.day for item in due})
+        behind = [day for day in days if stopped or Ingest.of(self.world).behind(day, now)]
         for need in needs:
             if ask_again(self.asked, f"{MARKET_DAY} {need.first}", need.last, now):
                 self.run_counted(MARKET_DAY, (need.first, need.last), ticked)
@@ -164,8 +162,7 @@ class Ticker:
 
     def _ready(self, due: list[Due], now: datetime) -> list[Due]:
         """Those whose bars are there, or too late to wait for."""
-        with self.world.store.sharing("market"):
-            return [item for item in due if bars_ready(self.world, item, now)]
+        return [item for item in due if bars_ready(self.world, item, now)]
 
     def _advance(self, due: Due, now: datetime, ticked: Ticked) -> bool:
         """Run the day of the first due tick; one that failed or waits is tried again later."""

@@ -19,6 +19,7 @@ from openclaw_pipelines.contracts.rows.lifecycle import DeploymentRow
 from openclaw_pipelines.domain.lifecycle.document import document, first_difference
 from openclaw_pipelines.domain.lifecycle.log import positions, verify_log
 from openclaw_pipelines.resources.files import replace_file
+from openclaw_pipelines.resources.store.files import Stamp, stamp_of
 from openclaw_pipelines.resources.store.locks import StoreLockedError, file_lock, os_failure
 from openclaw_pipelines.resources.store.store import Store
 from openclaw_pipelines.settings import Settings
@@ -28,7 +29,6 @@ LOCK_SECONDS = 600.0
 """How long an operation waits for another one; a review replays days."""
 _SETTLED_NS = 100_000_000
 """Age from which a file's times tell it from what it was: they move in steps of some milliseconds."""
-Stamp = tuple[int, ...]
 
 
 class LayerEditedError(ConfigError):
@@ -144,7 +144,7 @@ class HeldSettings:
         return settings
 
     def _what_is_said(self, layer: DeployedLayer) -> str:
-        stamp = _stamp(self._store.file("research"))
+        stamp = stamp_of(self._store.file("research"))
         known = self._said.get(layer.account)
         if known is not None and known[0] == stamp:
             return known[1]
@@ -179,15 +179,3 @@ def _earlier(rows: Sequence[DeploymentRow]) -> Iterator[str]:
     """What the log said before each of its transitions, the newest first."""
     begins = sorted({row["transition"] for row in rows}, reverse=True)
     return (document(positions(rows[: first - 1])) for first in begins)
-
-
-def _stamp(database: Path) -> Stamp:
-    """Time of change, size and number of the database's files; empty where there is none."""
-    found: list[int] = []
-    for file in (database, database.with_name(database.name + ".wal")):
-        try:
-            own = file.stat()
-        except (FileNotFoundError, NotADirectoryError):  # of a data folder that is none, the store has its own error
-            continue
-        found += [own.st_ctime_ns, own.st_size, own.st_ino]
-    return tuple(found)

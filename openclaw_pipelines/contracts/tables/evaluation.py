@@ -45,6 +45,6 @@ class Metrics(StrategyRow):
 
 
 TABLES = (
-    Table("autopilot_outcomes", "ledger", Outcomes, key=("outcome_key",)),
+    Table("autopilot_outcomes", "ledger", Outcomes, key=("outcome_key",), since="decided_at"),
     Table("autopilot_metrics", "ledger", Metrics, key=("metric_key",)),
 )

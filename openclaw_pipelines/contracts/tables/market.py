@@ -229,7 +229,6 @@ TABLES = (
         Candles,
         key=("source", "symbol", "interval", "ts"),
         unhashed=("ingested_at",),
-        primary_key=False,
     ),
     Table(
         "candle_revisions",
@@ -237,7 +236,6 @@ TABLES = (
         CandleRevisions,
         key=("source", "symbol", "interval", "ts", "seen_at"),
         unhashed=("seen_at",),
-        primary_key=False,
     ),
     Table(
         "candle_corrections",
@@ -262,7 +260,6 @@ TABLES = (
         FundingRates,
         key=("source", "symbol", "ts"),
         unhashed=("ingested_at",),
-        primary_key=False,
     ),
     Table("instruments", "market", Instruments, key=("source", "symbol"), unhashed=("updated_at",)),
     Table(
@@ -271,6 +268,5 @@ TABLES = (
         Features,
         key=("source", "symbol", "interval", "ts"),
         unhashed=("ingested_at",),
-        primary_key=False,
     ),
 )

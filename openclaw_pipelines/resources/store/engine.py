@@ -1,14 +1,12 @@
-"""DuckDB in this process: one instance per store folder, to which files are attached for one transaction each.
+"""DuckDB in this process: one instance per store folder, to which files are attached.
 
-Starting an instance costs some 15 ms, attaching a file to one under 1 ms, and a tick of two strategies opens files
-a dozen times. Nothing of a file stays open between uses: whoever detaches it closes it, as closing a connection did.
+Starting an instance costs some 15 ms, attaching a file to one a few and what its log holds. When files are attached and
+let go is for `hold`. Letting go writes nothing: a checkpoint after each transaction would cost more than the work.
 """
 
 import os
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
@@ -18,6 +16,8 @@ from openclaw_pipelines.resources.store.locks import StoreLockedError
 Connection = duckdb.DuckDBPyConnection
 _BUSY_POLL_SECONDS = 0.05
 _BUSY = ("Conflicting lock is held", "Could not set lock")
+STORAGE_VERSION = "v1.4.0"
+"""Of new files: the first that finds a log which belongs to a newer state of its file than the one it lies beside."""
 _MOST_ENGINES = 4
 """Instances kept in one process; a process works on one store, a test run on one after the other."""
 
@@ -25,8 +25,7 @@ _MOST_ENGINES = 4
 class Engine:
     """An instance without a file of its own.
 
-    Users of one file in several threads share its attachment: detaching a copy of their own would release the
-    process's lock on the file, which POSIX keeps per process, for all of them.
+    Whoever attaches a file has the store's lock of it; see `hold`.
 
     Args:
         spill_folder: where DuckDB spills what does not fit into memory.
@@ -36,7 +35,6 @@ class Engine:
 
     def __init__(self, spill_folder: Path, threads: int, memory_limit: str) -> None:
         self._guard = threading.Lock()
-        self._users: dict[Path, int] = {}
         config: dict[str, str | bool | int | float | list[str]] = {
             "threads": threads,
             "memory_limit": memory_limit,
@@ -45,55 +43,53 @@ class Engine:
             "autoload_known_extensions": False,
         }
         self._root = duckdb.connect(":memory:", config=config)
-        self._root.execute("SET GLOBAL TimeZone = 'UTC'")
+        self._root.execute("SET GLOBAL TimeZone = 'UTC'; PRAGMA disable_checkpoint_on_shutdown")
 
-    @contextmanager
-    def attached(self, file: Path, *, read_only: bool, timeout_seconds: float) -> Iterator[Connection]:
-        """Connection whose tables are those of `file`. What was not committed at the end is rolled back.
-
-        The store's lock of the file must be held, which keeps readers and a writer of this process apart.
+    def attach(self, file: Path, *, read_only: bool, timeout_seconds: float) -> None:
+        """Open a file.
 
         Raises:
             StoreLockedError: a program that takes no such lock, as a notebook, has the file open for too long.
             duckdb.Error: the file cannot be used.
         """
-        connection = self._attach(file, read_only=read_only, timeout_seconds=timeout_seconds)
-        try:
-            connection.execute(f"SET enable_progress_bar = false; USE {_alias(file)}")
-            yield connection
-        finally:
-            connection.close()
-            self._detach(file)
-
-    def _attach(self, file: Path, *, read_only: bool, timeout_seconds: float) -> Connection:
-        options = "TYPE duckdb, READ_ONLY" if read_only else "TYPE duckdb"
+        kind = "READ_ONLY" if read_only else f"STORAGE_VERSION '{STORAGE_VERSION}'"
         path = str(file).replace("'", "''")
         deadline = time.monotonic() + timeout_seconds
         while True:
-            with self._guard:
-                try:
-                    if file not in self._users:
-                        self._root.execute(f"ATTACH '{path}' AS {_alias(file)} ({options})")
-                    self._users[file] = self._users.get(file, 0) + 1
-                    return self._root.cursor()
-                except duckdb.IOException as error:
-                    if not any(text in str(error) for text in _BUSY):
-                        raise
-                    if time.monotonic() >= deadline:
-                        holder = "a program that opened it without the store's lock"
-                        raise StoreLockedError(file, timeout_seconds, holder) from error
+            try:
+                with self._guard:
+                    self._root.execute(f"ATTACH '{path}' AS {alias(file)} (TYPE duckdb, {kind})")
+            except duckdb.IOException as error:
+                if not any(text in str(error) for text in _BUSY):
+                    raise
+                if time.monotonic() >= deadline:
+                    holder = "a program that opened it without the store's lock"
+                    raise StoreLockedError(file, timeout_seconds, holder) from error
+            else:
+                return
             time.sleep(_BUSY_POLL_SECONDS)
 
-    def _detach(self, file: Path) -> None:
+    def cursor(self, file: Path) -> Connection:
+        """Connection whose tables are those of an attached file. Closing it rolls back what was not committed."""
         with self._guard:
-            self._users[file] -= 1
-            if not self._users[file]:
-                del self._users[file]
-                try:
-                    self._root.execute(f"DETACH {_alias(file)}")
-                except duckdb.Error:  # the name stays taken, so that this engine could never open the file again
-                    discard(self)
-                    raise
+            connection = self._root.cursor()
+        connection.execute(f"SET enable_progress_bar = false; USE {alias(file)}")
+        return connection
+
+    def checkpoint(self, file: Path) -> None:
+        """Move what the log beside an attached file holds into the file."""
+        with self._guard:
+            self._root.execute(f"CHECKPOINT {alias(file)}")
+
+    def detach(self, file: Path) -> None:
+        """Close a file. An instance that cannot is of no use any more: the name stays taken."""
+        with self._guard:
+            self._root.execute(f"DETACH {alias(file)}")
+
+    def close(self) -> None:
+        """Give the instance up, with all its files: DuckDB refuses all work after some failures."""
+        discard(self)
+        self._root.close()
 
 
 _Key = tuple[Path, int, str]
@@ -114,7 +110,7 @@ def engine_of(folder: Path, threads: int, memory_limit: str) -> Engine:
 
 
 def discard(engine: Engine) -> None:
-    """Use an engine no more: DuckDB refuses all work after some failures."""
+    """Give an engine to nobody any more; whoever has it may end."""
     with _guard:
         for key in [key for key, kept in _engines.items() if kept is engine]:
             del _engines[key]
@@ -131,6 +127,6 @@ def _after_fork() -> None:
 os.register_at_fork(after_in_child=_after_fork)
 
 
-def _alias(file: Path) -> str:
+def alias(file: Path) -> str:
     """The attached file's name in SQL."""
     return '"' + file.name.replace('"', '""') + '"'

@@ -10,7 +10,8 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from openclaw_pipelines.contracts.errors import StoreError
@@ -68,9 +69,38 @@ def os_failure(file: Path, error: OSError) -> StoreError:
     return StoreUnusableError(file, reason)
 
 
-@contextmanager
-def file_lock(database_file: Path, *, exclusive: bool, timeout_seconds: float) -> Iterator[None]:
-    """Hold the lock of `database_file`, exclusive for a writer, shared for a reader.
+@dataclass
+class FileLock:
+    """The lock of one file while this process has it."""
+
+    file: Path
+    exclusive: bool
+    descriptor: int
+    gate: int
+
+    def wanted(self) -> bool:
+        """Whether somebody waits for the lock, in this process or another."""
+        try:
+            fcntl.flock(self.gate, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        fcntl.flock(self.gate, fcntl.LOCK_UN)
+        return False
+
+    def release(self) -> None:
+        """Let go of the lock."""
+        if self.exclusive:
+            os.ftruncate(self.descriptor, 0)
+        self.forget()
+
+    def forget(self) -> None:
+        """Close the descriptors: in a forked child, where the lock is still the parent's."""
+        os.close(self.descriptor)
+        os.close(self.gate)
+
+
+def locked(database_file: Path, *, exclusive: bool, timeout_seconds: float) -> FileLock:
+    """Take the lock of `database_file`, exclusive for a writer, shared for a reader.
 
     Everyone passes a gate first, and a waiting writer keeps it closed, so a stream of readers cannot starve writers.
 
@@ -79,35 +109,39 @@ def file_lock(database_file: Path, *, exclusive: bool, timeout_seconds: float) -
     """
     deadline = time.monotonic() + timeout_seconds
     lock = database_file.with_name(database_file.name + ".lock")
-    gate = database_file.with_name(database_file.name + ".gate")
-    with _opened(lock, writable=exclusive) as descriptor:
-        with _opened(gate, writable=False) as gate_descriptor:
-            _acquire(gate_descriptor, fcntl.LOCK_EX, database_file, lock, deadline, timeout_seconds)
-            kind = fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH
-            _acquire(descriptor, kind, database_file, lock, deadline, timeout_seconds)
-        if not exclusive:
-            yield
-            return
-        _leave_name(descriptor, database_file)
-        try:
-            yield
-        finally:
-            os.ftruncate(descriptor, 0)
+    with ExitStack() as opened:
+        descriptor = _opened(lock, writable=exclusive)
+        opened.callback(os.close, descriptor)
+        gate = _opened(lock.with_suffix(".gate"), writable=False)
+        opened.callback(os.close, gate)
+        _acquire(gate, fcntl.LOCK_EX, database_file, lock, deadline, timeout_seconds)
+        kind = fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH
+        _acquire(descriptor, kind, database_file, lock, deadline, timeout_seconds)
+        if exclusive:
+            _leave_name(descriptor, database_file)
+        fcntl.flock(gate, fcntl.LOCK_UN)
+        opened.pop_all()
+    return FileLock(database_file, exclusive, descriptor, gate)
 
 
 @contextmanager
-def _opened(lock: Path, *, writable: bool) -> Iterator[int]:
+def file_lock(database_file: Path, *, exclusive: bool, timeout_seconds: float) -> Iterator[None]:
+    """Hold the lock of `database_file` for the length of the block; raises as `locked` does."""
+    lock = locked(database_file, exclusive=exclusive, timeout_seconds=timeout_seconds)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _opened(lock: Path, *, writable: bool) -> int:
     """Descriptor of a lock file; closing it releases the lock. Readers manage with files that are there already."""
     try:
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
+        return os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
         if writable or error.errno not in _FORBIDDEN or not lock.exists():
             raise os_failure(lock, error) from error
-        descriptor = os.open(lock, os.O_RDONLY)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
+        return os.open(lock, os.O_RDONLY)
 
 
 def _acquire(descriptor: int, kind: int, file: Path, lock: Path, deadline: float, timeout_seconds: float) -> None:

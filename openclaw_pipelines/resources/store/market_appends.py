@@ -82,7 +82,12 @@ def append_candles(
         if clock is not None:
             own = TABLES["source_clocks"].frame([vars(clock)])
             with registered(con, own, "clock_read") as read:
-                con.execute(f"INSERT OR REPLACE INTO source_clocks BY NAME SELECT * FROM {read}")
+                con.execute(
+                    f"MERGE INTO source_clocks AS old USING {read} AS new USING (source) "
+                    "WHEN MATCHED THEN UPDATE SET served_at = new.served_at, read_at = new.read_at, "
+                    "ahead_seconds = new.ahead_seconds "
+                    "WHEN NOT MATCHED THEN INSERT BY NAME"
+                )
     return Written(inserted, rows.height - inserted - revised - followed, revised, followed)
 
 
@@ -102,10 +107,9 @@ def append_funding(
     told_lies = refused is not None and refused.height > 0
     if coverage.is_empty() and rows.is_empty() and not told_lies:
         return Written(0, 0, 0)
-    with store.sharing("market"):
-        held = f"SELECT {', '.join(table.key)}, funding_rate AS held FROM funding_rates WHERE ts BETWEEN ? AND ?"
-        known = rows.join(store.query("market", held, _span(rows)), on=table.key)
-        moves = _moves(store, coverage)
+    held = f"SELECT {', '.join(table.key)}, funding_rate AS held FROM funding_rates WHERE ts BETWEEN ? AND ?"
+    known = rows.join(store.query("market", held, _span(rows)), on=table.key)
+    moves = _moves(store, coverage)
     revised = known.filter(pl.col("funding_rate") != pl.col("held")).height
     inserted = 0
     if known.height < rows.height or moves or told_lies:

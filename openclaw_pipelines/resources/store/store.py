@@ -9,11 +9,9 @@ Candles are in `market_tables`, comparison and hashes of ledger rows in `compari
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from types import MappingProxyType
 
 import duckdb
 import polars as pl
@@ -22,18 +20,16 @@ from openclaw_pipelines.contracts.errors import ContractError, DataError, Ledger
 from openclaw_pipelines.contracts.schema import Table
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.contracts.time import NaiveTimeError
-from openclaw_pipelines.resources.store.engine import Connection, discard, engine_of
+from openclaw_pipelines.resources.store.engine import Connection, engine_of
+from openclaw_pipelines.resources.store.hold import hold_of
 from openclaw_pipelines.resources.store.locks import (
     StoreFullError,
     StoreReadOnlyError,
     StoreUnusableError,
-    file_lock,
     os_failure,
 )
-from openclaw_pipelines.resources.store.migrations import DATABASES, StoreNewerError, is_current, migrate
+from openclaw_pipelines.resources.store.migrations import DATABASES, StoreNewerError
 
-_NONE_SHARED: Mapping[Path, Connection] = MappingProxyType({})
-_shared: ContextVar[Mapping[Path, Connection]] = ContextVar("shared connections", default=_NONE_SHARED)
 Params = Sequence[object] | Mapping[str, object]
 
 _DAMAGED = ("not a valid DuckDB", "Corrupt database", "Could not read enough bytes", "checksum", "Serialization Error")
@@ -76,9 +72,9 @@ class DuplicateRowsError(DataError):
 class KeyExistsError(LedgerError):
     """A row with this key is already stored, and stored rows are never changed."""
 
-    template = "{table} already has such a row: {reason}. Recorded rows are immutable; verify them instead."
+    template = "{table} already has a row with {key}. Recorded rows are immutable; verify them instead."
     table: str
-    reason: str
+    key: str
 
 
 @dataclass(frozen=True)
@@ -108,38 +104,14 @@ class Store:
 
     @contextmanager
     def read(self, database: str) -> Iterator[Connection]:
-        """Read-only connection under the shared lock. A database that does not exist yet is made, empty.
+        """Read-only connection, in one transaction. A database that does not exist yet is made, empty.
 
         Raises:
             StoreError: locked, newer, damaged or unreadable; see its subclasses.
         """
-        file = self.file(database)
-        shared = _shared.get().get(file)
-        if shared is not None:
-            yield shared
-            return
-        if file.exists():
-            with self._reader(file) as con:
-                if is_current(con, file, database):
-                    yield con
-                    return
-        with self._exclusive(file), self._current(file, database):
-            pass  # makes or migrates the file
-        with self._reader(file) as con:
+        with self._connection(database, exclusive=False) as con:
+            con.execute("BEGIN TRANSACTION READ ONLY")
             yield con
-
-    @contextmanager
-    def sharing(self, database: str) -> Iterator[None]:
-        """All reads of the block, in this thread, use one connection: opening the file costs more than most queries.
-
-        Nothing may be written to the database inside the block, which also keeps writers of other processes waiting.
-        """
-        with self.read(database) as con:
-            before = _shared.set({**_shared.get(), self.file(database): con})
-            try:
-                yield
-            finally:
-                _shared.reset(before)
 
     @contextmanager
     def write(self, database: str) -> Iterator[Connection]:
@@ -148,8 +120,7 @@ class Store:
         Raises:
             StoreError: locked, newer, damaged, full or read-only; the store stays as it was.
         """
-        file = self.file(database)
-        with self._exclusive(file), self._current(file, database) as con:
+        with self._connection(database, exclusive=True) as con:
             con.begin()
             yield con
             # an exception above never comes here: closing the connection rolls back
@@ -170,54 +141,18 @@ class Store:
         return self.query(table.database, f"SELECT * FROM {name} ORDER BY {', '.join(table.key)}")
 
     @contextmanager
-    def _reader(self, file: Path) -> Iterator[Connection]:
-        with (
-            file_lock(file, exclusive=False, timeout_seconds=self.lock_timeout_seconds),
-            self._connection(file, read_only=True) as con,
-        ):
-            yield con
-
-    @contextmanager
-    def _exclusive(self, file: Path) -> Iterator[None]:
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise os_failure(file.parent, error) from error
-        with file_lock(file, exclusive=True, timeout_seconds=self.lock_timeout_seconds):
-            yield
-
-    @contextmanager
-    def _current(self, file: Path, database: str) -> Iterator[Connection]:
-        """Writing connection to a file with all migrations. The exclusive lock must be held."""
-        if not file.exists():
-            self._create(file, database)
-        with self._connection(file, read_only=False) as con:
-            if not is_current(con, file, database):
-                migrate(con, file, database)
-            yield con
-
-    def _create(self, file: Path, database: str) -> None:
-        """Make the file beside its place and move it there when whole, so that a kill leaves none that is half made."""
-        draft = file.with_name(file.name + ".new")
-        _remove(draft)
-        try:
-            with self._connection(draft, read_only=False) as con:
-                migrate(con, file, database)
-            draft.rename(file)
-        except BaseException:
-            _remove(draft)
-            raise
-
-    @contextmanager
-    def _connection(self, file: Path, *, read_only: bool) -> Iterator[Connection]:
+    def _connection(self, database: str, *, exclusive: bool) -> Iterator[Connection]:
+        file = self.file(database)
+        if exclusive or not file.exists():
+            try:
+                file.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise os_failure(file.parent, error) from error
         with _named_errors(file):
             engine = engine_of(Path(self.folder), self.threads, self.memory_limit)
-            try:
-                with engine.attached(file, read_only=read_only, timeout_seconds=self.lock_timeout_seconds) as con:
-                    yield con
-            except duckdb.FatalException:
-                discard(engine)
-                raise
+            hold = hold_of(file)
+            with hold.using(engine, exclusive=exclusive, timeout_seconds=self.lock_timeout_seconds) as con:
+                yield con
 
 
 def fetch(con: Connection, sql: str, params: Params = ()) -> pl.DataFrame:
@@ -246,15 +181,16 @@ def insert(con: Connection, table_name: str, frame: pl.DataFrame, *, validated: 
     Raises:
         SchemaError: rows break the rules of the model.
         DuplicateRowsError: a key occurs twice in `frame`.
-        KeyExistsError: a key is already stored, for tables whose key the database enforces.
+        KeyExistsError: a key is already stored.
     """
     table = table_named(table_name)
     rows = frame if validated else checked(table, frame)
     with registered(con, rows) as view:
-        try:
-            con.execute(f"INSERT INTO {table.name} BY NAME SELECT * FROM {view}")
-        except duckdb.ConstraintException as error:
-            raise KeyExistsError(table.name, str(error).splitlines()[0]) from error
+        stored, since = _stored(table, rows)
+        held = fetch(con, f"SELECT * FROM {view} SEMI JOIN {stored} USING ({', '.join(table.key)}) LIMIT 1", since)
+        if held.height:
+            raise KeyExistsError(table.name, key_text(held.select(table.key).row(0, named=True)))
+        con.execute(f"INSERT INTO {table.name} BY NAME SELECT * FROM {view}")
     return rows.height
 
 
@@ -263,11 +199,24 @@ def insert_new(con: Connection, table_name: str, frame: pl.DataFrame) -> int:
     table = table_named(table_name)
     rows = checked(table, frame)
     with registered(con, rows) as view:
+        stored, since = _stored(table, rows)
         written = con.execute(
-            f"INSERT INTO {table.name} BY NAME "
-            f"SELECT * FROM {view} ANTI JOIN {table.name} USING ({', '.join(table.key)})"
+            f"INSERT INTO {table.name} BY NAME SELECT * FROM {view} ANTI JOIN {stored} USING ({', '.join(table.key)})",
+            since,
         ).fetchone()
     return int(written[0]) if written else 0
+
+
+def _stored(table: Table, rows: pl.DataFrame) -> tuple[str, list[object]]:
+    """The stored rows that may have a key of `rows`, as SQL with what it binds.
+
+    A key that holds only text is looked for by hash in the whole table, which grows with it; a bound on a time lets
+    DuckDB skip what lies before.
+    """
+    if table.ordered_by is None:
+        return table.name, []
+    bound = f"(SELECT {', '.join(table.key)} FROM {table.name} WHERE {table.ordered_by} >= ?) AS stored"
+    return bound, [rows[table.ordered_by].min()]
 
 
 def checked(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
@@ -314,11 +263,6 @@ def table_named(name: str) -> Table:
         raise UnknownTableError(name, nearest[0]) from None
 
 
-def _remove(draft: Path) -> None:
-    draft.unlink(missing_ok=True)
-    draft.with_name(draft.name + ".wal").unlink(missing_ok=True)
-
-
 @contextmanager
 def _named_errors(file: Path) -> Iterator[None]:
     """Failures of the file as the store's own errors; errors of the caller's SQL pass as they are."""
@@ -337,7 +281,7 @@ def _named(file: Path, error: duckdb.Error) -> StoreError | None:
         return StoreNewerError(file, reason, f"files of DuckDB {duckdb.__version__}")
     if _says(error, _FULL):
         return StoreFullError(file, reason)
-    if _says(error, _FORBIDDEN):
+    if _says(error, _FORBIDDEN) and not isinstance(error, duckdb.TransactionException):
         return StoreReadOnlyError(file, reason)
     if _says(error, _DAMAGED) or isinstance(error, duckdb.FatalException | duckdb.InternalException):
         return StoreDamagedError(file, reason)

@@ -285,9 +285,8 @@ class Runner:
             return Feed()
         start = ticks[0] - strategy.interval
         quality = self.settings().config.quality
-        with self.store.sharing("market"):
-            feed = Feed.load(self.store, self.source, deployment, start, ticks[-1], strategy.costs)
-            feed.load_masks(self.store, self.source, deployment, ticks[0], ticks[-1], quality)
+        feed = Feed.load(self.store, self.source, deployment, start, ticks[-1], strategy.costs)
+        feed.load_masks(self.store, self.source, deployment, ticks[0], ticks[-1], quality)
         return feed
 
     def _take(self, walk: Walk, feed: Feed, tick_at: datetime, *, live: bool) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from openclaw_pipelines.resources.store.comparison import table_hash
+from openclaw_pipelines.resources.store.hold import let_go
 from openclaw_pipelines.resources.store.locks import StoreLockedError
 from openclaw_pipelines.resources.store.migrations import migrations_of
 from openclaw_pipelines.resources.store.store import Store
@@ -85,6 +86,7 @@ def test_a_program_that_ignores_the_lock_is_waited_for_and_then_named(tmp_path):
     store = Store(tmp_path, lock_timeout_seconds=0.3)
     file = store.file("ledger")
     store.query("ledger", "SELECT 1")
+    let_go()
     code = "import duckdb, sys; con = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
     notebook = subprocess.Popen(
         [sys.executable, "-c", code, str(file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -143,7 +145,7 @@ def test_a_read_only_folder_is_named_and_can_still_be_read(open_folder, worker, 
     assert create["error"] == "StoreReadOnlyError"
     folder.chmod(0o755)
     assert {path.name for path in folder.iterdir()} == {
-        "ledger.duckdb", "ledger.duckdb.lock", "ledger.duckdb.gate"
+        "ledger.duckdb", "ledger.duckdb.wal", "ledger.duckdb.lock", "ledger.duckdb.gate"
     }  # fmt: skip
 
 
