@@ -24,6 +24,7 @@ from openclaw_pipelines.contracts.time import day_start
 from openclaw_pipelines.resources.clock import ReplayedClock
 from openclaw_pipelines.resources.execution.paper import PaperExecutor
 from openclaw_pipelines.resources.store.comparison import ledger_hash
+from openclaw_pipelines.resources.store.hold import let_go
 from openclaw_pipelines.resources.world import World, open_market, open_store
 from openclaw_pipelines.settings import Settings, load_settings
 
@@ -96,6 +97,7 @@ class Scene:
         """Change the store behind the program's back."""
         with self.world.store.write(database) as con:
             con.execute(statement, list(params))
+        let_go()  # as another program would have
 
     def rows(self, table: str, strategy: str | None = None) -> pl.DataFrame:
         """Rows of a table."""

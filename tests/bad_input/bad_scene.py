@@ -30,6 +30,7 @@ from openclaw_pipelines.contracts.errors import StoreError
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.resources.market.simulated.source import SimulatedMarket
 from openclaw_pipelines.resources.store.comparison import frame_hash
+from openclaw_pipelines.resources.store.hold import let_go
 from openclaw_pipelines.resources.store.migrations import DATABASES
 from openclaw_pipelines.resources.store.store import Store, fetch
 
@@ -105,6 +106,7 @@ class Scene:
         """Change the store behind the program's back."""
         with self.store.write(database) as con:
             con.execute(statement, list(params))
+        let_go()  # as another program would have
 
     def query(self, database: str, statement: str, params: Sequence[Any] = ()) -> pl.DataFrame:
         return self.store.query(database, statement, params)

@@ -34,6 +34,12 @@ def test_every_check_has_a_result_for_every_day_and_strategy(lived: Lived) -> No
             id="books-do-not-agree",
         ),
         pytest.param(
+            "INSERT INTO autopilot_orders SELECT * FROM autopilot_orders LIMIT 1",
+            "keys_unique",
+            dg.AssetCheckSeverity.ERROR,
+            id="an-order-is-stored-twice",
+        ),
+        pytest.param(
             "UPDATE autopilot_universe_snapshots SET selected = '[]'",
             "entries_possible",
             dg.AssetCheckSeverity.WARN,

@@ -112,9 +112,19 @@ def verify_equal(
         return []
     with registered(con, given.select(table.key), "given_keys") as keys:
         stored = fetch(con, f"SELECT * FROM {table.name} SEMI JOIN {keys} USING ({', '.join(table.key)})")
+    twice = repeated(table, stored if others is None else others)
     if others is not None:
-        stored = pl.concat([stored, others]).unique(subset=table.key, keep="first")
-    return _differences(table, columns, stored, given)
+        stored = pl.concat([stored, others])
+    return twice + _differences(table, columns, stored.unique(subset=table.key, keep="first"), given)
+
+
+def repeated(table: Table, stored: pl.DataFrame) -> list[Difference]:
+    """Keys that several of the stored rows have, each an `extra` row; the store writes a key once."""
+    twice = stored.group_by(table.key).len().filter(pl.col("len") > 1).sort(table.key)
+    return [
+        Difference(table.name, "extra", key_text(row), "", None, None)
+        for row in twice.select(table.key).iter_rows(named=True)
+    ]
 
 
 def ledger_hash(

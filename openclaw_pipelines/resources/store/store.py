@@ -32,15 +32,25 @@ from openclaw_pipelines.resources.store.migrations import DATABASES, StoreNewerE
 
 Params = Sequence[object] | Mapping[str, object]
 
-_DAMAGED = ("not a valid DuckDB", "Corrupt database", "Could not read enough bytes", "checksum", "Serialization Error")
+_DAMAGED = (
+    "not a valid DuckDB",
+    "Corrupt database",
+    "Could not read enough bytes",
+    "checksum",
+    "Serialization Error",
+    "replaying WAL",
+)
 _FULL = ("No space left", "File too large", "Disk quota", "not enough disk space")
 _FORBIDDEN = ("Permission denied", "Read-only file system", "read-only mode")
 
 
 class StoreDamagedError(StoreError):
-    """The file is not a DuckDB file, or parts of it are gone."""
+    """The file is not a DuckDB file, parts of it are gone, or the log beside it belongs to another state of it."""
 
-    template = "{file} is damaged or not a DuckDB file: {reason}. Restore it from a copy, or move it away and backfill."
+    template = (
+        "{file} is damaged or not a DuckDB file: {reason}. Restore it and its .wal together from a copy, or move both "
+        "away and backfill."
+    )
     file: Path
     reason: str
 

@@ -35,6 +35,7 @@ WAITING = (
     "AND a.tick_at <= coalesce(?, a.tick_at))"
 )
 """Condition of a proposal `p` that waits for an operator after the tick that is bound; None for the newest."""
+_CONTEXTS = "(SELECT DISTINCT context_hash, payload FROM tick_contexts)"
 TICK_TABLES = (
     "autopilot_proposals",
     "autopilot_decisions",
@@ -144,7 +145,7 @@ class StrategyLedger:
     def context_at(self, tick_at: datetime) -> dict[str, Any]:
         """Deployment and policy recorded with a tick."""
         rows = self.query(
-            "SELECT payload FROM tick_inputs JOIN tick_contexts USING (context_hash)", "tick_at = ?", [tick_at]
+            f"SELECT payload FROM tick_inputs JOIN {_CONTEXTS} USING (context_hash)", "tick_at = ?", [tick_at]
         )
         if rows.is_empty():
             raise MissingRowError(self.strategy, "tick_inputs and tick_contexts", tick_at)
@@ -161,7 +162,7 @@ class StrategyLedger:
     def inputs(self, after: datetime, until: datetime) -> list[Row]:
         """Recorded inputs in the order of ticks, each with `policy`, `deployment` and `inception` of its context."""
         rows = self.query(
-            "SELECT tick_inputs.*, payload FROM tick_inputs JOIN tick_contexts USING (context_hash)",
+            f"SELECT tick_inputs.*, payload FROM tick_inputs JOIN {_CONTEXTS} USING (context_hash)",
             "tick_at > ? AND tick_at <= ?",
             [after, until],
         ).sort("tick_at")

@@ -10,7 +10,9 @@ import polars as pl
 
 from openclaw_pipelines.contracts.time import DAY, day_start
 from openclaw_pipelines.domain.market.quality.window import CheckResult, Fact, Severity
+from openclaw_pipelines.resources.store.comparison import Difference
 from openclaw_pipelines.resources.world import World
+from openclaw_pipelines.services.trading.integrity import repeated_keys
 from openclaw_pipelines.services.trading.risk_examination import RISK_CHECKS, examine_risk
 from openclaw_pipelines.services.trading.verification import Verification, verify_day
 from openclaw_pipelines.services.trading.walk import ticks_between
@@ -18,13 +20,14 @@ from openclaw_pipelines.services.trading.walk import ticks_between
 LEDGER_CHECKS = {
     "recorded_ticks_replay": "Recorded ticks, taken again from their recorded inputs, give every row again.",
     "books_reconcile": "Cash and quantities equal what the recorded fills and funding add up to.",
+    "keys_unique": "No two rows of the day's ticks have one key.",
     "day_complete": "Every tick of the day is recorded.",
     "entries_possible": "The day's universe holds a symbol that may be entered.",
     **RISK_CHECKS,
 }
 """Checks of a day of one strategy."""
 
-LEDGER_ERRORS = ("recorded_ticks_replay", "books_reconcile", "risk_limits_held")
+LEDGER_ERRORS = ("recorded_ticks_replay", "books_reconcile", "keys_unique", "risk_limits_held")
 """Those whose failure is an error; of the others it is a warning."""
 
 _NO_CASES = pl.DataFrame()
@@ -38,6 +41,7 @@ def examine_ledger(world: World, strategy: str, day: str) -> list[CheckResult]:
         recorded = ledger.recorded_ticks(start, end)
         universe = ledger.universe(day)
         mismatches = ledger.rows("reconcile_events", start, end).filter(passed=False)
+        twice = repeated_keys(ledger, start, end)
     own = world.settings().strategy(strategy)
     first = max(start, day_start(own.own.start_day.isoformat()))
     expected = ticks_between(first, min(end, world.clock.now()), own.interval)
@@ -45,6 +49,7 @@ def examine_ledger(world: World, strategy: str, day: str) -> list[CheckResult]:
     return [
         replay_result(verify_day(ledger, day)),
         _reconciled(mismatches),
+        _unique(twice),
         _complete(len(recorded), len(expected)),
         _enterable(universe, absent),
         *examine_risk(ledger, day),
@@ -80,6 +85,13 @@ def _reconciled(mismatches: pl.DataFrame) -> CheckResult:
     sentence = "; ".join(mismatches["message"].head(5).to_list()) or "every tick of the day reconciles"
     facts = {"mismatches": mismatches.height}
     return _result("books_reconcile", mismatches.is_empty(), sentence, facts, mismatches)
+
+
+def _unique(twice: list[Difference]) -> CheckResult:
+    first = f": {twice[0].table}, {twice[0].key}; remove all but the row that was written first" if twice else ""
+    cases = pl.DataFrame([{"table": item.table, "key": item.key} for item in twice])
+    sentence = f"{len(twice)} key(s) are stored more than once{first}"
+    return _result("keys_unique", not twice, sentence, {"repeated": len(twice)}, cases)
 
 
 def _complete(recorded: int, expected: int) -> CheckResult:

@@ -14,8 +14,9 @@ from typing import Any
 from openclaw_pipelines.contracts.canonical import canonical_json, sha256_of
 from openclaw_pipelines.contracts.enums import ProposalState, TickStatus
 from openclaw_pipelines.contracts.governance import ACCOUNT_CHAIN, Answer
+from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.contracts.time import interval_length
-from openclaw_pipelines.resources.store.comparison import Difference
+from openclaw_pipelines.resources.store.comparison import Difference, repeated
 from openclaw_pipelines.resources.store.strategy_ledger import TICK_TABLES, StrategyLedger
 from openclaw_pipelines.services.trading.walk import ticks_between
 
@@ -28,7 +29,25 @@ def verify_integrity(ledger: StrategyLedger) -> list[Difference]:
     with ledger.reading():
         own = _Rows(ledger)
         rules = (own.pairs, own.homeless, own.holes, own.hashed, own.policies, own.states, own.universes, own.answers)
-        return [found for rule in rules for found in rule()]
+        return repeated_keys(ledger) + [found for rule in rules for found in rule()]
+
+
+def repeated_keys(
+    ledger: StrategyLedger, after: datetime | None = None, until: datetime | None = None
+) -> list[Difference]:  # fmt: skip
+    """Keys that several rows of a strategy have, in tables of ticks with `after < tick <= until`, or in all tables."""
+    found = []
+    for table in TABLES.values():
+        if table.database != "ledger" or "strategy_config_id" not in table.names:
+            continue
+        if after is None:
+            where, bound = "true", []
+        elif "tick_at" in table.names:
+            where, bound = "tick_at > ? AND tick_at <= ?", [after, until]
+        else:
+            continue
+        found += repeated(table, ledger.query(f"SELECT {', '.join(table.key)} FROM {table.name}", where, bound))
+    return found
 
 
 class _Rows:
@@ -41,8 +60,8 @@ class _Rows:
         inputs = ledger.query("SELECT tick_at, context_hash, universe_key, masks, external FROM tick_inputs")
         self.inputs = {row["tick_at"]: row for row in inputs.sort("tick_at").iter_rows(named=True)}
         hashes = sorted({row["context_hash"] for row in self.inputs.values()})
-        stored = ledger.of_all("SELECT context_hash, payload FROM tick_contexts", "context_hash", hashes)
-        self.contexts: dict[str, str] = dict(stored.iter_rows())
+        self.stored = ledger.of_all("SELECT context_hash, payload FROM tick_contexts", "context_hash", hashes)
+        self.contexts: dict[str, str] = dict(self.stored.iter_rows())
 
     def pairs(self) -> Iterator[Difference]:
         """Every tick has its input, and every input its tick."""
@@ -80,7 +99,8 @@ class _Rows:
         return None if text is None else dict(json.loads(text))
 
     def hashed(self) -> Iterator[Difference]:
-        """A context has the hash under which it is stored, and each that a tick names is there."""
+        """A context has the hash under which it is stored, and each that a tick names is there, once."""
+        yield from repeated(TABLES["tick_contexts"], self.stored)
         for key in sorted({row["context_hash"] for row in self.inputs.values()}):
             if key not in self.contexts:
                 yield Difference("tick_contexts", "missing", f"context_hash={key}", "", None, None)

@@ -54,7 +54,8 @@ def test_a_changed_model_is_found(modelled):
 
 
 def test_a_declared_key_is_found(modelled):
-    modelled("ledger", ('"fill_key" VARCHAR NOT NULL', '"fill_key" VARCHAR NOT NULL PRIMARY KEY'))
+    dropped = "DROP TABLE autopilot_fills_keyed;"
+    modelled("ledger", (dropped, f"{dropped} ALTER TABLE autopilot_fills ADD PRIMARY KEY (fill_key);"))
     assert schema_differences("ledger") == ["autopilot_fills PRIMARY KEY (fill_key): only in the models"]
 
 

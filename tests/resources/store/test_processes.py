@@ -38,8 +38,9 @@ def test_the_check_for_whole_ticks_can_fail(store, rows):
     assert rows.broken_ticks(store) == 1
 
 
-def test_killed_writers_leave_whole_ticks_and_every_committed_one(tmp_path, worker, rows):
-    reports = worker("killed", tmp_path / "store", 7, 20250510)
+@pytest.mark.parametrize("upkeep", [(), ("upkeep",)], ids=["working", "moving the log and writing the file again"])
+def test_killed_writers_leave_whole_ticks_and_every_committed_one(tmp_path, worker, rows, upkeep):
+    reports = worker("killed", tmp_path / "store", 7, 20250510, *upkeep)
     committed = [report["committed"] for report in reports]
     store = Store(tmp_path / "store")
     stored = store.table("autopilot_ticks").height

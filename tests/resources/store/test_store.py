@@ -1,5 +1,4 @@
 import pickle
-import re
 import time
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
@@ -76,7 +75,8 @@ def test_an_exception_rolls_everything_back(store, rows):
 
 def test_reading_makes_an_empty_store(store):
     assert store.table("candles").is_empty()
-    assert store.query("research", "SELECT count(*) AS n FROM schema_migrations")["n"].to_list() == [len(migrations_of("research"))]
+    found = store.query("research", "SELECT count(*) AS n FROM schema_migrations")
+    assert found["n"].to_list() == [len(migrations_of("research"))]
     assert (store.folder / "market.duckdb").is_file()
     assert not (store.folder / "ledger.duckdb").exists()
 
@@ -168,7 +168,8 @@ def test_no_table_takes_a_key_twice(shared_store, rows, name):
     again = other | {n: first[n] for n in {*table.key, table.ordered_by} - {None}}
     with shared_store.write(table.database) as con:
         insert_new(con, name, table.unchecked([first]))
-    with pytest.raises(KeyExistsError, match=f"{name} already has a row with "), shared_store.write(table.database) as con:
+    refused = pytest.raises(KeyExistsError, match=f"{name} already has a row with ")
+    with refused, shared_store.write(table.database) as con:
         insert(con, name, table.unchecked([other, again]), validated=True)
     with shared_store.write(table.database) as con:
         assert insert_new(con, name, table.unchecked([again])) == 0

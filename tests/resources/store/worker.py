@@ -23,6 +23,8 @@ import polars as pl
 from openclaw_pipelines.contracts.errors import OpenclawError
 from openclaw_pipelines.contracts.schema import Table
 from openclaw_pipelines.contracts.tables import TABLES
+from openclaw_pipelines.resources.store import files
+from openclaw_pipelines.resources.store import hold as hold_module
 from openclaw_pipelines.resources.store.export import export_table
 from openclaw_pipelines.resources.store.store import Store, insert
 
@@ -145,8 +147,14 @@ def crowd(folder: str, writers: str, ticks: str, readers: str) -> None:
     wait(reading)
 
 
-def killed(folder: str, rounds: str, seed: str) -> None:
-    """A writer that is killed at a random moment after its first commit of each round and goes on in the next one."""
+def killed(folder: str, rounds: str, seed: str, upkeep: str = "") -> None:
+    """A writer that is killed at a random moment after its first commit of each round and goes on in the next one.
+
+    With `upkeep` the log is moved into the file, and the file written again, after nearly every commit.
+    """
+    if upkeep:
+        hold_module.KEPT_SECONDS, hold_module.LOG_AT_REST = 0.0, 1
+        files.HOLES, files.HOLES_BYTES = 0.0, -1
     store = Store(Path(folder))
     moments = random.Random(int(seed))
     ready, started = os.pipe()
@@ -157,6 +165,7 @@ def killed(folder: str, rounds: str, seed: str) -> None:
             write_tick(store, "s", number)
             report(committed=number)
             os.write(started, b"1" if number == stored else b"")
+            time.sleep(0.015 if upkeep else 0.0)
 
     for _ in range(int(rounds)):
         pid = fork(write)
@@ -180,6 +189,14 @@ def hold(folder: str) -> None:
     with Store(Path(folder)).write("ledger"):
         report(holding=os.getpid())
         sys.stdin.read()
+
+
+def keep(folder: str) -> None:
+    """Commit, then say so and sit there with the file still attached, until the standard input closes."""
+    hold_module.KEPT_SECONDS = 60.0
+    write_tick(Store(Path(folder)), "s", 1)
+    report(kept=os.getpid())
+    sys.stdin.read()
 
 
 def full(folder: str, kilobytes: str) -> None:
@@ -228,4 +245,4 @@ def forbidden(folder: str) -> None:
 
 
 if __name__ == "__main__":
-    {f.__name__: f for f in (crowd, killed, open_at_once, hold, full, forbidden)}[sys.argv[1]](*sys.argv[2:])
+    {f.__name__: f for f in (crowd, killed, open_at_once, hold, keep, full, forbidden)}[sys.argv[1]](*sys.argv[2:])

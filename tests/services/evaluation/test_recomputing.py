@@ -105,3 +105,12 @@ def test_an_edited_feature_is_found(desk: Callable[..., Any]) -> None:
     assert {(one.table, one.kind, one.column) for one in changed} == {("features", "changed", "rsi")}
     assert "symbol=SOL/USDT" in changed[0].key
     assert verify_features(own.world, DAY_TWO) == []
+
+
+@pytest.mark.parametrize(("factor", "columns"), [("1e-14", set()), ("1e-8", {"rsi"})])
+def test_the_last_digits_of_a_feature_may_be_another_processors(desk: Callable[..., Any], factor, columns) -> None:
+    """Logarithms and exponentials of vectors differ in their last digit between kinds of processors."""
+    own = desk("asked")
+    with own.store.write("market") as con:
+        con.execute(f"UPDATE features SET rsi = rsi * (1 + {factor})")
+    assert {one.column for one in verify_features(own.world, DAY_ONE)} == columns

@@ -34,7 +34,8 @@ def found_after(own: Any, *statements: str) -> set[tuple[str, str, str]]:
 def copied(table: str, where: str, **columns: str) -> str:
     """A statement that plants a row like one that is there."""
     replaced = ", ".join(f"{value} AS {name}" for name, value in columns.items())
-    return f"INSERT INTO {table} SELECT * REPLACE ({replaced}) FROM {table} WHERE {OWN} AND {where} LIMIT 1"
+    chosen = f"* REPLACE ({replaced})" if replaced else "*"
+    return f"INSERT INTO {table} SELECT {chosen} FROM {table} WHERE {OWN} AND {where} LIMIT 1"
 
 
 TAMPERED: dict[str, tuple[str, tuple[str, str, str]]] = {
@@ -133,6 +134,13 @@ TAMPERED: dict[str, tuple[str, tuple[str, str, str]]] = {
     "a fill after the last tick": (
         copied("autopilot_fills", "qty > 0", fill_key="'k'", tick_at="tick_at + INTERVAL 2 DAY"),
         ("autopilot_fills", "extra", ""),
+    ),
+    "a fill that is there twice": (copied("autopilot_fills", "qty > 0"), ("autopilot_fills", "extra", "")),
+    "a tick that is there twice": (copied("autopilot_ticks", "true"), ("autopilot_ticks", "extra", "")),
+    "a context that is there twice": (
+        "INSERT INTO tick_contexts SELECT * FROM tick_contexts SEMI JOIN "
+        f"(SELECT context_hash FROM tick_inputs WHERE {OWN}) USING (context_hash)",
+        ("tick_contexts", "extra", ""),
     ),
     "a position of no tick": (
         copied("autopilot_positions", "true", tick_at="tick_at + INTERVAL 7 MINUTE"),

@@ -11,6 +11,7 @@ import pytest
 from openclaw_pipelines.contracts.program import program_version
 from openclaw_pipelines.contracts.time import day_start
 from openclaw_pipelines.domain.governance.policy import Form
+from openclaw_pipelines.resources.store.hold import let_go
 from openclaw_pipelines.resources.store.migrations import migrations_of
 from openclaw_pipelines.resources.store.strategy_ledger import MissingStateError
 from openclaw_pipelines.services.governance.policy import policy_of
@@ -128,6 +129,7 @@ def test_a_store_of_the_first_schema_opens_verifies_and_goes_on(desk: Any) -> No
         con.execute("INSERT INTO policy_versions SELECT * FROM newer WHERE strategy_config_id = 'breakout_15m'")
         con.execute("DROP TABLE newer")
         con.execute("DELETE FROM schema_migrations WHERE number > 2")
+    let_go()
     assert trading.store.table("policy_versions").sort("strategy_config_id").equals(policies)
     assert verify_day(trading.ledger(MOMENTUM), DAY_ONE).passed
     assert trading.run(MOMENTUM, DAY_TWO, day_start(DAY_TWO) + timedelta(hours=1)).taken == 1
