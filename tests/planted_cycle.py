@@ -106,10 +106,11 @@ def _gate(position: int, name: str) -> dict[str, Any]:
 def live(trading: Any, strategy: str, *days: str) -> None:
     """Take whole days of a strategy and store the report of each."""
     from openclaw_pipelines.services.lifecycle.paper_parity import record_paper_parity
+    from openclaw_pipelines.services.trading.verification import verify_day
 
     for day in days:
         trading.run(strategy, day)
-        record_paper_parity(trading.world, strategy, day)
+        record_paper_parity(trading.world, verify_day(trading.ledger(strategy), day))
 
 
 def day_end(day: str) -> datetime:

@@ -9,8 +9,8 @@ from openclaw_pipelines.assets.metadata import markdown_table, spec_metadata
 from openclaw_pipelines.assets.partitions import day_and_strategy, day_by_strategy, same_day
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.evaluation.evaluator import Evaluator
-from openclaw_pipelines.services.evaluation.examination import examine_day
 from openclaw_pipelines.services.evaluation.sealing import seal_days
+from openclaw_pipelines.services.lifecycle.day_examination import examine_day
 
 GROUP = "evaluation"
 

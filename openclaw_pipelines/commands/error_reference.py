@@ -91,7 +91,7 @@ def _check_rows() -> list[str]:
     from openclaw_pipelines.domain.market.quality.checks import CHECKS
     from openclaw_pipelines.domain.market.quality.funding import FUNDING_CHECKS
     from openclaw_pipelines.services.factory.examining import CHECKS as FACTORY_CHECKS
-    from openclaw_pipelines.services.lifecycle.examination import LOG_CHECKS, PAPER_REPLAY_PARITY
+    from openclaw_pipelines.services.lifecycle.examination import LOG_CHECKS, PAPER_REPLAY_PARITY, PAPER_TEXT
     from openclaw_pipelines.services.trading.examination import LEDGER_CHECKS, LEDGER_ERRORS
 
     rows = [
@@ -104,7 +104,7 @@ def _check_rows() -> list[str]:
         for name, text in LEDGER_CHECKS.items()
     ]
     blocks = "an error that blocks"
-    rows.append(("paper_replay_parity", "equity", blocks, PAPER_REPLAY_PARITY))
+    rows.append((PAPER_REPLAY_PARITY, "equity", blocks, PAPER_TEXT))
     rows += [(name, asset, blocks, text) for name, (asset, text, _) in FACTORY_CHECKS.items()]
     rows += [(name, "lifecycle_reviews", blocks, text) for name, text in LOG_CHECKS.items()]
     return [f"| `{name}` | {asset} | {kind} | {_cell(text)} |" for name, asset, kind, text in rows]

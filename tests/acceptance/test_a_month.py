@@ -18,6 +18,7 @@ from openclaw_pipelines.services.market.features import compute_features, verify
 from openclaw_pipelines.services.market.ingest import Ingest
 from openclaw_pipelines.services.trading.examination import examine_ledger
 from openclaw_pipelines.services.trading.runner import Runner
+from openclaw_pipelines.services.trading.verification import verify_day
 
 pytestmark = [pytest.mark.slow, pytest.mark.shared_data, pytest.mark.timeout(1800)]
 START, DAYS, HISTORY = date(2025, 3, 14), 30, 8
@@ -75,7 +76,11 @@ def test_limits_held_on_every_day_and_refused_by_many_codes(month: Scene, world:
     entries, codes = 0, set()
     for name in month.strategies:
         for day in month.partitions:
-            red = [own.name for own in examine_ledger(world, name, day) if own.severity == "error" and not own.passed]
+            red = [
+                own.name
+                for own in examine_ledger(world, verify_day(world.ledger(name), day))
+                if own.severity == "error" and not own.passed
+            ]
             assert red == [], (name, day)
         decisions = world.ledger(name).query("SELECT action, status, reason_code FROM autopilot_decisions")
         entries += decisions.filter(action="enter", status="approved").height

@@ -74,8 +74,13 @@ def test_a_day_that_goes_on_is_incomplete_and_says_how_far_it_is(new_scene) -> N
     assert scene.run("autopilot_live", KEY, tags={"openclaw/live": "true"}).success
     scene.clock.set(day_start(DAY_ONE) + timedelta(hours=8))
     from openclaw_pipelines.services.trading.examination import examine_ledger
+    from openclaw_pipelines.services.trading.verification import verify_day
 
-    complete = next(r for r in examine_ledger(scene.world, MOMENTUM, DAY_ONE) if r.name == "day_complete")
+    complete = next(
+        r
+        for r in examine_ledger(scene.world, verify_day(scene.world.ledger(MOMENTUM), DAY_ONE))
+        if r.name == "day_complete"
+    )
     assert not complete.passed
     assert complete.severity == "warning"
     assert complete.facts == {"recorded": 6, "expected": 8}

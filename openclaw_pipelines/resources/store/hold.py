@@ -8,6 +8,7 @@ log beside the file (`.wal`), flushed; it is moved into the file when it has gro
 
 import atexit
 import logging
+import math
 import os
 import threading
 import time
@@ -35,6 +36,8 @@ KEPT_SECONDS = 1.0
 """How long an unused file stays attached where nobody waits for it."""
 POLL_SECONDS = 0.01
 """How often who keeps an unused file looks whether somebody waits."""
+WRITER_SECONDS = 600.0
+"""How long a process that wrote to a file attaches it for writing, also to read."""
 LOG_AT_REST, LOG_HANDED_OVER = 1 << 19, 1 << 21
 """Bytes from which on the log is moved into the file: where nobody waits, and where somebody does."""
 
@@ -56,7 +59,7 @@ class Hold:
         self._users: Counter[int] = Counter()
         """Transactions by thread."""
         self._writing = self._broken = False
-        self._used_at = 0.0
+        self._used_at = self._wrote_at = -math.inf
 
     @contextmanager
     def using(self, engine: Engine, *, exclusive: bool, timeout_seconds: float) -> Iterator[Connection]:
@@ -131,7 +134,9 @@ class Hold:
             thread = threading.get_ident()
             self._users[thread] -= 1
             self._users += Counter()  # without those that are at none
-            self._writing, self._used_at = False, time.monotonic()
+            self._used_at = time.monotonic()
+            if self._writing:
+                self._writing, self._wrote_at = False, self._used_at
             if not self._users:
                 self._stamp = stamp_of(self.file)
                 if self._broken:
@@ -139,7 +144,11 @@ class Hold:
             self._changed.notify_all()
 
     def _open(self, engine: Engine, *, exclusive: bool, timeout_seconds: float) -> None:
-        """Take the lock and attach the file, while others of this process may look."""
+        """Take the lock and attach the file, while others of this process may look.
+
+        Who wrote lately will write again, and attaches the file once for both.
+        """
+        exclusive = exclusive or time.monotonic() - self._wrote_at < WRITER_SECONDS
         self._opening = True
         self._changed.release()
         try:

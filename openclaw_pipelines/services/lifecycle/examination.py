@@ -9,29 +9,36 @@ from openclaw_pipelines.resources.deployed_layer import LayerEditedError
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.lifecycle.book import DeploymentBook
 from openclaw_pipelines.services.lifecycle.paper_parity import record_paper_parity
+from openclaw_pipelines.services.trading.verification import Verification
 
-PAPER_REPLAY_PARITY = "What paper recorded, replayed from its recorded inputs, has equal trades and equal totals."
+PAPER_REPLAY_PARITY = "paper_replay_parity"
+PAPER_TEXT = "What paper recorded, replayed from its recorded inputs, has equal trades and equal totals."
 LOG_CHECKS = {
     "deployment_log_whole": "Every row of the log of transitions follows from the row before it.",
     "deployments_configured": "The configuration holds exactly the strategies that the log says are deployed.",
 }
 
 
-def examine_paper(world: World, strategy: str, day: str) -> CheckResult:
-    """Replay a recorded day, store its parity report, and say what it found. An invalid comparison is no pass."""
-    report = record_paper_parity(world, strategy, day)
+def examine_paper(world: World, verification: Verification) -> CheckResult:
+    """Store the parity report of a replayed day, and say what it found. An invalid comparison is no pass."""
+    report = record_paper_parity(world, verification)
     if report is None:
-        return _result("paper_replay_parity", PAPER_REPLAY_PARITY, "nothing is recorded", passed=True)
+        return _result(PAPER_REPLAY_PARITY, PAPER_TEXT, "nothing is recorded", passed=True)
     passed = report["verdict"] == ParityClass.EQUAL.value
     sentence = "trades and totals are equal" if passed else f"{report['verdict']}: {report['first_difference']}"
     if report["first_difference"] is None and not passed:
         sentence = f"{report['verdict']}: the day was recorded by another version of the program"
     return _result(
-        "paper_replay_parity",
         PAPER_REPLAY_PARITY,
+        PAPER_TEXT,
         sentence,
         passed=passed,
-        facts={"verdict": report["verdict"], "symbols": report["symbols"], "report_hash": report["report_hash"]},
+        facts={
+            "verdict": report["verdict"],
+            "symbols": report["symbols"],
+            "report_hash": report["report_hash"],
+            "replay": "that of recorded_ticks_replay",
+        },
     )
 
 

@@ -51,17 +51,11 @@ def recorded_releases(verification: Verification) -> list[str]:
     return sorted({release_of(version) for version in verification.recorded_versions})
 
 
-def record_paper_parity(world: World, strategy: str, day: str) -> ParityReportRow | None:
-    """Replay a recorded day and store its report in place of an earlier one; None where nothing is recorded.
-
-    Raises:
-        MissingStateError: the state from which the day starts is not recorded.
-    """
-    ledger = world.ledger(strategy)
-    verification = verify_day(ledger, day)
+def record_paper_parity(world: World, verification: Verification) -> ParityReportRow | None:
+    """Store the report of a replayed day in place of an earlier one; None where nothing is recorded."""
     if verification.ticks == 0:
         return None
-    row = _report(world, strategy, day, verification)
+    row = _report(world, verification.strategy, verification.day, verification)
     frame = TABLES["parity_reports"].frame([row])
     with world.store.write("research") as con:
         con.execute(
@@ -78,6 +72,17 @@ def paper_parity(world: World, strategy: str, days: Sequence[str]) -> list[Parit
     stored = rows_as(ParityReportRow, world.store.query("research", sql, [Comparison.PAPER_REPLAY.value]))
     by_key = {row["cycle_id"]: row for row in stored}
     return [_state(world, account, strategy, day, by_key.get(report_key(account, strategy, day))) for day in days]
+
+
+def proven_or_replayed(world: World, strategy: str, day: str) -> Verification:
+    """What replaying a day gives: by its stored report where that still holds, else by replaying it now."""
+    ledger = world.ledger(strategy)
+    (proof,) = paper_parity(world, strategy, [day])
+    if not proof.passed:
+        return verify_day(ledger, day)
+    start, end = day_start(day), day_start(day) + DAY
+    ticks = len(ledger.recorded_ticks(start, end))
+    return Verification(strategy, day, ticks, {}, (), ledger.versions(start, end))
 
 
 def report_key(account: str, strategy: str, day: str) -> str:

@@ -14,7 +14,7 @@ from openclaw_pipelines.resources.store.comparison import Difference
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.trading.integrity import repeated_keys
 from openclaw_pipelines.services.trading.risk_examination import RISK_CHECKS, examine_risk
-from openclaw_pipelines.services.trading.verification import Verification, verify_day
+from openclaw_pipelines.services.trading.verification import Verification
 from openclaw_pipelines.services.trading.walk import ticks_between
 
 LEDGER_CHECKS = {
@@ -33,8 +33,9 @@ LEDGER_ERRORS = ("recorded_ticks_replay", "books_reconcile", "keys_unique", "ris
 _NO_CASES = pl.DataFrame()
 
 
-def examine_ledger(world: World, strategy: str, day: str) -> list[CheckResult]:
-    """Every check of `LEDGER_CHECKS` on one day of one strategy."""
+def examine_ledger(world: World, verification: Verification) -> list[CheckResult]:
+    """Every check of `LEDGER_CHECKS` on one day of one strategy, whose ticks were taken again."""
+    strategy, day = verification.strategy, verification.day
     ledger = world.ledger(strategy)
     start, end = day_start(day), day_start(day) + DAY
     with ledger.reading():
@@ -47,7 +48,7 @@ def examine_ledger(world: World, strategy: str, day: str) -> list[CheckResult]:
     expected = ticks_between(first, min(end, world.clock.now()), own.interval)
     absent = _why_absent(world, strategy, start, first)
     return [
-        replay_result(verify_day(ledger, day)),
+        replay_result(verification),
         _reconciled(mismatches),
         _unique(twice),
         _complete(len(recorded), len(expected)),

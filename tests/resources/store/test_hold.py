@@ -58,12 +58,18 @@ def test_a_file_is_attached_once_for_all_that_follows(store, rows, attached):
     assert attached == []
 
 
-def test_a_reader_is_no_writer_and_becomes_one_when_something_is_to_be_written(store, rows, attached):
+def test_a_reader_is_no_writer_and_becomes_one_when_something_is_to_be_written(store, rows, attached, monkeypatch):
     rows.write_tick(store, "s", 0)
     let_go()
     attached.clear()
     assert [ticks(store), ticks(store)] == [1, 1]
     rows.write_tick(store, "s", 1)
+    assert attached == [("ledger.duckdb", False)], "who wrote lately attaches it once for both"
+    let_go()
+    attached.clear()
+    monkeypatch.setattr(hold, "WRITER_SECONDS", 0.0)
+    assert [ticks(store), ticks(store)] == [2, 2]
+    rows.write_tick(store, "s", 2)
     assert attached == [("ledger.duckdb", True), ("ledger.duckdb", False)]
 
 
@@ -94,6 +100,7 @@ def test_a_log_that_has_grown_is_moved_into_the_file(store, rows, monkeypatch):
     log = log_of(store.file("ledger"))
     assert log.stat().st_size > 0
     monkeypatch.setattr(hold, "LOG_AT_REST", log.stat().st_size)
+    monkeypatch.setattr(hold, "WRITER_SECONDS", 0.0)
     assert ticks(store) == 1  # a reader moves nothing
     let_go()
     assert log.exists()

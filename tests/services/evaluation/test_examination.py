@@ -4,9 +4,10 @@ from datetime import timedelta
 
 from openclaw_pipelines.contracts.time import day_start
 from openclaw_pipelines.domain.market.quality.checks import CHECKS
-from openclaw_pipelines.services.evaluation.examination import examine_day
+from openclaw_pipelines.services.lifecycle.day_examination import examine_day
 from openclaw_pipelines.services.market.examination import examine_candles
 from openclaw_pipelines.services.trading.examination import LEDGER_CHECKS, examine_ledger
+from openclaw_pipelines.services.trading.verification import verify_day
 
 DAY_ONE, MOMENTUM = "2025-05-10", "momentum_1h"
 
@@ -38,12 +39,16 @@ def test_ledger_checks_count_what_is_due_by_the_clock(desk) -> None:
     own = desk("history")
     first = day_start(DAY_ONE)
     own.live(MOMENTUM, [first + timedelta(hours=n) for n in range(1, 4)])
-    by_name = {result.name: result for result in examine_ledger(own.world, MOMENTUM, DAY_ONE)}
+    by_name = {
+        result.name: result for result in examine_ledger(own.world, verify_day(own.world.ledger(MOMENTUM), DAY_ONE))
+    }
     assert list(by_name) == list(LEDGER_CHECKS)
     assert all(result.passed for result in by_name.values())
     assert by_name["day_complete"].facts == {"recorded": 3, "expected": 3}
     own.clock.set(first + timedelta(hours=5))
-    late = {result.name: result for result in examine_ledger(own.world, MOMENTUM, DAY_ONE)}
+    late = {
+        result.name: result for result in examine_ledger(own.world, verify_day(own.world.ledger(MOMENTUM), DAY_ONE))
+    }
     assert late["day_complete"].facts == {"recorded": 3, "expected": 5}
     assert not late["day_complete"].passed
 
@@ -52,7 +57,11 @@ def test_a_changed_row_is_told_by_its_replay(desk) -> None:
     own = desk("recorded")
     with own.store.write("ledger") as con:
         con.execute("UPDATE autopilot_equity SET equity = equity + 1 WHERE hour(tick_at) = 9")
-    replay = next(r for r in examine_ledger(own.world, MOMENTUM, DAY_ONE) if r.name == "recorded_ticks_replay")
+    replay = next(
+        r
+        for r in examine_ledger(own.world, verify_day(own.world.ledger(MOMENTUM), DAY_ONE))
+        if r.name == "recorded_ticks_replay"
+    )
     assert (replay.passed, replay.severity) == (False, "error")
     assert replay.cases["table"].to_list() == ["autopilot_equity"]
     assert replay.cases["column"].to_list() == ["equity"]

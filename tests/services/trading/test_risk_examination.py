@@ -17,6 +17,7 @@ from openclaw_pipelines.contracts.time import day_start
 from openclaw_pipelines.domain.governance.limits_held import Broken
 from openclaw_pipelines.services.trading.examination import examine_ledger
 from openclaw_pipelines.services.trading.risk_examination import RiskRows, examine_risk
+from openclaw_pipelines.services.trading.verification import verify_day
 
 DAY_ONE, BREAKOUT, MOMENTUM = "2025-05-10", "breakout_15m", "momentum_1h"
 
@@ -243,7 +244,11 @@ def test_a_planted_row_turns_the_check_red(desk, code: str) -> None:
     if code == "SHORT_NOT_ALLOWED":
         changed(own, entry, "autopilot_decisions", side="sell")
     PLANTED[code](own, entry)
-    held = next(own for own in examine_ledger(own.world, BREAKOUT, DAY_ONE) if own.name == "risk_limits_held")
+    held = next(
+        own
+        for own in examine_ledger(own.world, verify_day(own.world.ledger(BREAKOUT), DAY_ONE))
+        if own.name == "risk_limits_held"
+    )
     assert (held.passed, held.severity) == (False, "error")
     assert code in held.cases["code"].to_list()
     assert entry["decision_key"] in held.cases["decision"].to_list()
