@@ -73,7 +73,8 @@ def trading_assets(days: dg.DailyPartitionsDefinition, shortest: timedelta) -> l
     ) -> Iterator[dg.MaterializeResult[None]]:
         """Walk the ticks of the partitions in time order; what is recorded already stays as it is.
 
-        A live tick materializes only the tables it wrote rows to, so that a quiet minute leaves few events.
+        A live tick materializes only the tables it wrote rows to, so that a quiet minute leaves few events. Of a range
+        the last day is shown with tables and pictures, the others with what they count.
         """
         taken, touched, told = 0, set[str](), dict[str, Any]()
         keys = sorted(day_and_strategy(key) for key in context.partition_keys)
@@ -84,7 +85,8 @@ def trading_assets(days: dg.DailyPartitionsDefinition, shortest: timedelta) -> l
                 context.log.info("%s %s: %d ticks (%d of %d partitions)", day, strategy, report.taken, n, len(keys))
             written = [name for name, table in TABLES_OF.items() if report.rows.get(table)]
             touched |= set(written if is_live(context) else TABLES_OF)
-            told = day_metadata(world, strategy, day, report, live=is_live(context))
+            # tables and pictures cost as much as the ticks of the day: whoever wants another one's materializes it
+            told = day_metadata(world, strategy, day, report, live=is_live(context), whole=n == len(keys))
             for asset in sorted(touched & set(told)) if len(keys) > 1 else ():
                 context.add_asset_metadata(told[asset], asset_key=asset, partition_key=f"{day}|{strategy}")
         for name in (name for name in TABLES_OF if name in touched):

@@ -23,8 +23,15 @@ SHOWN = {
 }
 
 
-def day_metadata(world: World, strategy: str, day: str, report: DayReport, *, live: bool) -> dict[str, Metadata]:
-    """Metadata per asset. A live tick shows its counts only; a day shows tables and plots."""
+_DAY_EQUITY = (
+    "SELECT arg_min(day_open_equity, tick_at) AS opened, arg_max(equity, tick_at) AS closed FROM autopilot_equity"
+)
+
+
+def day_metadata(
+    world: World, strategy: str, day: str, report: DayReport, *, live: bool, whole: bool = True
+) -> dict[str, Metadata]:  # fmt: skip
+    """Metadata per asset. A live tick shows what it wrote, a day what it holds; `whole` with tables and pictures."""
     counted = {
         "ticks_taken": report.taken,
         "settled_only": report.settled_only,
@@ -34,8 +41,19 @@ def day_metadata(world: World, strategy: str, day: str, report: DayReport, *, li
     names = ("universe_snapshots", "proposals", "decisions", "orders", "fills", "positions", "equity")
     metadata = {name: {**counted, "rows_written": report.rows.get(f"autopilot_{name}", 0)} for name in names}
     if not live:
-        _describe(metadata, world, strategy, day)
+        _count(metadata, world.ledger(strategy), day)
+        if whole:
+            _describe(metadata, world, strategy, day)
     return metadata
+
+
+def _count(metadata: dict[str, Metadata], ledger: StrategyLedger, day: str) -> None:
+    start, end = day_start(day), day_start(day) + DAY
+    tables = {f"autopilot_{name}": name for name in (*SHOWN, "positions", "equity")}
+    with ledger.reading():
+        for table, rows in ledger.counts(list(tables), start, end).items():
+            metadata[tables[table]]["dagster/partition_row_count"] = rows
+        metadata["equity"] |= _equity(ledger.query(_DAY_EQUITY, "tick_at > ? AND tick_at <= ?", [start, end]))
 
 
 def _describe(metadata: dict[str, Metadata], world: World, strategy: str, day: str) -> None:
@@ -44,15 +62,14 @@ def _describe(metadata: dict[str, Metadata], world: World, strategy: str, day: s
     with ledger.reading():
         rows = {name: ledger.rows(f"autopilot_{name}", start, start + DAY) for name in (*SHOWN, "positions", "equity")}
         universe = ledger.universe(day)
-    for name, frame in rows.items():
-        metadata[name]["dagster/partition_row_count"] = frame.height
     for name, columns in SHOWN.items():
         metadata[name]["rows"] = markdown_table(rows[name].sort("tick_at").select(columns))
     metadata["decisions"]["reject_codes"] = _codes(rows["decisions"])
     if universe is not None:
         metadata["universe_snapshots"] |= _universe(universe)
     metadata["positions"]["at_the_last_tick"] = _open_positions(rows["positions"], rows["equity"])
-    metadata["equity"] |= _equity(rows["equity"])
+    if rows["equity"].height:
+        metadata["equity"]["equity_and_drawdown"] = _equity_plot(rows["equity"])
     if rows["fills"].height:
         metadata["fills"]["trades_on_price"] = _price_plot(world, ledger, strategy, day, rows["fills"])
 
@@ -82,19 +99,21 @@ def _open_positions(positions: pl.DataFrame, equity: pl.DataFrame) -> dg.Markdow
 
 
 def _equity(equity: pl.DataFrame) -> Metadata:
-    if equity.is_empty():
+    opened, closed = equity.row(0)
+    if opened is None:
         return {}
-    from openclaw_pipelines.report.day.plots import equity_png
-    from openclaw_pipelines.report.page.plots import png_markdown
-
-    ordered = equity.sort("tick_at")
-    opened, closed = ordered["day_open_equity"][0], ordered["equity"][-1]
     return {
         "equity_at_open": round(float(opened), 2),
         "equity_at_close": round(float(closed), 2),
         "day_pnl": round(float(closed - opened), 2),
-        "equity_and_drawdown": dg.MetadataValue.md(png_markdown(equity_png(ordered), "Equity and drawdown")),
     }
+
+
+def _equity_plot(equity: pl.DataFrame) -> dg.MarkdownMetadataValue:
+    from openclaw_pipelines.report.day.plots import equity_png
+    from openclaw_pipelines.report.page.plots import png_markdown
+
+    return dg.MetadataValue.md(png_markdown(equity_png(equity.sort("tick_at")), "Equity and drawdown"))
 
 
 def _price_plot(

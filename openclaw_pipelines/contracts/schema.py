@@ -134,27 +134,36 @@ class Table:
 
         False says only that pandera has to look: it knows which rule, and the rules that are not asked here.
         """
+        if dict(frame.schema) != self.polars_schema or self._rules is None:
+            return False
+        return all(frame.select(self._rules).row(0))
+
+    @cached_property
+    def _rules(self) -> list[pl.Expr] | None:
+        """Pandera's own expressions of all rules, each true where it holds for a whole frame; None if not all are."""
         schema = self.model.to_schema()
         columns = schema.columns.items()
-        if dict(frame.schema) != self.polars_schema or schema.unique or any(column.unique for _, column in columns):
-            return False
-        rows = frame.lazy()
+        if schema.unique or any(column.unique for _, column in columns):
+            return None
         checks = [(name, check) for name, column in columns for check in column.checks]
-        held = [_holds(rows, name, check) for name, check in [*checks, *(("*", check) for check in schema.checks)]]
-        held.append(rows.select(~pl.any_horizontal(_absent(name, column) for name, column in columns)))
-        named = [one.select(pl.all_horizontal(pl.all()).alias(str(n))) for n, one in enumerate(held)]
-        return all(pl.concat(named, how="horizontal").collect().row(0))
+        held = [_holds(name, check) for name, check in [*checks, *(("*", check) for check in schema.checks)]]
+        held.append(~pl.any_horizontal(_absent(name, column) for name, column in columns))
+        return [one.alias(str(n)) for n, one in enumerate(held)]
 
 
-def _holds(rows: pl.LazyFrame, column: str, check: pa.Check) -> pl.LazyFrame:
-    """One row: whether `check` holds in all rows of a column, or of the frame where it is `*`."""
+class _Expression:
+    """In place of a frame: what pandera's check would select from it."""
+
+    def select(self, expression: pl.Expr) -> pl.Expr:
+        return expression
+
+
+def _holds(column: str, check: pa.Check) -> pl.Expr:
+    """Whether `check` holds in all rows of a column, or of the frame where it is `*`."""
     name = getattr(check._check_fn, "__name__", "")
     function: Any = pa.Check.get_builtin_check_fn(name) if pa.Check.is_builtin_check(name) else check._check_fn
-    output = function(pa.PolarsData(rows, column), **check._check_kwargs)
-    if isinstance(output, bool):
-        return pl.LazyFrame({"held": [output]})
-    passed = pl.all() if check.ignore_na else pl.all().fill_null(value=False)
-    return pl.LazyFrame.select(output, passed.all())
+    row: pl.Expr = function(pa.PolarsData(_Expression(), column), **check._check_kwargs)  # type: ignore[arg-type]
+    return (row if check.ignore_na else row.fill_null(value=False)).all()
 
 
 def _absent(name: str, column: Any) -> pl.Expr:

@@ -12,11 +12,13 @@ import yaml
 
 from openclaw_pipelines.cli import COMMANDS
 from openclaw_pipelines.contracts.program import program_version
+from openclaw_pipelines.resources.store.hold import let_go
 
 Query = Callable[..., list[dict[str, Any]]]
 
 
 def tamper(home, sql: str) -> None:
+    let_go()
     with duckdb.connect(str(home.data / "ledger.duckdb")) as con:
         con.execute(sql)
 

@@ -4,16 +4,23 @@ Starting an instance costs some 15 ms, attaching a file to one a few and what it
 let go is for `hold`. Letting go writes nothing: a checkpoint after each transaction would cost more than the work.
 """
 
+import importlib.util
 import os
+import sys
 import threading
 import time
 from pathlib import Path
+from types import ModuleType
+from typing import cast
 
 import duckdb
 
 from openclaw_pipelines.resources.store.locks import StoreLockedError
 
 Connection = duckdb.DuckDBPyConnection
+if importlib.util.find_spec("pandas") is None:
+    # DuckDB looks for it at each statement, along the whole path, which costs more than the statement
+    sys.modules.setdefault("pandas", cast("ModuleType", None))
 _BUSY_POLL_SECONDS = 0.05
 _BUSY = ("Conflicting lock is held", "Could not set lock")
 STORAGE_VERSION = "v1.4.0"

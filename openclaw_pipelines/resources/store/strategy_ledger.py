@@ -5,7 +5,7 @@ Walking ticks is in `runner`, comparing rows in `comparison`, files and locks in
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -108,13 +108,32 @@ class StrategyLedger:
     def query(self, select: str, where: str = "true", params: Iterable[object] = ()) -> pl.DataFrame:
         """Rows of this strategy: `select` up to FROM, `where` beyond account and strategy."""
         sql = f"{select} WHERE account_id = ? AND strategy_config_id = ? AND ({where})"
-        bound = [self.account_id, self.strategy, *params]
+        return self._fetch(sql, [self.account_id, self.strategy, *params])
+
+    def _fetch(self, sql: str, bound: Sequence[object]) -> pl.DataFrame:
         return self.store.query("ledger", sql, bound) if self._open is None else fetch(self._open, sql, bound)
+
+    def repeated(self, keys: Mapping[str, Sequence[str]], where: str, params: Iterable[object]) -> list[str]:
+        """Tables of `keys` in which rows of this strategy have the same key."""
+        own = f"account_id = ? AND strategy_config_id = ? AND ({where})"
+        parts = [
+            f"SELECT '{table}' AS name FROM {table} WHERE {own} GROUP BY {', '.join(key)} HAVING count(*) > 1"
+            for table, key in keys.items()
+        ]
+        bound = [self.account_id, self.strategy, *params] * len(parts)
+        sql = f"SELECT DISTINCT name FROM ({' UNION ALL '.join(parts)}) ORDER BY name"
+        return self._fetch(sql, bound)["name"].to_list()
+
+    def counts(self, tables: Sequence[str], after: datetime, until: datetime) -> dict[str, int]:
+        """Rows of each table with `after < tick_at <= until`."""
+        own = "account_id = ? AND strategy_config_id = ? AND tick_at > ? AND tick_at <= ?"
+        parts = [f"SELECT '{table}' AS name, count(*) AS rows FROM {table} WHERE {own}" for table in tables]
+        found = self._fetch(" UNION ALL ".join(parts), [self.account_id, self.strategy, after, until] * len(parts))
+        return dict(found.iter_rows())
 
     def of_all(self, select: str, column: str, values: Sequence[object]) -> pl.DataFrame:
         """Rows that strategies share, by the values of a column."""
-        sql, bound = f"{select} WHERE list_contains(?, {column})", [list(values)]
-        return self.store.query("ledger", sql, bound) if self._open is None else fetch(self._open, sql, bound)
+        return self._fetch(f"{select} WHERE list_contains(?, {column})", [list(values)])
 
     def rows(
         self, table: str, after: datetime | None, until: datetime, *, time: str = "tick_at"

@@ -36,17 +36,14 @@ def repeated_keys(
     ledger: StrategyLedger, after: datetime | None = None, until: datetime | None = None
 ) -> list[Difference]:  # fmt: skip
     """Keys that several rows of a strategy have, in tables of ticks with `after < tick <= until`, or in all tables."""
+    own = [table for table in TABLES.values() if table.database == "ledger" and "strategy_config_id" in table.names]
+    if after is not None:
+        own = [table for table in own if "tick_at" in table.names]
+    where, bound = ("true", []) if after is None else ("tick_at > ? AND tick_at <= ?", [after, until])
     found = []
-    for table in TABLES.values():
-        if table.database != "ledger" or "strategy_config_id" not in table.names:
-            continue
-        if after is None:
-            where, bound = "true", []
-        elif "tick_at" in table.names:
-            where, bound = "tick_at > ? AND tick_at <= ?", [after, until]
-        else:
-            continue
-        found += repeated(table, ledger.query(f"SELECT {', '.join(table.key)} FROM {table.name}", where, bound))
+    for name in ledger.repeated({table.name: table.key for table in own}, where, bound):
+        table = TABLES[name]
+        found += repeated(table, ledger.query(f"SELECT {', '.join(table.key)} FROM {name}", where, bound))
     return found
 
 

@@ -142,7 +142,7 @@ SEALED: dict[str, tuple[list[str], tuple[str, str, str]]] = {
     ),
     "all seals": ([f"DELETE FROM seals WHERE {OWN}"], ("seals", "missing", "")),
     "a seal": (
-        [f"UPDATE seals SET seal = 'a' || substring(seal, 2) WHERE {OWN} AND day = '{DAY_ONE}'"],
+        [f"UPDATE seals SET seal = if(seal[1] = 'a', 'b', 'a') || seal[2:] WHERE {OWN} AND day = '{DAY_ONE}'"],
         ("seals", "changed", "seal"),
     ),
     "what a seal covers": (
