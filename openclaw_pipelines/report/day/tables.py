@@ -21,8 +21,8 @@ _POSITIONS = {"buy": "Long", "sell": "Short"}
 
 def trades_table(day: Day) -> Table:
     """Round trips that closed in the day."""
-    trades = closed_trades(day.strategy.fills, day.strategy.funding)
-    inside = trades.filter(pl.col("exit_tick_at") > day.data.start, pl.col("exit_tick_at") <= day.data.end)
+    trades = closed_trades(day.strategy.fills, day.strategy.funding, after=day.data.start)
+    inside = trades.filter(pl.col("exit_tick_at") <= day.data.end)
     return Table(
         "Trades closed on the day",
         columns(

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -105,9 +105,12 @@ class StrategyLedger:
             finally:
                 self._open = None
 
-    def query(self, select: str, where: str = "true", params: Iterable[object] = ()) -> pl.DataFrame:
+    def query(
+        self, select: str, where: str = "true", params: Iterable[object] = (), group_by: str = ""
+    ) -> pl.DataFrame:  # fmt: skip
         """Rows of this strategy: `select` up to FROM, `where` beyond account and strategy."""
-        sql = f"{select} WHERE account_id = ? AND strategy_config_id = ? AND ({where})"
+        grouped = f" GROUP BY {group_by}" if group_by else ""
+        sql = f"{select} WHERE account_id = ? AND strategy_config_id = ? AND ({where}){grouped}"
         return self._fetch(sql, [self.account_id, self.strategy, *params])
 
     def _fetch(self, sql: str, bound: Sequence[object]) -> pl.DataFrame:
@@ -142,6 +145,26 @@ class StrategyLedger:
         since = "" if after is None else f"{time} > ? AND "
         bound = [until] if after is None else [after, until]
         return self.query(f"SELECT * FROM {table}", f"{since}{time} <= ?", bound)
+
+    def equity_to_date(self, start: datetime, until: datetime, every: timedelta) -> pl.DataFrame:
+        """Rows of `autopilot_equity` with `start < tick_at <= until`, and of those before the ones that draw a curve.
+
+        These are the first of each deployment, and its last in each part of the length `every`.
+        """
+        part = f"time_bucket(to_microseconds({every // timedelta(microseconds=1)}), tick_at - INTERVAL 1 MICROSECOND)"
+        groups = {"max": f"deployment_id, {part}", "min": "deployment_id"}
+        times = [
+            self.query(f"SELECT {chosen}(tick_at) AS tick_at FROM autopilot_equity", "tick_at <= ?", [start], group_by)
+            for chosen, group_by in groups.items()
+        ]
+        kept = pl.concat(times)["tick_at"].unique().sort().to_list()
+        before = self.query("SELECT * FROM autopilot_equity", "list_contains(?, tick_at)", [kept])
+        return pl.concat([before, self.rows("autopilot_equity", start, until)]).sort("tick_at")
+
+    def fills_to_date(self, start: datetime, until: datetime, columns: Sequence[str]) -> pl.DataFrame:
+        """Rows of `autopilot_fills` with `start < tick_at <= until`; of before, those columns, the others empty."""
+        before = self.query(f"SELECT {', '.join(columns)} FROM autopilot_fills", "tick_at <= ?", [start])
+        return pl.concat([before, self.rows("autopilot_fills", start, until)], how="diagonal")
 
     def newest_tick(self) -> datetime | None:
         """Time of the newest recorded tick, None before the first."""
@@ -236,8 +259,9 @@ class StrategyLedger:
     def _books(self, deployment: Deployment, tick_at: datetime) -> Books:
         books = Books(deployment.capital)
         own = ("deployment_id = ? AND tick_at <= ?", [deployment.deployment_id, tick_at])
-        fills = self.query("SELECT symbol, side, qty, cash_change FROM autopilot_fills", *own)
-        funding = self.query("SELECT amount FROM autopilot_funding_payments", *own)
+        sums = "sum(qty) AS qty, sum(cash_change) AS cash_change"
+        fills = self.query(f"SELECT symbol, side, {sums} FROM autopilot_fills", *own, "symbol, side")
+        funding = self.query("SELECT coalesce(sum(amount), 0) AS amount FROM autopilot_funding_payments", *own)
         books.book(fills.to_dicts(), funding.to_dicts())
         return books
 

@@ -15,10 +15,11 @@ from openclaw_pipelines.contracts.canonical import sha256_of
 from openclaw_pipelines.contracts.enums import ProposalState
 from openclaw_pipelines.contracts.program import program_version
 from openclaw_pipelines.contracts.tables import TABLES
-from openclaw_pipelines.contracts.time import DAY, day_start, interval_length
+from openclaw_pipelines.contracts.time import DAY, day_start, floor_to, interval_length
 from openclaw_pipelines.domain.evaluation.metrics.compute import compute_metrics
 from openclaw_pipelines.domain.evaluation.metrics.definitions import METRICS
 from openclaw_pipelines.domain.evaluation.outcomes import due_outcomes, score_outcomes
+from openclaw_pipelines.domain.evaluation.trades import USED
 from openclaw_pipelines.domain.governance.audit import proposal_moved
 from openclaw_pipelines.domain.market.parts import measured
 from openclaw_pipelines.domain.market.quality.window import CheckResult
@@ -35,7 +36,9 @@ from openclaw_pipelines.services.trading.strategy_lock import strategy_lock
 from openclaw_pipelines.settings import Settings
 
 Examined = tuple[str, str, CheckResult]
-MOMENT = timedelta(microseconds=1)
+MOMENT, HOUR = timedelta(microseconds=1), timedelta(hours=1)
+HOURLY_CURVE = 60 * DAY
+"""Up to this age the curve to date is drawn by the hour, later by the day."""
 CHECK_COLUMNS = {
     "name": pl.String,
     "asset": pl.String,
@@ -142,7 +145,8 @@ class Evaluator:
         longest = max(self.settings().config.outcome_horizons_seconds)
         done = set(outcomes.filter(pl.col("horizon_seconds") == longest)["decision_key"].to_list())
         states = (ProposalState.RECONCILED, ProposalState.OUTCOME_EVALUATED)
-        moved = ledger.query("SELECT subject, to_state FROM admin_actions", "to_state IN (?, ?)", [*states])
+        of_these = "to_state IN (?, ?) AND list_contains(?, subject)"
+        moved = ledger.query("SELECT subject, to_state FROM admin_actions", of_these, [*states, sorted(done)])
         reconciled, evaluated = (set(moved.filter(pl.col("to_state") == state)["subject"]) for state in states)
         return [proposal_moved(key, *states, None) for key in sorted(done & reconciled - evaluated)]
 
@@ -165,7 +169,7 @@ class Evaluator:
     def computed_metrics(self, strategy: str, day: str) -> pl.DataFrame:
         """The metrics of a day as its rows are now; nothing is stored."""
         settings, ledger = self.settings(), self.ledger(strategy)
-        rows = self._day_rows(ledger, day)
+        rows = _day_rows(ledger, day, DAY)
         own = settings.strategy(strategy)
         return compute_metrics(
             account=settings.config.account,
@@ -183,32 +187,20 @@ class Evaluator:
             max_leverage_bps=own.account_limits.max_leverage_bps,
         )
 
-    def _day_rows(self, ledger: StrategyLedger, day: str) -> dict[str, pl.DataFrame]:
-        """Rows of a day; fills, equity and funding from inception on."""
-        start, end = day_start(day), day_start(day) + DAY
-        to_date = ("autopilot_fills", "autopilot_equity", "autopilot_funding_payments")
-        of_day = (
-            "autopilot_decisions",
-            "autopilot_orders",
-            "autopilot_positions",
-            "autopilot_ticks",
-            "reconcile_events",
-        )
-        with ledger.reading():
-            rows = {table: ledger.rows(table, None, end) for table in to_date}
-            rows |= {table: ledger.rows(table, start, end) for table in of_day}
-            rows["autopilot_outcomes"] = ledger.rows("autopilot_outcomes", start, end, time="decided_at")
-            rows["autopilot_metrics"] = ledger.query("SELECT * FROM autopilot_metrics", "day = ?", [day])
-        return rows
-
     def _benchmark(self, equity: pl.DataFrame, symbols: tuple[str, ...], interval: str, day: str) -> pl.DataFrame:
-        """Closes around each 00:00Z from inception on, which buy-and-hold is measured between."""
-        end = day_start(day) + DAY
-        first = equity["tick_at"].min()
-        start = (first if isinstance(first, datetime) else day_start(day)) - DAY
-        candles = market_tables.candles(self.store, self.source, list(symbols), interval, start, end)
-        length = interval_length(interval)
-        return candles.select("symbol", closed_at=pl.col("ts") + length, close="close")
+        """Closes of the day before inception, before the day and of the day, which buy-and-hold is measured between.
+
+        A symbol without one in the day stays at its newest since inception.
+        """
+        start, length, args = day_start(day), interval_length(interval), (self.store, self.source)
+        inceptions = equity.filter(pl.col("deployment_id") == pl.col("deployment_id").last())["tick_at"]
+        first = inceptions.min() if inceptions.len() else None
+        since = floor_to(first, DAY) if isinstance(first, datetime) else start
+        ends = sorted({since, start, start + DAY})
+        parts = [market_tables.candles(*args, symbols, interval, at - DAY - length, at) for at in ends]
+        gone = sorted(set(symbols) - set(parts[-1]["symbol"]))
+        parts.append(market_tables.newest_before(*args, gone, [interval], start - length, since))
+        return pl.concat(parts).unique().select("symbol", closed_at=pl.col("ts") + length, close="close")
 
     # ---- report
 
@@ -246,8 +238,9 @@ class Evaluator:
         return sorted({head.deployment.source for head in heads if head and head.deployment.source})
 
     def _strategy_report(self, settings: Settings, name: str, day: str) -> StrategyReport:
-        rows = self._day_rows(self.ledger(name), day)
         own = settings.strategy(name).own
+        lived = day_start(day) - day_start(own.start_day.isoformat())
+        rows = _day_rows(self.ledger(name), day, HOUR if lived < HOURLY_CURVE else DAY)
         return StrategyReport(
             name=name,
             interval=own.interval,
@@ -264,6 +257,25 @@ class Evaluator:
             starts_at=day_start(own.start_day.isoformat()),
             enabled=own.enabled,
         )
+
+
+def _day_rows(ledger: StrategyLedger, day: str, every: timedelta) -> dict[str, pl.DataFrame]:
+    """Rows of a day; of before, what trades are made of, and the equity of a curve with a point in `every` length."""
+    start, end = day_start(day), day_start(day) + DAY
+    of_day = ("autopilot_decisions", "autopilot_orders", "autopilot_positions", "autopilot_ticks", "reconcile_events")
+    with ledger.reading():
+        rows = {table: ledger.rows(table, start, end) for table in of_day}
+        rows["autopilot_equity"] = ledger.equity_to_date(start, end, every)
+        rows["autopilot_fills"] = ledger.fills_to_date(start, end, USED)
+        rows["autopilot_funding_payments"] = ledger.query(
+            "SELECT entry_decision_key, sum(amount) AS amount FROM autopilot_funding_payments",
+            "tick_at <= ?",
+            [end],
+            "entry_decision_key",
+        )
+        rows["autopilot_outcomes"] = ledger.rows("autopilot_outcomes", start, end, time="decided_at")
+        rows["autopilot_metrics"] = ledger.query("SELECT * FROM autopilot_metrics", "day = ?", [day])
+    return rows
 
 
 def run_fingerprint(settings: Settings) -> str:

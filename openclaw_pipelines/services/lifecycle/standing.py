@@ -10,7 +10,7 @@ from openclaw_pipelines.contracts.lifecycle import Stage
 from openclaw_pipelines.contracts.rows import rows_as
 from openclaw_pipelines.contracts.rows.trading import EquityRow
 from openclaw_pipelines.contracts.time import DAY, day_start, floor_to
-from openclaw_pipelines.domain.evaluation.trades import Trade, closed_trades
+from openclaw_pipelines.domain.evaluation.trades import Trade, trade_results
 from openclaw_pipelines.domain.governance.policy import Policy
 from openclaw_pipelines.domain.lifecycle.evidence import PaperEvidence, ParityState
 from openclaw_pipelines.domain.lifecycle.log import Position
@@ -109,5 +109,5 @@ def _rows(ledger: StrategyLedger, inception: datetime, as_of: datetime) -> tuple
             ledger.rows(table, inception, as_of)
             for table in ("autopilot_fills", "autopilot_funding_payments", "autopilot_equity")
         )
-    trades = closed_trades(fills, funding.rename({"bar_at": "funded_at"}))
+    trades = trade_results(fills, funding)
     return rows_as(Trade, trades), rows_as(EquityRow, equity.sort("tick_at"))

@@ -8,7 +8,12 @@ import polars as pl
 import pytest
 
 from openclaw_pipelines.contracts.tables import TABLES
-from openclaw_pipelines.domain.evaluation.trades import TRADE_SCHEMA, UnmatchedExitError, closed_trades
+from openclaw_pipelines.domain.evaluation.trades import (
+    TRADE_SCHEMA,
+    UnmatchedExitError,
+    closed_trades,
+    trade_results,
+)
 
 START = datetime(2025, 5, 12, tzinfo=UTC)
 D = Decimal
@@ -134,3 +139,20 @@ def test_quantities_of_eighteen_digits_lose_nothing() -> None:
     )
     assert trade["qty"] == D("12345678.123456789012345678")
     assert trade["entry_price"] == D("0.00000001")
+
+
+def test_results_are_the_trades_without_what_takes_products() -> None:
+    fills = TABLES["autopilot_fills"].frame(
+        [
+            fill("entry", "buy", 0, "1", "100", "0.1"),
+            fill("exit", "sell", 30, "1", "101", "0.1", "1"),
+            fill("entry", "sell", 45, "2", "100", "0.2", symbol="ETH/USDT"),
+            fill("target", "buy", 60, "2", "90", "0.2", "20", symbol="ETH/USDT"),
+        ]
+    )
+    whole, results = closed_trades(fills), trade_results(fills)
+    assert whole.height == 2
+    assert results.equals(whole.select(results.columns))
+    assert set(whole.columns) - set(results.columns) == {"entry_price", "exit_price", "net_return"}
+    later = closed_trades(fills, after=START + timedelta(minutes=45))  # the tick at which the first one closed
+    assert later.equals(whole.tail(1))

@@ -7,7 +7,9 @@ import polars as pl
 import pytest
 
 from openclaw_pipelines.contracts.time import day_start
+from openclaw_pipelines.domain.evaluation.metrics.compute import compute_metrics
 from openclaw_pipelines.domain.governance.audit import verify_chain
+from openclaw_pipelines.resources.store import market_tables
 from openclaw_pipelines.services.evaluation.evaluator import Evaluator
 
 MOMENTUM = "momentum_1h"
@@ -149,3 +151,48 @@ def test_the_report_is_one_file(desk: Any) -> None:
     assert [file.name for file in path.parent.iterdir()] == [f"{DAY_ONE}.html"]
     assert MOMENTUM in html
     assert "<script src" not in html
+
+
+def test_metrics_of_a_day_are_those_of_everything_since_inception(desk: Any) -> None:
+    """What is read of the days before it is enough: the same from every row and every close there is."""
+    own = desk("recorded")
+    own.run(MOMENTUM, DAY_TWO)
+    own.clock.set(day_start("2025-05-14"))
+    evaluator, ledger = Evaluator.of(own.world), own.world.ledger(MOMENTUM)
+    strategy = own.world.settings().strategy(MOMENTUM)
+    for day in (DAY_ONE, DAY_TWO):
+        evaluator.outcomes(MOMENTUM, day)
+    end = day_start(DAY_TWO) + timedelta(days=1)
+    tables = ("decisions", "fills", "equity", "positions")
+    rows = {name: ledger.rows(f"autopilot_{name}", None, end) for name in tables}
+    assert rows["equity"].height > 30
+    since = day_start(DAY_ONE) - timedelta(days=2)
+    candles = market_tables.candles(own.store, own.world.source, strategy.symbols, "1h", since, end)
+    whole = compute_metrics(
+        account="paper",
+        strategy=MOMENTUM,
+        day=DAY_TWO,
+        **rows,
+        outcomes=ledger.rows("autopilot_outcomes", None, end, time="decided_at"),
+        benchmark=candles.select("symbol", closed_at=pl.col("ts") + timedelta(hours=1), close="close"),
+        minimum_sample=own.world.settings().config.minimum_sample,
+        reconcile_events=ledger.rows("reconcile_events", None, end),
+        funding=ledger.rows("autopilot_funding_payments", None, end),
+        max_leverage_bps=strategy.account_limits.max_leverage_bps,
+    )
+    found = evaluator.computed_metrics(MOMENTUM, DAY_TWO)
+    assert found.equals(whole)
+    assert {"to_date", "day"} <= set(found["scope"])
+
+
+def test_the_curve_to_date_has_a_point_in_each_part_and_the_day_whole(desk: Any) -> None:
+    own = desk("recorded")
+    own.run("breakout_15m", DAY_TWO)
+    ledger, start = own.world.ledger("breakout_15m"), day_start(DAY_TWO)
+    whole = ledger.rows("autopilot_equity", None, start + timedelta(days=1)).sort("tick_at")
+    by_day = ledger.equity_to_date(start, start + timedelta(days=1), timedelta(days=1))
+    assert by_day["tick_at"].to_list()[:2] == [day_start(DAY_ONE), start]  # the inception, and the day before whole
+    assert by_day.tail(96).equals(whole.tail(96))
+    by_hour = ledger.equity_to_date(start, start + timedelta(days=1), timedelta(hours=1))
+    hours = [day_start(DAY_ONE) + timedelta(hours=n) for n in range(25)]
+    assert by_hour["tick_at"].to_list()[:-96] == hours

@@ -7,6 +7,7 @@ import polars as pl
 
 from openclaw_pipelines.contracts.time import DAY, day_start
 from openclaw_pipelines.domain.evaluation.statistics import Statistic
+from openclaw_pipelines.domain.evaluation.trades import trade_results
 
 
 @dataclass(frozen=True)
@@ -20,20 +21,19 @@ class Measure:
 
 @dataclass(frozen=True)
 class Inputs:
-    """Rows of one sub-account: of the day, and of its deployment to date."""
+    """Rows of one sub-account: of the day, and of its deployment to date. trades: round trips to date."""
 
     start: datetime
     end: datetime
     decisions: pl.DataFrame
     outcomes: pl.DataFrame
     fills: pl.DataFrame
-    fills_to_date: pl.DataFrame
+    trades: pl.DataFrame
     equity: pl.DataFrame
     equity_to_date: pl.DataFrame
     positions: pl.DataFrame
     mismatches: pl.DataFrame
     benchmark: pl.DataFrame
-    funding: pl.DataFrame | None
     max_leverage_bps: int | None
 
 
@@ -61,13 +61,12 @@ def inputs_of(
         decisions=_within(own["decisions"], start, end),
         outcomes=_within(own["outcomes"], start, end, "decided_at"),
         fills=_within(own["fills"], start, end),
-        fills_to_date=_same_deployment(_until(own["fills"], end), equity_to_date),
+        trades=trade_results(_same_deployment(_until(own["fills"], end), equity_to_date), funding),
         equity=_within(equity_to_date, start, end),
         equity_to_date=equity_to_date,
         positions=_within(own["positions"], start, end),
         mismatches=_failed(_within(own["reconcile_events"], start, end)),
         benchmark=benchmark,
-        funding=funding,
         max_leverage_bps=max_leverage_bps,
     )
 

@@ -10,7 +10,6 @@ from openclaw_pipelines.contracts.time import DAY
 from openclaw_pipelines.domain.evaluation import statistics as stats
 from openclaw_pipelines.domain.evaluation.metrics.inputs import Inputs, Measure
 from openclaw_pipelines.domain.evaluation.statistics import Statistic
-from openclaw_pipelines.domain.evaluation.trades import closed_trades
 
 BPS = 10_000
 
@@ -54,8 +53,7 @@ def day_return(inputs: Inputs) -> Iterator[Measure]:
     """Return of the day and the trades that closed in it."""
     ticks = _ticks_of_day(inputs)
     yield from _growth("day", ticks, inputs, inputs.start)
-    trades = _trades(inputs)
-    yield from _trade_statistics("day", trades.filter(pl.col("exit_tick_at") > inputs.start))
+    yield from _trade_statistics("day", inputs.trades.filter(pl.col("exit_tick_at") > inputs.start))
 
 
 def to_date(inputs: Inputs) -> Iterator[Measure]:
@@ -69,7 +67,7 @@ def to_date(inputs: Inputs) -> Iterator[Measure]:
     yield Measure("to_date", "sortino", stats.sortino(returns))
     yield Measure("to_date", "cagr", stats.cagr(equity))
     yield Measure("to_date", "calmar", stats.calmar(equity))
-    yield from _trade_statistics("to_date", _trades(inputs))
+    yield from _trade_statistics("to_date", inputs.trades)
 
 
 def daily_equity(equity: pl.DataFrame, end: datetime) -> list[Decimal]:
@@ -155,10 +153,6 @@ def _last_closes(benchmark: pl.DataFrame, after: datetime, until: datetime) -> d
     """Newest close with `after < closed_at <= until`, by symbol."""
     closes = benchmark.filter(pl.col("closed_at") > after, pl.col("closed_at") <= until)
     return dict(closes.sort("closed_at").select("symbol", "close").iter_rows())
-
-
-def _trades(inputs: Inputs) -> pl.DataFrame:
-    return closed_trades(inputs.fills_to_date, inputs.funding)
 
 
 def _trade_statistics(scope: str, trades: pl.DataFrame) -> Iterator[Measure]:
