@@ -200,6 +200,7 @@ def committed(world: World, strategy: str) -> tuple[float, float]:
             with world.store.write("ledger") as con:
                 for name, own in one.items():
                     insert(con, name, own, validated=True)
+        let_go()
     return spent.cpu / COMMITS * 1e3, spent.written / COMMITS
 
 
@@ -220,18 +221,18 @@ def store_writing() -> Iterator[Spent]:
         finally:
             busy.release()
 
-    write, let_go = Store.write, Hold._let_go
+    write, close = Store.write, Hold._let_go
 
     @contextmanager
     def counted_write(self: Store, database: str) -> Iterator[Any]:
         with counted(), write(self, database) as con:
             yield con
 
-    def counted_let_go(self: Hold, log_bytes: int) -> None:
+    def counted_close(self: Hold, **how: bool) -> None:
         with counted():
-            let_go(self, log_bytes)
+            close(self, **how)
 
-    with patch.object(Store, "write", counted_write), patch.object(Hold, "_let_go", counted_let_go):
+    with patch.object(Store, "write", counted_write), patch.object(Hold, "_let_go", counted_close):
         yield spent
 
 

@@ -4,7 +4,7 @@ The recurrences are the kernel's own. Every UTC day is computed from the bars of
 never depends on how much history is stored. What the kernel decides on at a tick is in the kernel's state, not here.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -75,9 +75,8 @@ def features(
     enough = enough_parts((quality or Quality()).min_parts_bps)
     bars = candles.filter((pl.col("interval") == interval) & ~pl.col("is_synthetic") & enough).sort("symbol", "ts")
     parts = [
-        _day_features(part, interval, max(start, window_start), min(start + DAY, window_end))
+        _day_features(_segment(bars, interval, start), interval, max(start, window_start), min(start + DAY, window_end))
         for start in _days(window_start, window_end)
-        for part in _segment(bars, interval, start).partition_by("symbol")
     ]
     rows = pl.concat([_no_rows(), *parts]).sort("symbol", "ts")
     return _capped(rows).select(_COLUMNS)
@@ -105,8 +104,30 @@ def _no_rows() -> pl.DataFrame:
 
 
 def _day_features(bars: pl.DataFrame, interval: str, start: datetime, end: datetime) -> pl.DataFrame:
-    """Values of one symbol; `bars` is the fixed segment, of which the rows in [start, end) are kept."""
-    high, low, close, volume = (bars.get_column(name).to_numpy() for name in ("high", "low", "close", "volume"))
+    """Values of all symbols; `bars` is the fixed segment by symbol, of which the rows in [start, end) are kept.
+
+    The recurrences run symbol by symbol, everything else in one query: a query per symbol costs more than its bars.
+    """
+    prices = [bars.get_column(name).to_numpy() for name in ("high", "low", "close", "volume")]
+    ends = np.cumsum(bars.group_by("symbol", maintain_order=True).len()["len"].to_numpy())
+    own = [_of_symbol(interval, *parts) for parts in zip(*(np.split(one, ends[:-1]) for one in prices), strict=True)]
+    if bars.is_empty():
+        return _no_rows()
+    columns = {name: np.concatenate([values[name] for values, _ in own]) for name in own[0][0]}
+    rows = (
+        bars.select("source", "symbol", "interval", "ts", "close")
+        .with_columns(pl.Series(name, values) for name, values in columns.items())
+        .with_columns(pl.col(*columns).fill_nan(None))
+    )
+    regime = pl.Series("regime", [name for _, regimes in own for name in regimes], dtype=pl.String)
+    rows = rows.with_columns(*_over_24_hours(bars, interval), regime)
+    return rows.filter(pl.col("ts").is_between(start, end, "left")).select(_no_rows().columns)
+
+
+def _of_symbol(
+    interval: str, high: Column, low: Column, close: Column, volume: Column
+) -> tuple[dict[str, Column], Iterable[str | None]]:  # fmt: skip
+    """Values and regimes of the bars of one symbol."""
     strength, _, _ = batches.adx(high, low, close, OSCILLATOR_BARS)
     volatility = batches.realised_volatility(close, SMOOTHING_BARS, _YEAR / interval_length(interval))
     columns: dict[str, Column] = {
@@ -122,14 +143,7 @@ def _day_features(bars: pl.DataFrame, interval: str, start: datetime, end: datet
         "volume_average": batches.sma(volume, SMOOTHING_BARS),
         "spread_proxy_bps": _spread(high, low),
     }
-    rows = (
-        bars.select("source", "symbol", "interval", "ts", "close")
-        .with_columns(pl.Series(name, values) for name, values in columns.items())
-        .with_columns(pl.col(*columns).fill_nan(None))
-    )
-    regime = classify(_measures(interval, close, volume, columns))
-    rows = rows.with_columns(*_over_24_hours(bars, interval), pl.Series("regime", regime, dtype=pl.String))
-    return rows.filter(pl.col("ts").is_between(start, end, "left")).select(_no_rows().columns)
+    return columns, classify(_measures(interval, close, volume, columns))
 
 
 def _measures(interval: str, close: Column, volume: Column, columns: dict[str, Column]) -> Measures:
@@ -165,13 +179,16 @@ def _spread(high: Column, low: Column) -> Column:
 def _over_24_hours(bars: pl.DataFrame, interval: str) -> list[pl.Series]:
     """Return and traded quote over 24 hours; empty until the segment reaches that far back."""
     before = (
-        bars.select(pl.col("ts") - DAY)
-        .join_asof(bars.select("ts", "close"), on="ts", strategy="backward", tolerance=_CLOSE_TOLERANCE)
+        bars.select("symbol", pl.col("ts") - DAY)
+        .join_asof(
+            bars.select("symbol", "ts", "close"), on="ts", by="symbol", strategy="backward", tolerance=_CLOSE_TOLERANCE,
+            check_sortedness=False,
+        )
         .get_column("close")
-    )
+    )  # fmt: skip
     quote = bars.select(
-        pl.when(pl.col("ts") - (DAY - interval_length(interval)) >= pl.col("ts").min()).then(
-            (pl.col("close") * pl.col("volume")).rolling_sum_by("ts", window_size=DAY, closed="right")
+        pl.when(pl.col("ts") - (DAY - interval_length(interval)) >= pl.col("ts").min().over("symbol")).then(
+            (pl.col("close") * pl.col("volume")).rolling_sum_by("ts", window_size=DAY, closed="right").over("symbol")
         )
     ).to_series()
     closes = bars.get_column("close")

@@ -38,8 +38,8 @@ POLL_SECONDS = 0.01
 """How often who keeps an unused file looks whether somebody waits."""
 WRITER_SECONDS = 600.0
 """How long a process that wrote to a file attaches it for writing, also to read."""
-LOG_AT_REST, LOG_HANDED_OVER = 1 << 19, 1 << 21
-"""Bytes from which on the log is moved into the file: where nobody waits, and where somebody does."""
+LOG_BYTES = 1 << 18
+"""Size from which on the log is moved into the file when it is let go: whoever attaches it reads the log again."""
 
 
 class Hold:
@@ -86,7 +86,7 @@ class Hold:
         """Let go of the file unless it is in use."""
         with self._changed:
             if not self._users and not self._opening:
-                self._let_go(LOG_AT_REST)
+                self._let_go(at_rest=True)
 
     def hand_over(self) -> None:
         """Let go of an unused file that another waits for, or that nobody asked for lately."""
@@ -94,9 +94,9 @@ class Hold:
             try:
                 if self._lock is not None and not self._users and not self._opening:
                     if self._lock.wanted():
-                        self._let_go(LOG_HANDED_OVER)
+                        self._let_go()
                     elif time.monotonic() - self._used_at > KEPT_SECONDS:
-                        self._let_go(LOG_AT_REST)
+                        self._let_go(at_rest=True)
             finally:
                 self._changed.release()
 
@@ -110,7 +110,7 @@ class Hold:
         with self._changed:
             while not self._admits(engine, exclusive=exclusive):
                 if not self._users and not self._opening:
-                    self._let_go(LOG_HANDED_OVER)
+                    self._let_go()
                     self._open(engine, exclusive=exclusive, timeout_seconds=timeout_seconds)
                     break
                 if not self._changed.wait(max(0.0, deadline - time.monotonic())):
@@ -140,7 +140,7 @@ class Hold:
             if not self._users:
                 self._stamp = stamp_of(self.file)
                 if self._broken:
-                    self._let_go(LOG_AT_REST)
+                    self._let_go()
             self._changed.notify_all()
 
     def _open(self, engine: Engine, *, exclusive: bool, timeout_seconds: float) -> None:
@@ -161,8 +161,8 @@ class Hold:
         self._stamp = stamp_of(self.file)
         _watch(self)
 
-    def _let_go(self, log_bytes: int) -> None:
-        """Detach and unlock; a log of that size is moved into the file first."""
+    def _let_go(self, *, at_rest: bool = False) -> None:
+        """Detach and unlock; a log that has grown is moved into the file first, free blocks are given back at rest."""
         lock, engine = self._lock, self._engine
         if lock is None or engine is None:
             return
@@ -170,9 +170,9 @@ class Hold:
         try:
             if self._broken:
                 discard(engine)
-            elif lock.exclusive and stamp_of(self.file) == self._stamp and _bytes_of_log(self.file) >= log_bytes:
+            elif lock.exclusive and stamp_of(self.file) == self._stamp and _bytes_of_log(self.file) >= LOG_BYTES:
                 engine.checkpoint(self.file)
-                if log_bytes == LOG_AT_REST:
+                if at_rest:
                     give_back(engine, self.file)
             engine.detach(self.file)
         except duckdb.Error:  # what was committed stands in the log

@@ -99,7 +99,7 @@ def test_a_log_that_has_grown_is_moved_into_the_file(store, rows, monkeypatch):
     let_go()
     log = log_of(store.file("ledger"))
     assert log.stat().st_size > 0
-    monkeypatch.setattr(hold, "LOG_AT_REST", log.stat().st_size)
+    monkeypatch.setattr(hold, "LOG_BYTES", log.stat().st_size)
     monkeypatch.setattr(hold, "WRITER_SECONDS", 0.0)
     assert ticks(store) == 1  # a reader moves nothing
     let_go()
@@ -151,7 +151,7 @@ def test_an_older_file_beside_a_newer_log_is_refused(store, rows, monkeypatch):
     file = store.file("ledger")
     older = file.read_bytes()
     with monkeypatch.context() as growing:
-        growing.setattr(hold, "LOG_AT_REST", 1)
+        growing.setattr(hold, "LOG_BYTES", 1)
         rows.write_tick(store, "s", 1)
         let_go()
     rows.write_tick(store, "s", 2)
@@ -217,7 +217,7 @@ def test_a_file_of_the_first_release_is_written_again_with_every_row(store, rows
 
 
 def test_free_blocks_are_given_back(store, rows, monkeypatch):
-    monkeypatch.setattr(hold, "LOG_AT_REST", 1)
+    monkeypatch.setattr(hold, "LOG_BYTES", 1)
     monkeypatch.setattr(files, "HOLES_BYTES", 1 << 20)
     many = [
         rows.sample_row("tick_contexts", context_hash=str(n), payload=random.Random(n).randbytes(2_000).hex())

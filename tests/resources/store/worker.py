@@ -153,7 +153,7 @@ def killed(folder: str, rounds: str, seed: str, upkeep: str = "") -> None:
     With `upkeep` the log is moved into the file, and the file written again, after nearly every commit.
     """
     if upkeep:
-        hold_module.KEPT_SECONDS, hold_module.LOG_AT_REST = 0.0, 1
+        hold_module.KEPT_SECONDS, hold_module.LOG_BYTES = 0.0, 1
         files.HOLES, files.HOLES_BYTES = 0.0, -1
     store = Store(Path(folder))
     moments = random.Random(int(seed))
