@@ -7,7 +7,15 @@ import polars as pl
 
 from openclaw_pipelines.contracts.schema import PolarsSchema
 from openclaw_pipelines.contracts.time import DAY, interval_length
-from openclaw_pipelines.domain.market.quality.window import SERIES, Fact, Finding, Severity, Window, said
+from openclaw_pipelines.domain.market.quality.window import (
+    SERIES,
+    Fact,
+    Finding,
+    Severity,
+    Window,
+    expected_spans,
+    said,
+)
 
 
 def freshness(window: Window) -> Finding:
@@ -66,8 +74,7 @@ def coverage(window: Window) -> Finding:
     A series that has bars on other days has a gap or has ended, which warns and stops nobody else. One that has none
     anywhere, though others do, may be a name that nobody lists.
     """
-    rows = [_present(window, symbol, interval) for interval in window.intervals for symbol in window.symbols]
-    table = pl.DataFrame(rows, schema=_PRESENT, orient="row")
+    table = _present(window)
     elsewhere = pl.DataFrame(schema=_ELSEWHERE) if window.elsewhere is None else window.elsewhere
     expected = table.filter(pl.col("expected_bars") > 0).join(elsewhere, on=SERIES, how="left", maintain_order="left")
     cases = expected.filter(pl.col("bars") == 0)
@@ -105,12 +112,6 @@ def _series(refused: pl.DataFrame) -> pl.DataFrame:
     return refused.select("symbol", pl.col("series").alias("interval"))
 
 
-_PRESENT: PolarsSchema = {
-    "symbol": pl.String,
-    "interval": pl.String,
-    "bars": pl.Int64,
-    "expected_bars": pl.Int64,
-}
 _ELSEWHERE: PolarsSchema = {
     "symbol": pl.String,
     "interval": pl.String,
@@ -143,11 +144,10 @@ def _why_absent(case: dict[str, Any], day: str, *, others: bool) -> str:
     return f"{series}, and no other either; is the source there"
 
 
-def _present(window: Window, symbol: str, interval: str) -> dict[str, object]:
-    start, end = window.expected_start(symbol, interval), window.expected_end(symbol, interval)
-    inside = (
-        (pl.col("symbol") == symbol) & (pl.col("interval") == interval) & pl.col("ts").is_between(start, end, "left")
-    )
-    bars = window.candles.filter(inside).get_column("ts").n_unique() if end > start else 0
-    expected = max(0, (end - start) // interval_length(interval))
-    return {"symbol": symbol, "interval": interval, "bars": bars, "expected_bars": expected}
+def _present(window: Window) -> pl.DataFrame:
+    """Bars of each expected series, and how many there may be."""
+    spans = expected_spans(window, window.symbols, window.intervals)
+    inside = window.candles.join(spans, on=SERIES).filter(pl.col("ts").is_between("start", "end", "left"))
+    bars = inside.group_by(SERIES).agg(bars=pl.col("ts").n_unique().cast(pl.Int64))
+    table = spans.join(bars, on=SERIES, how="left", maintain_order="left")
+    return table.select(*SERIES, pl.col("bars").fill_null(0), "expected_bars")

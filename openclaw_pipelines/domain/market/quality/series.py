@@ -5,7 +5,7 @@ import polars as pl
 from openclaw_pipelines.contracts.time import interval_length
 from openclaw_pipelines.domain.market.quality.bounds import BROKEN_BAR
 from openclaw_pipelines.domain.market.quality.scale import times_off
-from openclaw_pipelines.domain.market.quality.window import BAR, SERIES, Fact, Finding, Window, said
+from openclaw_pipelines.domain.market.quality.window import BAR, SERIES, Fact, Finding, Window, expected_spans, said
 
 OUTAGE_BARS = 2
 """So many flat bars in a row without volume are an outage, in a symbol that trades in nearly every bar."""
@@ -23,17 +23,9 @@ def gap_runs(window: Window) -> pl.DataFrame:
     Bars before the first and after the last one are counted from the window's edges (or listing and delisting); a
     whole window without a bar is a run. Where no series of an interval has any, the source was not there: no gap.
     """
-    present = {
-        (str(symbol), str(interval)): part.get_column("ts")
-        for (symbol, interval), part in window.candles.group_by(SERIES, maintain_order=True)
-    }
-    none = window.candles.get_column("ts").clear()
-    symbols = sorted({*window.symbols, *(symbol for symbol, _ in present)})
-    runs = [
-        _absent(window, symbol, interval, present.get((symbol, interval), none))
-        for interval in {interval for _, interval in present} & set(window.intervals)
-        for symbol in symbols
-    ]
+    symbols = sorted({*window.symbols, *window.candles["symbol"].unique()})
+    intervals = sorted(set(window.candles["interval"].unique()) & set(window.intervals))
+    runs = [_absent(window, symbols, interval) for interval in intervals]
     empty = pl.DataFrame(
         schema={
             "symbol": pl.String,
@@ -46,28 +38,24 @@ def gap_runs(window: Window) -> pl.DataFrame:
     return pl.concat([empty, *runs]).sort("interval", "symbol", "first_missing")
 
 
-def _absent(window: Window, symbol: str, interval: str, present: pl.Series) -> pl.DataFrame:
+def _absent(window: Window, symbols: list[str], interval: str) -> pl.DataFrame:
     length = interval_length(interval)
-    slots = pl.datetime_range(
-        window.expected_start(symbol, interval),
-        window.expected_end(symbol, interval),
-        length,
-        closed="left",
-        time_unit="us",
-        time_zone="UTC",
-        eager=True,
-    ).alias("ts")
-    absent = pl.DataFrame({"ts": slots}).filter(~pl.col("ts").is_in(present.implode()))
-    run = (pl.col("ts").diff() != length).fill_null(value=False).cum_sum().alias("run")
+    slots = (
+        expected_spans(window, symbols, [interval])
+        .filter(pl.col("end") > pl.col("start"))
+        .with_columns(ts=pl.datetime_ranges("start", "end", length, closed="left"))
+        .explode("ts")
+    )
+    absent = slots.join(window.candles, on=[*SERIES, "ts"], how="anti", maintain_order="left")
+    run = (pl.col("ts").diff() != length).fill_null(value=False).cum_sum().over("symbol")
     return (
-        absent.with_columns(run)
-        .group_by("run")
+        absent.group_by(*SERIES, run.alias("run"))
         .agg(
             pl.col("ts").min().alias("first_missing"),
             pl.col("ts").max().alias("last_missing"),
             pl.len().cast(pl.Int64).alias("bars"),
         )
-        .select(pl.lit(symbol).alias("symbol"), pl.lit(interval).alias("interval"), pl.exclude("run"))
+        .drop("run")
     )
 
 

@@ -12,6 +12,7 @@ from typing import Literal
 import polars as pl
 
 from openclaw_pipelines.contracts.config.market import Quality
+from openclaw_pipelines.contracts.schema import PolarsSchema
 from openclaw_pipelines.contracts.tables.market import Candles
 from openclaw_pipelines.contracts.time import floor_to, interval_length
 
@@ -71,6 +72,25 @@ class Window:
         """Open of the first bar expected of `symbol`."""
         listed = self.listed_at.get(symbol)
         return self.start if listed is None else max(self.start, floor_to(listed, interval_length(interval)))
+
+
+_SPANS: PolarsSchema = {
+    "symbol": pl.String,
+    "interval": pl.String,
+    "start": pl.Datetime("us", "UTC"),
+    "end": pl.Datetime("us", "UTC"),
+    "expected_bars": pl.Int64,
+}
+
+
+def expected_spans(window: Window, symbols: Sequence[str], intervals: Sequence[str]) -> pl.DataFrame:
+    """Every series with when its first bar opens, its last one ends, and how many those are."""
+    rows = []
+    for name in intervals:
+        for symbol in symbols:
+            start, end = window.expected_start(symbol, name), window.expected_end(symbol, name)
+            rows.append((symbol, name, start, end, max(0, (end - start) // interval_length(name))))
+    return pl.DataFrame(rows, schema=_SPANS, orient="row")
 
 
 @dataclass(frozen=True)
