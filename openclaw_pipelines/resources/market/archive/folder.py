@@ -96,25 +96,37 @@ class ArchiveFolder:
         if self._by_folder and kind:
             agreed_market_type(self.venue, self._by_folder, None, kind)
         self._index: tuple[tuple[Stamp, ...], list[ArchiveFile]] = ((), [])
+        self._folder_changed_at = -1
+        self._by_pair: dict[tuple[str, str, Kind], list[ArchiveFile]] = {}
         self._contents: dict[Stamp, Content] = {}
 
     def files(self) -> list[ArchiveFile]:
         """Every file by name."""
+        changed_at = self.path.stat().st_mtime_ns
         paths = sorted(path for path in self.path.iterdir() if path.name.endswith(SUFFIXES) and path.is_file())
         stamps = tuple(_stamp(path) for path in paths)
         if stamps != self._index[0]:
             known = self._known_symbols()
             files = [self._listed(path, stamp, known) for path, stamp in zip(paths, stamps, strict=True)]
-            self._index = (stamps, files)
+            self._index, self._by_pair = (stamps, files), {}
+            for file in files:
+                if file.name is not None:
+                    self._by_pair.setdefault((file.name.base, file.name.quote, file.name.kind), []).append(file)
+        self._folder_changed_at = changed_at
         return self._index[1]
 
     def files_of(self, symbol: str, kind: Kind) -> list[ArchiveFile]:
-        """Files of that kind for `symbol`. A file of the same pair whose market type is unknown is an error."""
-        pair = base_and_quote(symbol)
+        """Files of that kind for `symbol`. A file of the same pair whose market type is unknown is an error.
+
+        The whole folder is looked at when a file came or went, else only the files of the pair: a day of sixty symbols
+        in daily files would look at all of them sixty times.
+        """
+        pair = (*base_and_quote(symbol), kind)
+        came_or_went = self.path.stat().st_mtime_ns != self._folder_changed_at
+        if came_or_went or any(_changed(file) for file in self._by_pair.get(pair, [])):
+            self.files()
         found = []
-        for file in self.files():
-            if file.name is None or file.name.kind is not kind or (file.name.base, file.name.quote) != pair:
-                continue
+        for file in self._by_pair.get(pair, []):
             if isinstance(file.problem, UnknownMarketTypeError):
                 raise file.problem.with_traceback(None)
             if file.symbol == symbol:
@@ -185,6 +197,13 @@ def _read(file: ArchiveFile) -> Content:
     first, last = rows["ts"][0], rows["ts"][-1]
     by_window = file.name.format is Format.PARQUET and isinstance(pl.read_parquet_schema(file.path)["ts"], pl.Datetime)
     return Content(rows.height, tidy, first, last, None if by_window else rows, still_open)
+
+
+def _changed(file: ArchiveFile) -> bool:
+    try:
+        return _stamp(file.path) != file.stamp
+    except OSError:  # a link to what is gone
+        return True
 
 
 def _stamp(path: Path) -> Stamp:

@@ -521,3 +521,33 @@ def test_zip_made_in_memory_is_what_a_user_would_download(tmp_path):
     at = folder(tmp_path)
     (at / ZIPPED).write_bytes(packed.getvalue())
     assert ArchiveMarket(at).candles(PERP, "5m", T0, T0 + DAY, LATER).height == 4
+
+
+def test_the_folder_is_looked_at_whole_only_when_a_file_came_or_went(tmp_path: Path, monkeypatch) -> None:
+    at = tmp_path / "binance_usdm"
+    at.mkdir()
+    for base in ("BTC", "ETH", "SOL"):
+        parquet(at / f"{base}-USDT_5m.parquet", symbol=f"{base}/USDT")
+    looked: list[str] = []
+    stamp = folder_module._stamp
+    monkeypatch.setattr(folder_module, "_stamp", lambda path: (looked.append(path.name), stamp(path))[1])
+    market = ArchiveMarket(at)
+    ends = (T0, T0 + DAY, LATER)
+
+    def closes(symbol: str) -> list[float]:
+        looked.clear()
+        return market.candles(symbol, "5m", *ends)["close"].to_list()
+
+    whole = [row[4] for row in BARS]
+    assert closes("BTC/USDT:USDT") == whole
+    assert len(looked) >= 3
+    assert closes("ETH/USDT:USDT") == whole
+    assert set(looked) == {"ETH-USDT_5m.parquet"}
+    changed = [(*BARS[0][:4], 100.5, 7.0), *BARS[1:]]
+    parquet(at / "SOL-USDT_5m.parquet", changed, "SOL/USDT")  # in place
+    assert closes("SOL/USDT:USDT") == [100.5, *whole[1:]]
+    parquet(at / "XRP-USDT_5m.parquet", symbol="XRP/USDT")
+    assert closes("XRP/USDT:USDT") == whole
+    (at / "BTC-USDT_5m.parquet").unlink()
+    with pytest.raises(NoBarsError):
+        closes("BTC/USDT:USDT")
