@@ -41,7 +41,7 @@ def test_every_spec_job_schedule_and_sensor_is_as_in_the_snapshot(lived: Lived) 
 
 
 def test_importing_the_definitions_loads_nothing_heavy() -> None:
-    code = f"import sys, openclaw_pipelines.definitions; print([m for m in {NEVER_AT_IMPORT} if sys.modules.get(m)])"
+    code = f"import sys, openclaw_pipelines.definitions; print([m for m in {NEVER_AT_IMPORT} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
     assert done.stdout.strip().splitlines()[-1:] == ["[]"], done.stderr[-2000:]
 

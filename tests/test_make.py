@@ -141,7 +141,7 @@ def test_the_workspace_loads_the_one_module():
 
 def test_definitions_load_without_exchanges_plots_and_pandas():
     heavy = ("ccxt", "matplotlib", "pandas", "jinja2.environment")
-    code = f"import sys, openclaw_pipelines.definitions; print([name for name in {heavy[:3]} if sys.modules.get(name)])"
+    code = f"import sys, openclaw_pipelines.definitions; print([name for name in {heavy[:3]} if name in sys.modules])"
     shown = subprocess.check_output([sys.executable, "-c", code], cwd=PROJECT, text=True)
     assert shown.strip().splitlines()[-1] == "[]"
 

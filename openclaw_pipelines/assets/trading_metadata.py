@@ -44,6 +44,9 @@ def day_metadata(
         _count(metadata, world.ledger(strategy), day)
         if whole:
             _describe(metadata, world, strategy, day)
+        else:
+            for own in metadata.values():
+                own["tables_and_pictures"] = "of the last day of a range; materialize this day alone for its own"
     return metadata
 
 

@@ -51,7 +51,7 @@ def test_counts_and_money_are_those_of_the_ledger(lived: Lived) -> None:
 
 
 def test_pages_carry_plots_and_tables(lived: Lived) -> None:
-    shown, key = materialized(lived.cycle), f"{DAY_ONE}|{BREAKOUT}"
+    shown, key = materialized(lived.cycle), f"{DAY_TWO}|{BREAKOUT}"
     assert shown["equity", key]["equity_and_drawdown"].startswith("![Equity and drawdown](data:image/png;base64,")
     assert "](data:image/png;base64," in shown["fills", key]["trades_on_price"]
     head, rule, *rows = shown["decisions", key]["rows"].splitlines()
@@ -59,6 +59,15 @@ def test_pages_carry_plots_and_tables(lived: Lived) -> None:
     assert rule.count("---") == 7
     assert len(rows) > 1
     assert "| rank | symbol | score | selected | reason |" in shown["universe_snapshots", key]["candidates"]
+
+
+def test_the_pages_of_a_range_say_where_tables_and_pictures_are(lived: Lived) -> None:
+    shown = materialized(lived.cycle)
+    days = {day: shown["equity", f"{day}|{BREAKOUT}"] for day in (DAY_ONE, DAY_TWO)}
+    assert {"dagster/partition_row_count", "equity_at_close", "day_pnl"} <= set(days[DAY_ONE]) & set(days[DAY_TWO])
+    assert "materialize this day alone" in days[DAY_ONE]["tables_and_pictures"]
+    assert "equity_and_drawdown" not in days[DAY_ONE]
+    assert "tables_and_pictures" not in days[DAY_TWO]
 
 
 def test_recorded_days_materialized_again_verify_and_write_nothing(new_scene) -> None:

@@ -18,9 +18,6 @@ import duckdb
 from openclaw_pipelines.resources.store.locks import StoreLockedError
 
 Connection = duckdb.DuckDBPyConnection
-if importlib.util.find_spec("pandas") is None:
-    # DuckDB looks for it at each statement, along the whole path, which costs more than the statement
-    sys.modules.setdefault("pandas", cast("ModuleType", None))
 _BUSY_POLL_SECONDS = 0.05
 _BUSY = ("Conflicting lock is held", "Could not set lock")
 STORAGE_VERSION = "v1.4.0"
@@ -41,6 +38,7 @@ class Engine:
     """
 
     def __init__(self, spill_folder: Path, threads: int, memory_limit: str) -> None:
+        _spare_the_search_for_pandas()
         self._guard = threading.Lock()
         config: dict[str, str | bool | int | float | list[str]] = {
             "threads": threads,
@@ -132,6 +130,15 @@ def _after_fork() -> None:
 
 
 os.register_at_fork(after_in_child=_after_fork)
+
+
+def _spare_the_search_for_pandas() -> None:
+    """DuckDB looks for pandas at each statement, along the whole path, which costs more than many a statement.
+
+    Not before an instance is made: pandera, which is imported by then, takes the message for a broken pandas.
+    """
+    if "pandas" not in sys.modules and importlib.util.find_spec("pandas") is None:
+        sys.modules["pandas"] = cast("ModuleType", None)
 
 
 def alias(file: Path) -> str:
