@@ -6,11 +6,11 @@ import dagster as dg
 
 from openclaw_pipelines.assets.attributes import EACH_HOUR, attributes
 from openclaw_pipelines.assets.metadata import markdown_table, spec_metadata
-from openclaw_pipelines.assets.partitions import day_and_strategy, day_by_strategy, same_day
+from openclaw_pipelines.assets.partitions import day_and_strategy, day_by_strategy, last_days, same_day
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.evaluation.evaluator import Evaluator
+from openclaw_pipelines.services.evaluation.examination import examine_day
 from openclaw_pipelines.services.evaluation.sealing import seal_days
-from openclaw_pipelines.services.lifecycle.day_examination import examine_day
 
 GROUP = "evaluation"
 
@@ -36,6 +36,7 @@ def _outcomes(by_strategy: dict[str, Any]) -> list[dg.AssetsDefinition]:
         from openclaw_pipelines.report.day.plots import outcomes_png
         from openclaw_pipelines.report.page.plots import png_markdown
 
+        whole = last_days(context.partition_keys)
         for key in context.partition_keys:
             day, strategy = day_and_strategy(key)
             rows = Evaluator.of(world).outcomes(strategy, day)
@@ -46,7 +47,7 @@ def _outcomes(by_strategy: dict[str, Any]) -> list[dg.AssetsDefinition]:
                 "wins": int(rows["win"].sum() or 0),
                 "outcomes": markdown_table(rows.select(shown)),
             }
-            if rows["win"].count() and key == context.partition_keys[-1]:  # of a range the last day has a picture
+            if rows["win"].count() and key in whole:
                 metadata["by_horizon_and_symbol"] = dg.MetadataValue.md(
                     png_markdown(outcomes_png(rows), "Mean signed return by symbol and horizon")
                 )

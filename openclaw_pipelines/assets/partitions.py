@@ -54,6 +54,16 @@ def same_day() -> dg.MultiToSingleDimensionPartitionMapping:
     return dg.MultiToSingleDimensionPartitionMapping(partition_dimension_name="day")
 
 
+def last_days(keys: Iterable[str]) -> set[str]:
+    """Of keys of days by strategy, the last day of each strategy: what a range shows whole.
+
+    >>> sorted(last_days(["2025-05-10|a", "2025-05-11|a", "2025-05-10|b"]))
+    ['2025-05-10|b', '2025-05-11|a']
+    """
+    last = {strategy: day for day, strategy in sorted(day_and_strategy(key) for key in keys)}
+    return {f"{day}|{strategy}" for strategy, day in last.items()}
+
+
 def day_and_strategy(key: str) -> tuple[str, str]:
     """Both parts of a partition key.
 

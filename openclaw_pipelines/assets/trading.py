@@ -12,7 +12,7 @@ import dagster as dg
 
 from openclaw_pipelines.assets.attributes import HOUR, all_day, attributes, each_night
 from openclaw_pipelines.assets.metadata import spec_metadata
-from openclaw_pipelines.assets.partitions import day_and_strategy, day_by_strategy, previous_day, same_day
+from openclaw_pipelines.assets.partitions import day_and_strategy, day_by_strategy, last_days, previous_day, same_day
 from openclaw_pipelines.assets.run_tags import is_live, is_tickers, unfinished_of_backfill
 from openclaw_pipelines.assets.trading_metadata import day_metadata
 from openclaw_pipelines.resources.world import World
@@ -78,7 +78,7 @@ def trading_assets(days: dg.DailyPartitionsDefinition, shortest: timedelta) -> l
         """
         taken, touched, told = 0, set[str](), dict[str, Any]()
         keys = sorted(day_and_strategy(key) for key in context.partition_keys)
-        last = {strategy: day for day, strategy in keys}
+        whole = last_days(context.partition_keys)
         for n, (day, strategy) in enumerate(keys, start=1):
             report = _run_day(context, world, strategy, day)
             taken += report.taken
@@ -87,7 +87,7 @@ def trading_assets(days: dg.DailyPartitionsDefinition, shortest: timedelta) -> l
             written = [name for name, table in TABLES_OF.items() if report.rows.get(table)]
             touched |= set(written if is_live(context) else TABLES_OF)
             # tables and pictures cost as much as the ticks of the day: whoever wants another one's materializes it
-            told = day_metadata(world, strategy, day, report, live=is_live(context), whole=last[strategy] == day)
+            told = day_metadata(world, strategy, day, report, live=is_live(context), whole=f"{day}|{strategy}" in whole)
             for asset in sorted(touched & set(told)) if len(keys) > 1 else ():
                 context.add_asset_metadata(told[asset], asset_key=asset, partition_key=f"{day}|{strategy}")
         for name in (name for name in TABLES_OF if name in touched):

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from openclaw_pipelines.resources.store.engine import STORAGE_VERSION, Engine, alias
+from openclaw_pipelines.resources.store.locks import os_failure
 from openclaw_pipelines.resources.store.migrations import is_current, migrate
 
 HOLES = 0.5
@@ -37,7 +38,7 @@ def create(engine: Engine, file: Path, database: str) -> None:
     """Make the file beside its place and move it there when whole, so that a kill leaves none that is half made."""
     draft = _draft(file)
     try:
-        _attach(engine, draft, read_only=False)
+        _attach(engine, draft)
         try:
             with engine.cursor(draft) as con:
                 migrate(con, file, database)
@@ -53,13 +54,12 @@ def create(engine: Engine, file: Path, database: str) -> None:
 def bring_up_to_date(engine: Engine, file: Path, database: str) -> None:
     """Apply missing migrations to an attached file; one of an older storage version is written again."""
     with engine.cursor(file) as con:
-        current = is_current(con, file, database)
-        if not current:
+        if not is_current(con, file, database):
             migrate(con, file, database)
         storage = con.execute(
             "SELECT tags['storage_version'] FROM duckdb_databases() WHERE database_name = current_database()"
         ).fetchall()[0][0]
-    if not current or not storage.startswith(STORAGE_VERSION):
+    if not storage.startswith(STORAGE_VERSION):
         engine.checkpoint(file)
         rewrite(engine, file)
 
@@ -79,7 +79,7 @@ def rewrite(engine: Engine, file: Path) -> None:
     """Copy an attached file, whose log is empty, and put the copy into its place; it is attached again."""
     draft = _draft(file)
     try:
-        _attach(engine, draft, read_only=False)
+        _attach(engine, draft)
         try:
             with engine.cursor(draft) as con:
                 con.execute(f"COPY FROM DATABASE {alias(file)} TO {alias(draft)}")
@@ -92,11 +92,11 @@ def rewrite(engine: Engine, file: Path) -> None:
     except BaseException:
         _remove(draft)
         raise
-    _attach(engine, file, read_only=False)
+    _attach(engine, file)
 
 
-def _attach(engine: Engine, file: Path, *, read_only: bool) -> None:
-    engine.attach(file, read_only=read_only, timeout_seconds=0)
+def _attach(engine: Engine, file: Path) -> None:
+    engine.attach(file, read_only=False, timeout_seconds=0)
 
 
 def _draft(file: Path) -> Path:
@@ -106,14 +106,21 @@ def _draft(file: Path) -> Path:
 
 
 def _move(draft: Path, file: Path) -> None:
-    """Into its place, on the disk before anything is written to it."""
-    for path in (draft, draft.parent):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-    draft.rename(file)
+    """Into its place, both on the disk before a log is written beside it."""
+    try:
+        _flush(draft)
+        draft.rename(file)
+        _flush(file.parent)
+    except OSError as error:
+        raise os_failure(file, error) from error
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _remove(draft: Path) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import duckdb
 
+from openclaw_pipelines.contracts.errors import StoreError
 from openclaw_pipelines.resources.store.engine import Connection, Engine, discard
 from openclaw_pipelines.resources.store.files import (
     Stamp,
@@ -175,7 +176,7 @@ class Hold:
                 if at_rest:
                     give_back(engine, self.file)
             engine.detach(self.file)
-        except duckdb.Error:  # what was committed stands in the log
+        except (duckdb.Error, OSError, StoreError):  # what was committed stands in the log
             engine.close()
             _log.warning("%s could not be let go; it is opened anew", self.file, exc_info=True)
         finally:
@@ -222,11 +223,11 @@ def _released_after_failure(lock: FileLock) -> Iterator[None]:
 def _detached_after_failure(engine: Engine, file: Path) -> Iterator[None]:
     try:
         yield
-    except BaseException as error:
-        if isinstance(error, duckdb.FatalException):
-            engine.close()
-        else:
+    except BaseException:
+        try:
             engine.detach(file)
+        except duckdb.Error:  # after a fatal failure, or a rewrite that failed half way
+            engine.close()
         raise
 
 

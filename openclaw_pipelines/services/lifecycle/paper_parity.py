@@ -19,7 +19,7 @@ from openclaw_pipelines.kernel.base.compile_cache import sources_hash
 from openclaw_pipelines.resources.store.comparison import Difference, ledger_hash
 from openclaw_pipelines.resources.store.store import insert
 from openclaw_pipelines.resources.world import World
-from openclaw_pipelines.services.trading.verification import Verification, verify_day
+from openclaw_pipelines.services.trading.verification import Verification
 
 CONTRACT_TABLES = frozenset({"tick_inputs"})
 """Tables of what the two sides were given; a difference there makes the comparison invalid."""
@@ -72,17 +72,6 @@ def paper_parity(world: World, strategy: str, days: Sequence[str]) -> list[Parit
     stored = rows_as(ParityReportRow, world.store.query("research", sql, [Comparison.PAPER_REPLAY.value]))
     by_key = {row["cycle_id"]: row for row in stored}
     return [_state(world, account, strategy, day, by_key.get(report_key(account, strategy, day))) for day in days]
-
-
-def proven_or_replayed(world: World, strategy: str, day: str) -> Verification:
-    """What replaying a day gives: by its stored report where that still holds, else by replaying it now."""
-    ledger = world.ledger(strategy)
-    (proof,) = paper_parity(world, strategy, [day])
-    if not proof.passed:
-        return verify_day(ledger, day)
-    start, end = day_start(day), day_start(day) + DAY
-    ticks = len(ledger.recorded_ticks(start, end))
-    return Verification(strategy, day, ticks, {}, (), ledger.versions(start, end))
 
 
 def report_key(account: str, strategy: str, day: str) -> str:

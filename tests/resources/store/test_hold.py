@@ -16,6 +16,7 @@ from openclaw_pipelines.resources.store import files, hold
 from openclaw_pipelines.resources.store.engine import STORAGE_VERSION, Engine
 from openclaw_pipelines.resources.store.files import log_of, stamp_of
 from openclaw_pipelines.resources.store.hold import let_go
+from openclaw_pipelines.resources.store.locks import StoreFullError
 from openclaw_pipelines.resources.store.migrations import migrations_of
 from openclaw_pipelines.resources.store.store import Store, StoreDamagedError, insert
 
@@ -243,4 +244,42 @@ def test_a_folder_full_of_other_peoples_names_is_no_trouble(tmp_path, rows):
     store = Store(Path(tmp_path / 'it\'s a "store"'))
     rows.write_tick(store, "s", 0)
     let_go()
+    assert ticks(store) == 1
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(28, "full"), StoreFullError(Path("x"), "full"), duckdb.IOException("IO Error: full")]
+)
+def test_upkeep_that_fails_loses_nothing_and_the_file_is_handed_over(store, rows, monkeypatch, caplog, error):
+    """The thread that looks after files must outlive it, or nobody else would ever get them."""
+    rows.write_tick(store, "s", 0)
+
+    def fail(engine, file):
+        raise error
+
+    with monkeypatch.context() as failing:
+        failing.setattr(hold, "LOG_BYTES", 1)
+        failing.setattr(hold, "give_back", fail)
+        eventually(closed)
+    assert "could not be let go" in caplog.text
+    rows.write_tick(store, "s", 1)
+    assert ticks(store) == 2
+    eventually(closed)
+
+
+def test_a_rewrite_that_fails_half_way_leaves_the_file_and_tells_why(store, rows, monkeypatch):
+    rows.write_tick(store, "s", 0)
+    let_go()
+    before = store.file("ledger").stat().st_ino
+
+    def fail(path):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as failing:
+        failing.setattr(files, "STORAGE_VERSION", "v9")  # so that every file is of an older one
+        failing.setattr(files, "_flush", fail)
+        with pytest.raises(StoreFullError, match="No space left"), store.write("ledger"):
+            pytest.fail("it was opened")
+    assert store.file("ledger").stat().st_ino == before
+    assert not list(store.folder.glob("*.new*"))
     assert ticks(store) == 1

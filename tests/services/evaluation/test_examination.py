@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from openclaw_pipelines.contracts.time import day_start
 from openclaw_pipelines.domain.market.quality.checks import CHECKS
-from openclaw_pipelines.services.lifecycle.day_examination import examine_day
+from openclaw_pipelines.services.evaluation.examination import examine_day
 from openclaw_pipelines.services.market.examination import examine_candles
 from openclaw_pipelines.services.trading.examination import LEDGER_CHECKS, examine_ledger
 from openclaw_pipelines.services.trading.verification import verify_day
