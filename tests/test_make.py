@@ -116,7 +116,13 @@ def test_dagster_takes_the_instance_file(tmp_path, monkeypatch):
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     (tmp_path / "dagster.yaml").write_text(read("config/dagster.yaml"))
     with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
-        assert type(instance.event_log_storage).__name__ == "ConsolidatedSqliteEventLogStorage"
+        parts = (
+            instance.run_storage,
+            instance.event_log_storage,
+            instance.schedule_storage,
+            instance.compute_log_manager,
+        )
+        assert {type(one).__module__ for one in parts} == {"openclaw_pipelines.processes.storages"}
         assert isinstance(instance.run_coordinator, DefaultRunCoordinator)
         assert (instance.telemetry_enabled, instance.run_monitoring_enabled) == (False, True)
         assert instance.run_retries_enabled

@@ -3,6 +3,7 @@
 Dagster's own commands find it by DAGSTER_HOME, which they also read from `.env` in the folder they are started in.
 """
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 HOME_VARIABLE = "DAGSTER_HOME"
 TEMPLATE = "dagster.yaml"
 ENV_FILE = ".env"
+SUPERSEDED = ("8ec7d1456bead0bf865d0337ad39c8b60c64880b41d942223589a8aea87de6d3",)
+"""SHA-256 of the dagster.yaml of earlier releases: a copy that nobody changed is replaced by today's."""
 
 
 class HomeNotAbsoluteError(CommandError):
@@ -53,7 +56,8 @@ class InstanceError(CommandError):
 class Prepared:
     """An instance folder that can be used.
 
-    config_state: `written`, `kept` (as in the project) or `kept, differs` (an operator changed one of them).
+    config_state: `written` (new, or an earlier release's that nobody changed), `kept` (as in the project) or
+        `kept, differs` (an operator changed one of them).
     """
 
     home: Path
@@ -90,7 +94,11 @@ def prepare_home(settings: Settings) -> Prepared:
 def _place(template: Path, target: Path) -> str:
     text = template.read_text(encoding="utf-8")
     if target.exists():
-        return "kept" if target.read_text(encoding="utf-8") == text else "kept, differs"
+        found = target.read_text(encoding="utf-8")
+        if found == text:
+            return "kept"
+        if hashlib.sha256(found.encode()).hexdigest() not in SUPERSEDED:
+            return "kept, differs"
     replace_file(target, text)
     return "written"
 

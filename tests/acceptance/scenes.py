@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -31,13 +32,7 @@ from openclaw_pipelines.services.market.history import history_days
 from openclaw_pipelines.settings import load_settings
 
 COMPARED = ("autopilot_orders", "autopilot_fills", "autopilot_positions", "autopilot_equity")
-INSTANCE = """
-telemetry: {enabled: false}
-event_log_storage:
-  module: dagster._core.storage.event_log
-  class: ConsolidatedSqliteEventLogStorage
-  config: {base_dir: %s}
-"""
+INSTANCE = Path(__file__).parents[2] / "config" / "dagster.yaml"
 
 
 @dataclass(frozen=True)
@@ -119,7 +114,7 @@ def scene(folder: Path, name: str, config: dict[str, object], environ: dict[str,
     home = folder / name
     (home / "dagster").mkdir(parents=True)
     (home / "autopilot.yaml").write_text(yaml.safe_dump(json.loads(json.dumps(config, default=str))))
-    (home / "dagster" / "dagster.yaml").write_text(INSTANCE % (home / "dagster" / "events"))
+    shutil.copy(INSTANCE, home / "dagster")
     own = {
         "OPENCLAW_CONFIG": str(home / "autopilot.yaml"),
         "OPENCLAW_DATA_DIR": str(home / "data"),

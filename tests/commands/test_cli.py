@@ -1,9 +1,11 @@
 """The command line over a recorded ledger: answers, exit codes, one message per failure."""
 
 import csv
+import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -96,6 +98,18 @@ def test_init_makes_everything_and_repeating_changes_nothing(empty):
     assert empty.openclaw("init", "--json").json == {**first, "dagster_yaml": "kept", "env_file": "kept"}
     (empty.data / "dagster" / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
     assert empty.openclaw("init", "--json").json["dagster_yaml"] == "kept, differs"
+
+
+def test_an_earlier_releases_instance_file_is_renewed_unless_somebody_changed_it(empty):
+    placed, shipped = empty.data / "dagster" / "dagster.yaml", Path(__file__).parents[2] / "config" / "dagster.yaml"
+    placed.parent.mkdir(parents=True)
+    for earlier in sorted((Path(__file__).parents[1] / "data" / "instances").iterdir()):
+        shutil.copy(earlier, placed)
+        assert empty.openclaw("init", "--json").json["dagster_yaml"] == "written"
+        assert placed.read_text() == shipped.read_text()
+        placed.write_text(earlier.read_text() + "\n# mine\n")
+        assert empty.openclaw("init", "--json").json["dagster_yaml"] == "kept, differs"
+        assert placed.read_text().endswith("# mine\n")
 
 
 def test_status_of_an_empty_store(empty):
