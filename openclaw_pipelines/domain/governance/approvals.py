@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import numpy as np
-
 from openclaw_pipelines.contracts.enums import ProposalState
 from openclaw_pipelines.contracts.governance import Answer
 from openclaw_pipelines.domain.governance.audit import AuditEntry, proposal_moved
@@ -56,7 +54,7 @@ class External:
     trail_distance: int
 
 
-def waiting_of(row: Mapping[str, Any], proposal: np.record, tick_seconds: int) -> Awaiting:
+def waiting_of(row: Mapping[str, Any], proposal: layout.Record, tick_seconds: int) -> Awaiting:
     """What must be kept of a proposal until an operator answers."""
     return Awaiting(
         row["decision_key"],

@@ -32,10 +32,10 @@ class Books:
 
 def reconcile(books: Books, deployment: Deployment, state: layout.State) -> list[dict[str, object]]:
     """One result per check: cash, then each quantity. Rows of `reconcile_events` without the tick's columns."""
-    results = [_result("cash", books.cash, money.from_atoms(int(state.account[0].cash)), "quote")]
-    for symbol, lot, position in zip(deployment.symbols, deployment.lots, state.positions, strict=True):
+    results = [_result("cash", books.cash, money.from_atoms(int(state.account["cash"][0])), "quote")]
+    for symbol, lot, qty in zip(deployment.symbols, deployment.lots, state.positions["qty"].tolist(), strict=True):
         booked = books.quantities.get(symbol, Decimal(0))
-        results.append(_result(f"quantity:{symbol}", booked, int(position.qty) * lot, "base"))
+        results.append(_result(f"quantity:{symbol}", booked, qty * lot, "base"))
     return results
 
 

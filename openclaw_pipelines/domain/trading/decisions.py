@@ -2,8 +2,6 @@
 
 from decimal import Decimal
 
-import numpy as np
-
 from openclaw_pipelines.contracts.enums import Action, ExitReason, ProposalState, RejectCode, Side
 from openclaw_pipelines.contracts.trading import DecisionStatus
 from openclaw_pipelines.domain.governance.controls import base_limits, effective_limits
@@ -12,7 +10,7 @@ from openclaw_pipelines.domain.governance.verdicts import CODES, Unit, sentence
 from openclaw_pipelines.domain.market.instruments import Instrument
 from openclaw_pipelines.domain.trading.inputs import TickInput
 from openclaw_pipelines.domain.trading.session import Session
-from openclaw_pipelines.kernel.base import money
+from openclaw_pipelines.kernel.base import layout, money
 
 STATUS = {
     ProposalState.APPROVED: DecisionStatus.APPROVED,
@@ -29,7 +27,7 @@ SAID = {
 }
 
 
-def rationale(planner: str, proposal: np.record, tag: int = 0) -> str:
+def rationale(planner: str, proposal: layout.Record, tag: int = 0) -> str:
     """Why a planner, or a family, asked, in a sentence. tag: the planner's own number for what it saw, 0 none."""
     side = "long" if proposal.side == Side.BUY else "short"
     seen = f", tag {tag}" if tag else ""
@@ -46,7 +44,7 @@ def rationale(planner: str, proposal: np.record, tag: int = 0) -> str:
 def decision_row(
     session: Session,
     tick_input: TickInput,
-    proposal: np.record,
+    proposal: layout.Record,
     proposed: dict[str, object],
     state: ProposalState,
     data_hash: str,
@@ -86,7 +84,7 @@ def limit_source(policy: Policy, instrument: Instrument, code: RejectCode) -> st
     return None if layer is None else layer.text
 
 
-def numbers(session: Session, proposal: np.record, code: RejectCode) -> tuple[Decimal | None, Decimal | None]:
+def numbers(session: Session, proposal: layout.Record, code: RejectCode) -> tuple[Decimal | None, Decimal | None]:
     """What the failing check measured and allows, in the unit of its code."""
     unit, column = CODES[code].unit, int(proposal.symbol)
     if unit is Unit.NONE:

@@ -123,22 +123,23 @@ class Deployment:
 
     def account_limits(self, policy: Policy, halt: layout.Halt) -> layout.Records:
         """ACCOUNT_LIMITS[1] under the kill switch in force."""
-        limits, risk = layout.new_account_limits(), policy.risk
-        limits.max_open_positions = risk.max_open_positions
-        limits.max_leverage_bps = risk.max_leverage_bps
-        limits.max_daily_loss_bps = risk.max_daily_loss_bps
-        limits.max_drawdown_bps = risk.max_drawdown_bps
-        limits.max_orders_per_window = risk.max_orders_per_window or layout.RING_SIZE
-        limits.window_seconds = risk.order_window_seconds if risk.max_orders_per_window else 0
-        limits.order_gap_seconds = risk.order_gap_seconds
-        limits.cooldown_seconds = risk.cooldown_seconds
-        limits.shorts_allowed = int(risk.allow_short)
-        limits.price_buffer_bps = risk.price_buffer_bps
-        limits.slippage_rate = money.to_rate(policy.costs.slippage_bps / 10_000, "costs.slippage_bps")
-        limits.halt = int(halt)
-        limits.executes = policy.executes
-        limits.first_rules = int(policy.form < Form.ENTRIES_COUNT)
-        return limits
+        risk = policy.risk
+        return layout.new_account_limits(
+            max_open_positions=risk.max_open_positions,
+            max_leverage_bps=risk.max_leverage_bps,
+            max_daily_loss_bps=risk.max_daily_loss_bps,
+            max_drawdown_bps=risk.max_drawdown_bps,
+            max_orders_per_window=risk.max_orders_per_window or layout.RING_SIZE,
+            window_seconds=risk.order_window_seconds if risk.max_orders_per_window else 0,
+            order_gap_seconds=risk.order_gap_seconds,
+            cooldown_seconds=risk.cooldown_seconds,
+            shorts_allowed=int(risk.allow_short),
+            price_buffer_bps=risk.price_buffer_bps,
+            slippage_rate=money.to_rate(policy.costs.slippage_bps / 10_000, "costs.slippage_bps"),
+            halt=int(halt),
+            executes=policy.executes,
+            first_rules=int(policy.form < Form.ENTRIES_COUNT),
+        )
 
 
 def _known(payload: dict[str, object]) -> dict[str, object]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -61,15 +62,19 @@ class TickInput:
     def kernel_tick(self, symbols: list[str]) -> layout.Tick:
         """The kernel's view, in the columns of `symbols`."""
         records = layout.records(layout.SYMBOL_TICK, len(symbols))
-        for record, symbol in zip(records, symbols, strict=True):
-            for name, value in zip(BAR_FIELDS, self.bars.get(symbol, NO_BAR), strict=False):
-                record[name] = value
-            record.in_universe = int(symbol in self.universe)
-            record.control = self.controls.get(symbol, int(RejectCode.NONE))
+        bars = [self.bars.get(symbol, NO_BAR) for symbol in symbols]
+        for n, name in enumerate(BAR_FIELDS):
+            records[name] = [bar[n] if n < len(bar) else 0 for bar in bars]
+        records["in_universe"] = [symbol in self.universe for symbol in symbols]
+        records["control"] = [self.controls.get(symbol, int(RejectCode.NONE)) for symbol in symbols]
         return layout.Tick(int(self.at.timestamp()), records)
 
     def bars_json(self) -> str:
         """Recorded form of the bars."""
+        return self._bars_json
+
+    @cached_property
+    def _bars_json(self) -> str:
         return canonical_json({symbol: list(bar) for symbol, bar in self.bars.items()})
 
     def masks_json(self) -> str:

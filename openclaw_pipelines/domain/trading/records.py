@@ -10,8 +10,6 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-
 from openclaw_pipelines.contracts import keys
 from openclaw_pipelines.contracts.enums import Action, ExitReason, Leg, RejectCode, Side
 from openclaw_pipelines.domain.trading.deployment import Deployment
@@ -65,27 +63,28 @@ class Scale:
 def event_rows(scale: Scale, events: layout.Records) -> dict[str, list[Row]]:
     """Rows of protective orders, fills and funding payments out of the events of one settled bar."""
     rows: dict[str, list[Row]] = {"autopilot_orders": [], "autopilot_fills": [], "autopilot_funding_payments": []}
-    reduced = {int(event.symbol) for event in events if event.kind == EventKind.REDUCED}
-    for event in events:
+    happened = layout.plain(events)
+    reduced = {event.symbol for event in happened if event.kind == EventKind.REDUCED}
+    for event in happened:
         if event.kind == EventKind.FUNDING:
             rows["autopilot_funding_payments"].append(funding_row(scale, event))
         elif event.kind == EventKind.FILL:
             if event.leg in PROTECTIVE:
                 rows["autopilot_orders"].append(protective_order(scale, event))
-            partly = event.leg == Leg.ENTRY and int(event.symbol) in reduced
+            partly = event.leg == Leg.ENTRY and event.symbol in reduced
             rows["autopilot_fills"].append(fill_row(scale, event, "reduced" if partly else "filled"))
         elif event.kind in UNFILLED:
             rows["autopilot_fills"].append(_unfilled_row(scale, event))
     return rows
 
 
-def owner_of(scale: Scale, event: np.record) -> str:
+def owner_of(scale: Scale, event: layout.Record) -> str:
     """Decision key of the order: protective legs carry that of the entry they protect."""
     at = event.entry_decided_at if event.leg in PROTECTIVE else event.decided_at
     return scale.key(event.symbol, at)
 
 
-def fill_row(scale: Scale, event: np.record, status: str) -> Row:
+def fill_row(scale: Scale, event: layout.Record, status: str) -> Row:
     """The row of a FILL event; `status` says how the order ended, or `partial`."""
     column, leg = int(event.symbol), Leg(int(event.leg))
     decision = owner_of(scale, event)
@@ -112,13 +111,13 @@ def fill_row(scale: Scale, event: np.record, status: str) -> Row:
     }
 
 
-def _fill_reason(leg: Leg, event: np.record, status: str) -> str:
+def _fill_reason(leg: Leg, event: layout.Record, status: str) -> str:
     if leg is Leg.ENTRY:
         return "entry reduced to what the cash affords" if status == "reduced" else "entry"
     return ExitReason(int(event.reason)).name.lower()
 
 
-def _unfilled_row(scale: Scale, event: np.record) -> Row:
+def _unfilled_row(scale: Scale, event: layout.Record) -> Row:
     status, code, reason = UNFILLED[EventKind(int(event.kind))]
     row = fill_row(scale, event, status)
     zero = Decimal(0)
@@ -130,13 +129,13 @@ def _slippage_bps(price: Decimal, intended: Decimal, side: int) -> float | None:
     return float((price - intended) / intended * 10_000 * side) if intended and price else None
 
 
-def protective_order(scale: Scale, event: np.record) -> Row:
+def protective_order(scale: Scale, event: layout.Record) -> Row:
     """The order behind the fill of a protective leg."""
     return _order_row(scale, event, owner_of(scale, event), int(event.qty), int(event.intended_price))
 
 
 def _order_row(
-    scale: Scale, record: np.record, decision: str, lots: int, price_units: int, leg: Leg | None = None
+    scale: Scale, record: layout.Record, decision: str, lots: int, price_units: int, leg: Leg | None = None
 ) -> Row:
     column, leg = int(record.symbol), leg or Leg(int(record.leg))
     return {
@@ -151,7 +150,7 @@ def _order_row(
     }
 
 
-def funding_row(scale: Scale, event: np.record) -> Row:
+def funding_row(scale: Scale, event: layout.Record) -> Row:
     """The row of a FUNDING event."""
     column = int(event.symbol)
     return {
@@ -164,7 +163,7 @@ def funding_row(scale: Scale, event: np.record) -> Row:
     }
 
 
-def order_row(scale: Scale, proposal: np.record, tick_seconds: int, qty_lots: int) -> Row:
+def order_row(scale: Scale, proposal: layout.Record, tick_seconds: int, qty_lots: int) -> Row:
     """The order that carries out an approved proposal."""
     leg = Leg.ENTRY if proposal.action == Action.ENTER else Leg.EXIT
     decision = scale.key(proposal.symbol, tick_seconds)
@@ -172,7 +171,7 @@ def order_row(scale: Scale, proposal: np.record, tick_seconds: int, qty_lots: in
 
 
 def proposal_row(
-    scale: Scale, proposal: np.record, tick_seconds: int, planner: str, rationale: str, features: str
+    scale: Scale, proposal: layout.Record, tick_seconds: int, planner: str, rationale: str, features: str
 ) -> Row:
     """What the planner asked for; the state is added by the cycle."""
     column = int(proposal.symbol)
@@ -196,10 +195,10 @@ def proposal_row(
 
 def position_rows(scale: Scale, state: layout.State) -> list[Row]:
     """Open positions after a tick."""
-    return [_position_row(scale, column, p) for column, p in enumerate(state.positions) if p.qty != 0]
+    return [_position_row(scale, column, p) for column, p in enumerate(layout.plain(state.positions)) if p.qty != 0]
 
 
-def _position_row(scale: Scale, column: int, position: np.record) -> Row:
+def _position_row(scale: Scale, column: int, position: layout.Record) -> Row:
     price: Callable[[int], Decimal | None] = lambda units: scale.price_or_none(column, int(units))  # noqa: E731
     mult = scale.lots[column] * scale.deployment.instruments[column].price_unit
     moved = int(position.last_price) - int(position.entry_price)

@@ -7,8 +7,6 @@ what that takes is given back as a realized result, so that cash is what the rep
 from collections.abc import Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
-import numpy as np
-
 from openclaw_pipelines.contracts import keys
 from openclaw_pipelines.contracts.enums import Action, ExitReason, Leg, RejectCode
 from openclaw_pipelines.contracts.errors import LedgerError
@@ -100,7 +98,7 @@ class _Booking:
             at = position.decided_at
         return keys.order_key(scale.key(self.column, at), self.report.leg) if at else None
 
-    def _enter(self) -> np.record:
+    def _enter(self) -> layout.Record:
         """A part of an entry, or all of it: the position grows at its average price."""
         position, account, instrument, qty = self.position, self.account, self.instrument, self.qty
         side, held = int(position.pending_side), abs(int(position.qty))
@@ -138,7 +136,7 @@ class _Booking:
         average = -(-total // qty) if side > 0 else total // qty
         return average, side * (average * qty - total) * int(self.instrument.mult)
 
-    def _reduce(self, pending: Action | None) -> np.record:
+    def _reduce(self, pending: Action | None) -> layout.Record:
         """A part of the position is closed, or all of it, with its part of the margin."""
         position, account, instrument, qty = self.position, self.account, self.instrument, self.qty
         side, held = (1 if position.qty > 0 else -1), abs(int(position.qty))
@@ -190,7 +188,7 @@ class _Booking:
             "slippage_bps": None,
         }
 
-    def _fund(self) -> np.record:
+    def _fund(self) -> layout.Record:
         position, account = self.position, self.account
         if position.qty == 0:
             raise self._error("no position is open")
@@ -202,14 +200,14 @@ class _Booking:
         event.cash_change = received
         return event
 
-    def _event(self, kind: layout.EventKind, side: int, decided_at: int) -> np.record:
-        event: np.record = layout.records(layout.EVENT, 1)[0]
+    def _event(self, kind: layout.EventKind, side: int, decided_at: int) -> layout.Record:
+        event: layout.Record = layout.records(layout.EVENT, 1)[0]
         event.kind, event.symbol, event.leg, event.side = int(kind), self.column, int(self.report.leg), side
         event.qty, event.price, event.at, event.decided_at = self.qty, self.price, self._seconds(), decided_at
         event.entry_decided_at = self.position.decided_at
         return event
 
-    def _row(self, event: np.record, status: str, number: int) -> Row:
+    def _row(self, event: layout.Record, status: str, number: int) -> Row:
         row = fill_row(self.session.scale, event, status)
         return {**row, "fill_key": keys.fill_key(row["order_key"], number)}
 

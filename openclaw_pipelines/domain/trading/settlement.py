@@ -12,8 +12,6 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-
 from openclaw_pipelines.contracts import keys
 from openclaw_pipelines.contracts.enums import Leg, RejectCode, Side
 from openclaw_pipelines.domain.execution.port import INSIDE, Report, ReportKind
@@ -60,7 +58,7 @@ class Closing:
             ReportError: a report that no order or position of the session can have caused.
         """
         if tick_input.executor is None or tick_input.executor in INSIDE:
-            kinds = Counter(EventKind(int(event.kind)).name.lower() for event in self._events)
+            kinds = Counter(EventKind(kind).name.lower() for kind in self._events["kind"].tolist())
             reports = None if tick_input.executor is None else self.by_candle_rules()
             return Settled(event_rows(self.session.scale, self._events), reports, dict(kinds))
         rows = book_reports(self.session, self.tick, tick_input.executor, tick_input.reports or ())
@@ -75,17 +73,18 @@ class Closing:
 
 
 def _reports(scale: Scale, events: layout.Records) -> tuple[Report, ...]:
-    asked = {int(event.symbol): int(event.qty) for event in events if event.kind == EventKind.REDUCED}
+    happened = layout.plain(events)
+    asked = {event.symbol: event.qty for event in happened if event.kind == EventKind.REDUCED}
     reports: list[Report] = []
-    for event in events:
+    for event in happened:
         if event.kind != EventKind.REDUCED:
             entry = event.kind == EventKind.FILL and event.leg == Leg.ENTRY
-            left = asked[int(event.symbol)] - int(event.qty) if entry and int(event.symbol) in asked else 0
+            left = asked[event.symbol] - event.qty if entry and event.symbol in asked else 0
             reports += _report(scale, event, scale.qty(event.symbol, left))
     return tuple(reports)
 
 
-def _report(scale: Scale, event: np.record, left: Decimal) -> Sequence[Report]:
+def _report(scale: Scale, event: layout.Record, left: Decimal) -> Sequence[Report]:
     column, leg = int(event.symbol), Leg(int(event.leg) or Leg.ENTRY)
     common: dict[str, Any] = {
         "order_key": keys.order_key(owner_of(scale, event), leg),

@@ -10,8 +10,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-import numpy as np
-
 from openclaw_pipelines.contracts.canonical import canonical_json
 from openclaw_pipelines.contracts.enums import Action, ProposalState, RejectCode
 from openclaw_pipelines.domain.execution.port import Report
@@ -88,7 +86,10 @@ def _settle(session: Session, tick: _Tick, closing: Closing) -> None:
     for fill in rows["autopilot_fills"]:
         if fill["leg"] in ("entry", "exit"):
             tick.moves += _executed(fill, tick.input.at)
-    tick.phases["SETTLE"] = {"bars": sum(tick.kernel.symbols.bar_state != 0).item(), **settled.kinds}
+    tick.phases["SETTLE"] = {
+        "bars": sum(state != 0 for state in tick.kernel.symbols["bar_state"].tolist()),
+        **settled.kinds,
+    }
 
 
 def _executed(fill: Row, at: datetime) -> list[AuditEntry]:
@@ -108,8 +109,8 @@ def _analyze_market(session: Session, tick: _Tick) -> None:
     step.observe_bars(session.state, tick.kernel, session.context)
     missing = [
         symbol
-        for symbol, record in zip(session.deployment.symbols, tick.kernel.symbols, strict=True)
-        if record.bar_state == layout.BarState.MISSING
+        for symbol, state in zip(session.deployment.symbols, tick.kernel.symbols["bar_state"].tolist(), strict=True)
+        if state == layout.BarState.MISSING
     ]
     masked = {symbol: RejectCode(code).name for symbol, code in tick.input.controls.items() if code}
     tick.phases["ANALYZE_MARKET"] = {"missing": missing, "masked": masked}
@@ -133,7 +134,7 @@ def _preview_policies(session: Session, tick: _Tick, proposals: layout.Records) 
     if n:
         govern.rank(proposals, n)
         govern.govern(session.state, tick.kernel, session.limits, tick.account_limits, session.context, proposals, n)
-    codes = Counter(RejectCode(int(code)).name for code in proposals.code if code)
+    codes = Counter(RejectCode(code).name for code in proposals["code"].tolist() if code)
     tick.phases["PREVIEW_POLICIES"] = {"approved": int((proposals.approved_qty > 0).sum()), **codes}
 
 
@@ -150,20 +151,20 @@ def _act(session: Session, tick: _Tick, proposals: layout.Records) -> None:
     }
 
 
-def _one_per_symbol(proposals: layout.Records) -> list[np.record]:
+def _one_per_symbol(proposals: layout.Records) -> list[layout.Record]:
     """The proposals that are recorded, by rank: the approved one of each symbol, else its first.
 
     A second proposal on a symbol has the same key, and at most one of them is approved.
     """
-    by_symbol: dict[int, np.record] = {}
-    for proposal in sorted(proposals, key=lambda item: int(item.rank)):
-        known = by_symbol.get(int(proposal.symbol))
+    by_symbol: dict[int, layout.Record] = {}
+    for proposal in sorted(layout.plain(proposals), key=lambda item: item.rank):
+        known = by_symbol.get(proposal.symbol)
         if known is None or (proposal.approved_qty and not known.approved_qty):
-            by_symbol[int(proposal.symbol)] = proposal
-    return sorted(by_symbol.values(), key=lambda item: int(item.rank))
+            by_symbol[proposal.symbol] = proposal
+    return sorted(by_symbol.values(), key=lambda item: item.rank)
 
 
-def _record_verdict(session: Session, tick: _Tick, proposal: np.record) -> None:
+def _record_verdict(session: Session, tick: _Tick, proposal: layout.Record) -> None:
     row = session.state.indicators[proposal.symbol]
     features = canonical_json(indicator_values(row, session.context.params[0]))
     planner, because = _planner(session, tick.input.planned, proposal)
@@ -179,7 +180,7 @@ def _record_verdict(session: Session, tick: _Tick, proposal: np.record) -> None:
         session.awaiting[proposed["decision_key"]] = waiting_of(proposed, proposal, tick.kernel.at)
 
 
-def _planner(session: Session, planned: Planned | None, proposal: np.record) -> tuple[str, str]:
+def _planner(session: Session, planned: Planned | None, proposal: layout.Record) -> tuple[str, str]:
     """Who asked, and why in a sentence."""
     name = session.deployment.family if planned is None else planned.planner
     if proposal.external:
@@ -189,7 +190,7 @@ def _planner(session: Session, planned: Planned | None, proposal: np.record) -> 
     return name, rationale(name, proposal, planned.signals[session.deployment.symbols[proposal.symbol]].tag)
 
 
-def _verdict(policy: Policy, proposal: np.record) -> ProposalState:
+def _verdict(policy: Policy, proposal: layout.Record) -> ProposalState:
     if proposal.action == Action.HOLD:
         return ProposalState.HELD
     if not proposal.approved_qty:

@@ -11,7 +11,7 @@ from openclaw_pipelines.domain.trading.inputs import TickInput
 from openclaw_pipelines.domain.trading.records import Row
 from openclaw_pipelines.domain.trading.session import Session
 from openclaw_pipelines.kernel.account import valuation
-from openclaw_pipelines.kernel.base import money
+from openclaw_pipelines.kernel.base import layout, money
 
 KILL_SWITCH_NAMES = {0: "off", 1: "close_only", 2: "halt_all"}
 
@@ -50,8 +50,8 @@ def input_row(session: Session, tick_input: TickInput, reports: tuple[Report, ..
 
 def equity_row(session: Session) -> Row:
     """The sub-account after the tick."""
-    account, marked = session.state.account[0], valuation.mark(session.state, session.context)
-    pending = sum(int(position.pending_reserved) for position in session.state.positions)
+    account, marked = layout.plain(session.state.account)[0], valuation.mark(session.state, session.context)
+    pending = sum(session.state.positions["pending_reserved"].tolist())
     atoms = money.from_atoms
     return {
         "cash": atoms(marked.cash),
@@ -66,7 +66,7 @@ def equity_row(session: Session) -> Row:
         "funding": atoms(account.funding),
         "day_open_equity": atoms(account.day_open_equity),
         "peak_equity": atoms(account.peak_equity),
-        "open_positions": int((session.state.positions.qty != 0).sum()),
+        "open_positions": sum(qty != 0 for qty in session.state.positions["qty"].tolist()),
     }
 
 

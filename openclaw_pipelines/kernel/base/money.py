@@ -4,7 +4,6 @@ Every rounding goes against the account. What an order may cost is in `risk`, wh
 Conversions from `Decimal` and float are at the end; they run on the host, before and after a run.
 """
 
-from collections.abc import Iterator
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any, cast
 
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from openclaw_pipelines.contracts.errors import KernelError
 from openclaw_pipelines.kernel.base.jit import compiled, inlined
-from openclaw_pipelines.kernel.base.layout import Records, State
+from openclaw_pipelines.kernel.base.layout import Record, Records, State, plain
 
 ATOM = Decimal("1e-8")
 RATE_UNIT = Decimal("1e-10")
@@ -323,38 +322,32 @@ def prove_ranges(
     if not 0 < capital <= CAPITAL_MAX:
         raise MoneyRangeError("capital in atoms", "the account", capital, CAPITAL_MAX, "Give up to ten million quote.")
     reach = EQUITY_MAX
-    for column, (instrument, limit) in enumerate(zip(_plain(instruments), _plain(limits), strict=True)):
+    for column, (instrument, limit) in enumerate(zip(plain(instruments), plain(limits), strict=True)):
         low, high = int(price_low[column]), int(price_high[column])
         if low < 1 or high < low:
             raise MoneyRangeError("price", f"column {column}", low, high, "Prices are positive multiples of the unit.")
         _prove_settings(column, instrument, limit)
         # 21/10: slippage on top of the highest price, and doubled where a liquidation price divides by 1 - maintenance
-        largest = max(limit["max_position_notional"], high * instrument["mult"])
+        largest = max(limit.max_position_notional, high * instrument.mult)
         reach += 2 * largest * (high * 21 // 10 // low + 1)
     if reach > INT64_MAX:
         advice = "Lower risk.max_position_notional, or start later: prices moved too far over the window."
         raise MoneyRangeError("reachable value in atoms", "the account", reach, INT64_MAX, advice)
 
 
-def _plain(rows: Records) -> Iterator[dict[str, int]]:
-    """Records as Python numbers by name; every field read off a record takes microseconds."""
-    names = rows.dtype.names or ()
-    return (dict(zip(names, row, strict=True)) for row in rows.tolist())
-
-
-def _prove_settings(column: int, instrument: dict[str, int], limit: dict[str, int]) -> None:
+def _prove_settings(column: int, instrument: Record, limit: Record) -> None:
     for name in ("taker_rate", "liquidation_rate"):
-        _within(name, column, instrument[name], 0, MAX_RATE)
-    _within("maintenance_bps", column, instrument["maintenance_bps"], 0, 5_000)
-    _within("mult", column, instrument["mult"], 1, NOTIONAL_MAX)
-    _within("max_position_notional", column, limit["max_position_notional"], 0, NOTIONAL_MAX)
-    _within("leverage_bps", column, limit["leverage_bps"], 10_000, min(instrument["max_leverage_bps"], MAX_BPS))
-    if limit["leverage_bps"] * instrument["maintenance_bps"] >= 10**8:
+        _within(name, column, getattr(instrument, name), 0, MAX_RATE)
+    _within("maintenance_bps", column, instrument.maintenance_bps, 0, 5_000)
+    _within("mult", column, instrument.mult, 1, NOTIONAL_MAX)
+    _within("max_position_notional", column, limit.max_position_notional, 0, NOTIONAL_MAX)
+    _within("leverage_bps", column, limit.leverage_bps, 10_000, min(instrument.max_leverage_bps, MAX_BPS))
+    if limit.leverage_bps * instrument.maintenance_bps >= 10**8:
         advice = "Lower the leverage: its margin must exceed the maintenance margin."
-        raise MoneyRangeError("maintenance_bps", f"column {column}", instrument["maintenance_bps"], "margin", advice)
-    _within("size_bps", column, limit["size_bps"], 0, 10_000)
+        raise MoneyRangeError("maintenance_bps", f"column {column}", instrument.maintenance_bps, "margin", advice)
+    _within("size_bps", column, limit.size_bps, 0, 10_000)
     for name in ("max_position_bps", "max_concentration_bps"):
-        _within(name, column, limit[name], 0, MAX_BPS)
+        _within(name, column, getattr(limit, name), 0, MAX_BPS)
 
 
 def _within(name: str, column: int, value: int, low: int, high: int) -> None:
@@ -368,9 +361,10 @@ def prove_tick(state: State, symbols: Records, instruments: Records) -> None:
     Raises:
         MoneyRangeError: names the position's column.
     """
-    for column, position in enumerate(state.positions):
-        lots = max(abs(int(position.qty)), int(position.pending_qty))
-        value = lots * int(instruments[column].mult) * max(int(symbols[column].high), int(position.last_price))
+    highest, multipliers = symbols["high"].tolist(), instruments["mult"].tolist()
+    for column, position in enumerate(plain(state.positions)):
+        lots = max(abs(position.qty), position.pending_qty)
+        value = lots * multipliers[column] * max(highest[column], position.last_price)
         if 4 * value > INT64_MAX:
             advice = "The price moved beyond what the kernel can hold; flatten the position."
             raise MoneyRangeError("position value in atoms", f"column {column}", value, INT64_MAX // 4, advice)

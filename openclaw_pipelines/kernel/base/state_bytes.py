@@ -6,6 +6,7 @@ recorded; an older layout is read with the newer fields at 0.
 """
 
 import hashlib
+from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -104,6 +105,7 @@ def _little_endian(array: NDArray[Number]) -> NDArray[Number]:
     return np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
 
 
+@lru_cache(maxsize=32)
 def _hash(layout: Layout, version: tuple[int, int]) -> bytes:
     described = (layout.account.descr[: version[0]], layout.position.descr[: version[1]], RING_SIZE)
     return hashlib.sha256(repr(described).encode()).digest()
