@@ -20,6 +20,7 @@ from openclaw_pipelines.services.governance.notifications import notify
 from openclaw_pipelines.services.governance.observing import DAGSTER, TICKER, observe
 from openclaw_pipelines.services.trading.errors import HoleError
 from openclaw_pipelines.services.trading.mismatches import mismatch_alerts
+from openclaw_pipelines.services.trading.rounds import handed_over
 from openclaw_pipelines.services.trading.runner import DayReport, Runner
 
 GROUP = "trading"
@@ -101,14 +102,15 @@ def trading_assets(days: dg.DailyPartitionsDefinition, shortest: timedelta) -> l
 
 
 def _run_day(context: dg.AssetExecutionContext, world: World, strategy: str, day: str) -> DayReport:
-    """Take the ticks of a day; in a backfill wait for the runs of the days before it.
+    """Take the ticks of a day, unless a round of the ticker did; in a backfill wait for the runs of the days before it.
 
     A backfill of no more days than strategies is started as one run per day, all at once and in no order.
     """
-    if is_live(context):
+    report = handed_over(world, strategy, day) if is_tickers(context) else None
+    if report is None and is_live(context):
         observe(world, TICKER if is_tickers(context) else DAGSTER)
     try:
-        report = Runner.of(world).run_day(strategy, day, live=is_live(context))
+        report = report or Runner.of(world).run_day(strategy, day, live=is_live(context))
         notify(world, mismatch_alerts(world, strategy, report.mismatched))
         return report
     except HoleError as error:

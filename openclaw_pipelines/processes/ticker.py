@@ -7,7 +7,7 @@ loop.
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import dagster as dg
@@ -30,10 +30,12 @@ from openclaw_pipelines.jobs import (
     REPORT,
 )
 from openclaw_pipelines.processes.layers import failure_of
+from openclaw_pipelines.resources.store.remembering import RememberingStore
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.governance.observing import TICKER, observe
 from openclaw_pipelines.services.market.clock import refuse_wrong_clock
 from openclaw_pipelines.services.market.ingest import Ingest
+from openclaw_pipelines.services.trading.rounds import take_round
 from openclaw_pipelines.services.trading.timetable import bars_ready, clock_stops, due_of, needed_before
 
 LATE_BAR_SECONDS = 5.0
@@ -135,7 +137,10 @@ class Ticker:
         while due:
             self._refresh_market(due, now, ticked)
             refuse_wrong_clock(store, source, self.world.clock, self.world.settings().market.max_clock_skew_seconds)
-            ran = {item.strategy: item.first for item in self._ready(due, now) if self._advance(item, now, ticked)}
+            looked = replace(self.world, store=RememberingStore.of(store))
+            ready = [item for item in due if bars_ready(looked, item, now) and self._asked_anew(item, now)]
+            take_round(self.world, [(item.strategy, item.day) for item in ready])
+            ran = {item.strategy: item.first for item in ready if self._advance(item, ticked)}
             left = {item.strategy: item for item in self._due(ran, now)}
             moved = [name for name, first in ran.items() if name not in left or left[name].first != first]
             ticked.strategies += moved
@@ -160,14 +165,12 @@ class Ticker:
             if ask_again(self.asked, f"{MARKET_LIVE} {day}", minute, now, LATE_BAR_SECONDS):
                 self.run_counted(MARKET_LIVE, day, ticked)
 
-    def _ready(self, due: list[Due], now: datetime) -> list[Due]:
-        """Those whose bars are there, or too late to wait for."""
-        return [item for item in due if bars_ready(self.world, item, now)]
+    def _asked_anew(self, due: Due, now: datetime) -> bool:
+        """Whether it is time to take the first due tick; one that failed or waits is tried again later."""
+        return ask_again(self.asked, due.strategy, due.first.isoformat(), now) is not None
 
-    def _advance(self, due: Due, now: datetime, ticked: Ticked) -> bool:
-        """Run the day of the first due tick; one that failed or waits is tried again later."""
-        if not ask_again(self.asked, due.strategy, due.first.isoformat(), now):
-            return False
+    def _advance(self, due: Due, ticked: Ticked) -> bool:
+        """Run the day of the first due tick."""
         self._know(due.strategy)
         ran = self.run_counted(CYCLE_LIVE, f"{due.day}|{due.strategy}", ticked)
         if ran:

@@ -1,7 +1,7 @@
 """The outside world that services are handed, put together from settings; plain objects, no Dagster."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from openclaw_pipelines.contracts.config.market import Market
 from openclaw_pipelines.domain.execution.port import Executor
@@ -27,6 +27,8 @@ class World:
     market: MarketSource
     clock: Clock
     executor: Executor
+    handed: dict[tuple[str, str], object] = field(default_factory=dict)
+    """What was done for a strategy and a day ahead of its run, which takes it out; see `services.trading.rounds`."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.settings, HeldSettings):

@@ -282,6 +282,14 @@ class StrategyLedger:
         )
         return {row["decision_key"]: _awaiting_of(session, row) for row in waiting.to_dicts()}
 
+    def prune_states(self, con: Connection) -> None:
+        """Remove the kernel states that are no day's end, before newer ones are written in the same transaction."""
+        con.execute(
+            "DELETE FROM kernel_states WHERE account_id = ? AND strategy_config_id = ? "
+            "AND date_trunc('day', tick_at) <> tick_at",
+            [self.account_id, self.strategy],
+        )
+
     def waiting_keys(self) -> list[str]:
         """Decision keys of proposals that wait for an operator now."""
         waiting = self.query("SELECT p.decision_key FROM autopilot_proposals p", WAITING, [None])
@@ -302,29 +310,35 @@ class StrategyLedger:
         rows = self.query("SELECT as_of, selected FROM autopilot_universe_snapshots", "as_of < ?", [before])
         return list(json.loads(rows.sort("as_of")["selected"][-1])) if rows.height else None
 
-    def commit(self, rows: dict[str, list[Row]], now: datetime, states: list[Row]) -> int:
-        """Write whole ticks in one transaction. Returns the number of rows.
 
-        Contexts and policies that are stored already stay; of the kernel states, days' ends and the newest are kept.
-        """
-        written = 0
-        with self.store.write("ledger") as con:
-            for table, own in rows.items():
-                frame = TABLES[table].unchecked([{**row, "recorded_at": now} for row in own])
-                shared = table in ("tick_contexts", "policy_versions")
-                written += (insert_new if shared else insert)(con, table, frame)
-            if states:
-                self._prune_states(con)
-                frame = TABLES["kernel_states"].unchecked([{**row, "recorded_at": now} for row in states])
-                written += insert(con, "kernel_states", frame)
-        return written
+def write_ticks(
+    store: Store, rows: Mapping[str, list[Row]], states: Mapping[StrategyLedger, list[Row]], now: datetime
+) -> int:
+    """Write whole ticks, of one strategy or of several, in one transaction. Returns the number of rows.
 
-    def _prune_states(self, con: Connection) -> None:
-        con.execute(
-            "DELETE FROM kernel_states WHERE account_id = ? AND strategy_config_id = ? "
-            "AND date_trunc('day', tick_at) <> tick_at",
-            [self.account_id, self.strategy],
-        )
+    Contexts and policies that are stored already stay; of the kernel states, days' ends and the newest are kept.
+
+    Args:
+        store: where the ledger is.
+        rows: by table, without `recorded_at`.
+        states: kernel states by the ledger of their strategy.
+        now: when they are recorded.
+    """
+    written = 0
+    with store.write("ledger") as con:
+        for table, own in rows.items():
+            shared = table in ("tick_contexts", "policy_versions")
+            written += (insert_new if shared else insert)(con, table, _frame(table, own, now))
+        kept = [row for own in states.values() for row in own]
+        if kept:
+            for ledger in (ledger for ledger, own in states.items() if own):
+                ledger.prune_states(con)
+            written += insert(con, "kernel_states", _frame("kernel_states", kept, now))
+    return written
+
+
+def _frame(table: str, rows: Iterable[Row], now: datetime) -> pl.DataFrame:
+    return TABLES[table].unchecked([{**row, "recorded_at": now} for row in rows])
 
 
 def _awaiting_of(session: Session, row: Row) -> Awaiting:

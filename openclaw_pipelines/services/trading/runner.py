@@ -48,7 +48,7 @@ from openclaw_pipelines.services.trading.errors import (
 from openclaw_pipelines.services.trading.feed import Feed, Unknown
 from openclaw_pipelines.services.trading.strategy_lock import strategy_lock
 from openclaw_pipelines.services.trading.universes import build_universe
-from openclaw_pipelines.services.trading.walk import Walk, ticks_between
+from openclaw_pipelines.services.trading.walk import Walk, commit, ticks_between
 from openclaw_pipelines.settings import Settings, StrategySettings, effective_kill_switch
 
 
@@ -112,37 +112,44 @@ class Runner:
             HoleError, DeploymentChangedError, CapitalChangedError, MarketNotReadyError, WarmUpError,
             LiveExecutorError, ClockSkewError: nothing is written.
         """
-        if not (live or self._fills_inside):
+        if not (live or self.fills_inside):
             raise LiveExecutorError(strategy, self.executor.name, day)
         settings, report = self.settings(), DayReport(strategy, day)
         if live:
             refuse_wrong_clock(self.store, self.source, self.clock, settings.market.max_clock_skew_seconds)
         with strategy_lock(settings, strategy):
-            while self._walk(settings, settings.strategy(strategy), report, live=live) and not self._fills_inside:
-                pass
+            while (walk := self.due_walk(settings, report, live=live)) is not None:
+                commit([walk], self.clock.now())
+                self.committed(walk, report)
+                if self.fills_inside:
+                    break
         return report
 
     @property
-    def _fills_inside(self) -> bool:
+    def fills_inside(self) -> bool:
+        """Whether the kernel fills the orders, so that ticks can be taken without asking anybody in between."""
         return self.executor.name in INSIDE
 
-    def _walk(self, settings: Settings, strategy: StrategySettings, report: DayReport, *, live: bool) -> bool:
-        """Take due ticks, commit them, then send what they ordered. Returns whether there were any."""
-        day, ledger = report.day, self.ledger(strategy.name)
+    def due_walk(self, settings: Settings, report: DayReport, *, live: bool) -> Walk | None:
+        """The ticks of the report's strategy and day that are due, taken and not committed; None without any.
+
+        Who calls holds the strategy's lock.
+        """
+        strategy, ledger = settings.strategy(report.strategy), self.ledger(report.strategy)
         with ledger.reading():
-            walk = self._open(settings, strategy, ledger, day)
+            walk = self._open(settings, strategy, ledger, report.day)
             if walk is not None:
-                self._take_due(walk, strategy, day, report, live=live)
-        if walk is None or not walk.taken:
-            return False
-        ledger.commit(walk.rows, self.clock.now(), walk.states)
+                self._take_due(walk, strategy, report.day, report, live=live)
+        return walk if walk is not None and walk.taken else None
+
+    def committed(self, walk: Walk, report: DayReport) -> None:
+        """Tell of ticks that were committed, and send what they ordered."""
         report.taken += walk.taken
         report.settled_only += walk.settled_only
         report.mismatched += [row["tick_at"] for row in walk.rows.get("reconcile_events", []) if not row["passed"]]
         for table, rows in walk.rows.items():
             report.rows[table] = report.rows.get(table, 0) + len(rows)
         self._send(walk.session, report)
-        return True
 
     def _send(self, session: Session, report: DayReport) -> None:
         """Hand over the orders that are out; one that was handed over before is not a new one to an executor."""
@@ -157,9 +164,9 @@ class Runner:
             report.waiting_for = self._missing_of_universe(strategy, day, ticks[0], live=live)
             if report.waiting_for:
                 return
-        if not self._fills_inside:  # orders that a killed process committed and did not send
+        if not self.fills_inside:  # orders that a killed process committed and did not send
             self._send(walk.session, report)
-        for tick_at in ticks if self._fills_inside else ticks[:1]:
+        for tick_at in ticks if self.fills_inside else ticks[:1]:
             late = feed.not_covered(tick_at)
             if late and not self._deadline_passed(strategy, tick_at, live=live):
                 self._refuse_unknown(strategy, late, tick_at, day, taken=walk.taken, live=live)

@@ -11,10 +11,14 @@ STRATEGY_LOCK_SECONDS = 600.0
 
 
 @contextmanager
-def strategy_lock(settings: Settings, strategy: str) -> Iterator[None]:
-    """Hold a strategy's lock: one run of a strategy at a time, in any process."""
+def strategy_lock(settings: Settings, strategy: str, *, wait_seconds: float = STRATEGY_LOCK_SECONDS) -> Iterator[None]:
+    """Hold a strategy's lock: one run of a strategy at a time, in any process.
+
+    Raises:
+        StoreLockedError: another one runs for longer than `wait_seconds`.
+    """
     locks = settings.data_dir / "locks"
     locks.mkdir(parents=True, exist_ok=True)
     lock = locks / f"{settings.config.account}.{strategy}"
-    with file_lock(lock, exclusive=True, timeout_seconds=STRATEGY_LOCK_SECONDS):
+    with file_lock(lock, exclusive=True, timeout_seconds=wait_seconds):
         yield

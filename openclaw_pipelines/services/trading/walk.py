@@ -1,6 +1,7 @@
 """A walk in progress: the session, the rows of the ticks taken so far, and the universes it looked up or built."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -16,7 +17,7 @@ from openclaw_pipelines.domain.trading.inception import WarmUp, inception
 from openclaw_pipelines.domain.trading.records import Row
 from openclaw_pipelines.domain.trading.session import Session, kernel_state_row
 from openclaw_pipelines.domain.trading.tick import TickResult
-from openclaw_pipelines.resources.store.strategy_ledger import StrategyLedger
+from openclaw_pipelines.resources.store.strategy_ledger import StrategyLedger, write_ticks
 
 
 @dataclass
@@ -127,6 +128,20 @@ class Walk:
         versions = self.rows.setdefault("policy_versions", [])
         if all(row["policy_version_id"] != policy["policy_version_id"] for row in versions):
             versions += tick_rows.stamped(session, at, {"policy_versions": [policy]})["policy_versions"]
+
+
+def commit(walks: Sequence[Walk], now: datetime) -> int:
+    """Write the ticks of walks of one account in one transaction. Returns the number of rows.
+
+    Raises:
+        KeyExistsError: a tick is recorded already. StoreError: the store cannot be written. Nothing is written then.
+    """
+    rows: dict[str, list[Row]] = {}
+    for walk in walks:
+        for table, own in walk.rows.items():
+            rows.setdefault(table, []).extend(own)
+    states = {walk.ledger: walk.states for walk in walks}
+    return write_ticks(walks[0].ledger.store, rows, states, now)
 
 
 def _day_end(at: datetime) -> bool:
