@@ -32,7 +32,6 @@ import polars as pl
 import yaml
 from bench_project import INSTANCE, Project
 
-from openclaw_pipelines.commands.verify import recorded_days, verify_strategy
 from openclaw_pipelines.contracts.time import DAY, day_start
 from openclaw_pipelines.processes.ticker import Ticker
 from openclaw_pipelines.resources.clock import ReplayedClock
@@ -41,6 +40,7 @@ from openclaw_pipelines.resources.store.hold import Hold, let_go
 from openclaw_pipelines.resources.store.store import Store, insert
 from openclaw_pipelines.resources.world import World, open_world
 from openclaw_pipelines.services.evaluation.evaluator import Evaluator
+from openclaw_pipelines.services.evaluation.verifying import recorded_days, verify_strategy
 from openclaw_pipelines.services.market.features import compute_features
 from openclaw_pipelines.services.market.ingest import Ingest
 from openclaw_pipelines.services.trading.runner import Runner

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -22,11 +22,9 @@ from openclaw_pipelines.commands.shared import (
 
 if TYPE_CHECKING:
     from openclaw_pipelines.resources.world import World
-    from openclaw_pipelines.services.trading.verification import Verification
+    from openclaw_pipelines.services.evaluation.verifying import Verified
 
 DIFFERENCES_SHOWN = 50
-_NO_VERSIONS: dict[str, object] = {"program_version": None, "recorded_by": None}
-"""Of differences that no other version of the program explains."""
 
 
 class LedgerDiffersError(CommandError):
@@ -65,133 +63,6 @@ class SealNotFoundError(CommandError):
     seal: str
 
 
-@dataclass
-class Verified:
-    """One strategy's result. days: one entry per verified day with its differences; audit_rows: length of the chain.
-
-    ledger_hash: of everything recorded, for ledgers of one version; trades_hash: of what was traded, across versions.
-    sealed_until: newest sealed day, with its seal. unknown: what was not compared, in words.
-    """
-
-    strategy: str
-    ledger_hash: str
-    trades_hash: str
-    audit_rows: int
-    ticks: int = 0
-    rows: int = 0
-    days: list[dict[str, object]] = field(default_factory=list)
-    differences: list[dict[str, object]] = field(default_factory=list)
-    sealed_until: str | None = None
-    seal: str | None = None
-    unknown: list[str] = field(default_factory=list)
-
-
-def recorded_days(world: "World", strategy: str, first: date | None, last: date | None) -> list[str]:
-    """Days of a strategy that hold recorded ticks, oldest first."""
-    from openclaw_pipelines.contracts.enums import TickStatus
-
-    # the tick at 00:00 closes the day before
-    rows = world.ledger(strategy).query(
-        "SELECT DISTINCT strftime(tick_at - INTERVAL 1 MICROSECOND, '%Y-%m-%d') AS day FROM autopilot_ticks",
-        "status <> ?",
-        [TickStatus.INCEPTION.value],
-    )
-    days = sorted(rows["day"].to_list())
-    low, high = first.isoformat() if first else "", last.isoformat() if last else "9999"
-    return [day for day in days if low <= day <= high]
-
-
-def verify_strategy(
-    world: "World", strategy: str, days: Sequence[str], done: Callable[[], None] = lambda: None, *, whole: bool = True
-) -> Verified:  # fmt: skip
-    """Verify `days` of one strategy and what rests on them, that all its rows belong together, and its audit trail.
-
-    done: called after each day. whole: read every sealed day again, also one that has no ticks any more.
-
-    Raises:
-        BrokenChainError: the audit trail was tampered with.
-    """
-    from openclaw_pipelines.domain.governance.audit import verify_chain
-    from openclaw_pipelines.resources.store.comparison import ledger_hash, trades_hash
-    from openclaw_pipelines.services.evaluation.sealed import verify_seals
-    from openclaw_pipelines.services.trading.integrity import verify_integrity
-    from openclaw_pipelines.services.trading.verification import spans
-
-    ledger = world.ledger(strategy)
-    trail = ledger.query("SELECT * FROM admin_actions").sort("sequence")
-    own = (world.store, world.settings().config.account, strategy)
-    result = Verified(strategy, ledger_hash(*own), trades_hash(*own), verify_chain(trail.iter_rows(named=True)))
-    sealed = verify_seals(world, strategy, None if whole else days)
-    beyond = [*verify_integrity(ledger), *sealed.differences]
-    result.differences += [{"day": None, **asdict(found), **_NO_VERSIONS} for found in beyond]
-    result.sealed_until, result.seal = sealed.newest_day, next(iter(sealed.seals[::-1]), None)
-    result.unknown += _unknown(world, strategy, days, sealed.unsealed_ticks)
-    if not whole:
-        result.unknown.append(f"{strategy}: rows of sealed days outside the range were not read again")
-    for span in spans(ledger, days):
-        _verify_span(world, result, span)
-        for _ in span:
-            done()
-    return result
-
-
-def _unknown(world: "World", strategy: str, days: Sequence[str], unsealed_ticks: int) -> list[str]:
-    """What is not compared, in words."""
-    from openclaw_pipelines.services.evaluation.recomputing import older_metrics
-
-    found = []
-    if unsealed_ticks:
-        found.append(
-            f"{strategy}: {unsealed_ticks:,} tick(s) are not sealed yet; that their program version is the one "
-            "that took them, and that none was taken away at the end, is known from a seal only"
-        )
-    older = older_metrics(world, strategy, days)
-    if older:
-        found.append(
-            f"{strategy}: metrics of {len(older):,} day(s), from {older[0]} on, were computed under other settings or "
-            "definitions or before the rows they rest on; materialize `metrics` to have them compared"
-        )
-    return found
-
-
-def _verify_span(world: "World", result: Verified, days: Sequence[str]) -> None:
-    """Verify days that follow one another, at once where they are as recorded, each for itself where they are not."""
-    from openclaw_pipelines.contracts.errors import LedgerError
-    from openclaw_pipelines.resources.store.comparison import Difference
-    from openclaw_pipelines.services.evaluation.recomputing import verify_evaluation
-    from openclaw_pipelines.services.trading.consumed import verify_consumed
-    from openclaw_pipelines.services.trading.verification import verify_day, verify_span
-
-    ledger = world.ledger(result.strategy)
-    together = verify_span(ledger, days)
-    as_consumed = together is not None and len(days) > 1 and not verify_consumed(ledger, days[0], days[-1])
-    for place, day in enumerate(days):
-        try:
-            _add(result, verify_day(ledger, day) if together is None else together[place])
-            beside = [] if as_consumed else verify_consumed(ledger, day)
-            result.differences += [{"day": day, **asdict(found), **_NO_VERSIONS} for found in beside]
-        except LedgerError as error:  # the day cannot be taken again; the others are
-            unread = Difference(type(error).__name__, "missing", str(error), "", None, None)
-            result.differences.append({"day": day, **asdict(unread), **_NO_VERSIONS})
-    try:
-        beyond = verify_evaluation(world, result.strategy, days)
-    except LedgerError as error:
-        beyond = [Difference(type(error).__name__, "missing", str(error), "", None, None)]
-    result.differences += [{"day": None, **asdict(found), **_NO_VERSIONS} for found in beyond]
-
-
-def _add(result: Verified, verification: "Verification") -> None:
-    rows = sum(verification.compared.values())
-    result.ticks += verification.ticks
-    result.rows += rows
-    result.days.append(
-        {"day": verification.day, "ticks": verification.ticks, "rows": rows, "equal": verification.passed}
-    )
-    for difference in verification.differences:
-        shown = {"day": verification.day, **asdict(difference), "program_version": verification.program_version}
-        result.differences.append({**shown, "recorded_by": ", ".join(verification.recorded_versions)})
-
-
 @click.command()
 @strategy_option
 @range_options
@@ -208,7 +79,9 @@ def verify(
     there, or nothing is recorded.
     """
     from openclaw_pipelines.contracts.program import program_version
+    from openclaw_pipelines.processes.verifiers import verify_all
     from openclaw_pipelines.resources.world import open_world
+    from openclaw_pipelines.services.evaluation.verifying import NO_VERSIONS, recorded_days
     from openclaw_pipelines.services.governance.account import verify_account
     from openclaw_pipelines.services.market.features import verify_features
 
@@ -219,9 +92,9 @@ def verify(
     days = {name: recorded_days(world, name, first_day, last_day) for name in names}
     with _progress(sum(map(len, days.values())), quiet=as_json) as done:
         whole = first_day is None and last_day is None
-        results = [verify_strategy(world, name, days[name], done, whole=whole) for name in names]
+        results = verify_all(world, days, done, whole=whole)
     for day in sorted({day for own in days.values() for day in own}):
-        results[0].differences += [{"day": day, **asdict(one), **_NO_VERSIONS} for one in verify_features(world, day)]
+        results[0].differences += [{"day": day, **asdict(one), **NO_VERSIONS} for one in verify_features(world, day)]
     if as_json:
         shown = {"program_version": program_version(), "account_rows": account_rows}
         print_json({**shown, "strategies": [asdict(result) for result in results]})
@@ -231,7 +104,7 @@ def verify(
     _judge(world, results, expected)
 
 
-def _judge(world: "World", results: Sequence[Verified], expected: Sequence[str]) -> None:
+def _judge(world: "World", results: "Sequence[Verified]", expected: Sequence[str]) -> None:
     """Raise what is wrong, the worst first."""
     from openclaw_pipelines.contracts.program import program_version
     from openclaw_pipelines.services.evaluation.sealing import seals_of
@@ -259,7 +132,7 @@ def _progress(days: int, *, quiet: bool) -> Iterator[Callable[[], None]]:
         yield lambda: progress.advance(task)
 
 
-def _show(results: list[Verified]) -> None:
+def _show(results: "list[Verified]") -> None:
     out = console()
     numbers = ("days", "ticks", "rows", "differences", "audit rows")
     made = table("Verified", "strategy", *numbers, "sealed until", right=numbers)

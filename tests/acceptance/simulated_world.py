@@ -20,7 +20,6 @@ from exchange_server import ExchangeServer, ms
 from misfortunes import Fates, FragileStore, KilledError, Misfortunes
 from wire_markets import smallest_markets
 
-from openclaw_pipelines.commands.verify import recorded_days, verify_strategy
 from openclaw_pipelines.contracts.errors import OpenclawError
 from openclaw_pipelines.contracts.time import DAY, day_start
 from openclaw_pipelines.jobs import CYCLE_LIVE, INSTRUMENTS, MARKET_DAY
@@ -33,6 +32,7 @@ from openclaw_pipelines.resources.market.ccxt.source import CcxtMarket
 from openclaw_pipelines.resources.store.comparison import trades_hash
 from openclaw_pipelines.resources.store.store import Store
 from openclaw_pipelines.resources.world import World
+from openclaw_pipelines.services.evaluation.verifying import recorded_days, verify_strategy
 from openclaw_pipelines.services.market.features import compute_features
 from openclaw_pipelines.services.market.ingest import Ingest
 from openclaw_pipelines.services.trading.runner import Runner

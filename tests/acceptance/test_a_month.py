@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from scenes import Scene, scene
 
-from openclaw_pipelines.commands.verify import recorded_days, verify_strategy
 from openclaw_pipelines.contracts.time import DAY, day_start
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.evaluation.evaluator import Evaluator
 from openclaw_pipelines.services.evaluation.sealing import seal_days, seals_of
+from openclaw_pipelines.services.evaluation.verifying import recorded_days, verify_strategy
 from openclaw_pipelines.services.market.features import compute_features, verify_features
 from openclaw_pipelines.services.market.ingest import Ingest
 from openclaw_pipelines.services.trading.examination import examine_ledger

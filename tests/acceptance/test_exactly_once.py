@@ -16,7 +16,7 @@ import pytest
 from markets import storm_scene
 from scenes import Scene
 
-from openclaw_pipelines.commands.verify import recorded_days, verify_strategy
+from openclaw_pipelines.services.evaluation.verifying import recorded_days, verify_strategy
 
 DAYS = int(os.environ.get("ACCEPTANCE_DAYS", "1"))
 KILLS = int(os.environ.get("ACCEPTANCE_KILLS", "8"))

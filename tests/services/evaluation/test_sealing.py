@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from openclaw_pipelines.commands.verify import SealNotFoundError, _judge, recorded_days, verify_strategy
+from openclaw_pipelines.commands.verify import SealNotFoundError, _judge
 from openclaw_pipelines.contracts.time import day_start
 from openclaw_pipelines.domain.governance.audit import AuditChain, AuditEntry
 from openclaw_pipelines.domain.governance.seals import sealed
@@ -24,6 +24,7 @@ from openclaw_pipelines.services.evaluation.sealing import (
     tables_of,
     write_file,
 )
+from openclaw_pipelines.services.evaluation.verifying import recorded_days, verify_strategy
 from openclaw_pipelines.services.market.features import compute_features
 
 MOMENTUM = "momentum_1h"

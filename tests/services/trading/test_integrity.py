@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from openclaw_pipelines.commands.approvals import answer
-from openclaw_pipelines.commands.verify import recorded_days, verify_strategy
 from openclaw_pipelines.contracts.governance import Answer
 from openclaw_pipelines.contracts.time import day_start
 from openclaw_pipelines.resources.store.strategy_ledger import MissingRowError, StateChangedError
+from openclaw_pipelines.services.evaluation.verifying import recorded_days, verify_strategy
 from openclaw_pipelines.services.governance.observing import observe
 from openclaw_pipelines.services.trading.integrity import verify_integrity
 
