@@ -2,9 +2,9 @@
 
     python benchmarks/growth.py [--quick] [--symbols 5,20] [--strategies 1,5,10] [--days 5,90,365] [--plots FOLDER]
 
-A history of hourly bars of the simulated market is recorded by the runner, day by day; at each length of it the figures
-are taken, on a copy where taking them would write. `exponents` are slopes between the smallest and the largest size in
-logarithms: 0 is flat, 1 grows alike. The last line is JSON.
+A history of hourly bars is recorded by the runner, day by day, of the simulated market or, where symbols grow, of an
+archive; at each length of it the figures are taken, on a copy where taking them would write. `exponents` are slopes
+between the smallest and the largest size in logarithms: 0 is flat, 1 grows alike. The last line is JSON.
 """
 
 import argparse
@@ -30,6 +30,7 @@ from unittest.mock import patch
 import dagster as dg
 import polars as pl
 import yaml
+from bench_archive import write_archive
 from bench_project import INSTANCE, Project
 
 from openclaw_pipelines.contracts.time import DAY, day_start
@@ -95,14 +96,20 @@ def written() -> int:
         return int(next(line for line in counters if line.startswith("write_bytes")).split()[1])
 
 
-def grown_project(folder: Path, symbols: int, strategies: int) -> Project:
-    """Configuration of hourly strategies over simulated perpetuals, with an instance of its own."""
+def grown_project(folder: Path, symbols: int, strategies: int, archived_days: int | None) -> Project:
+    """Configuration of hourly strategies over perpetuals, with an instance of its own.
+
+    archived_days: trade on an archive of so many days, which has as many symbols as are asked for; else simulated.
+    """
     chosen = tuple(name for name in venue_instruments("simulated") if name.endswith(":USDT"))[:symbols]
+    market: dict[str, object] = {"source": "simulated"}
+    if archived_days is not None:
+        archive = folder / "growth_usdm"
+        chosen = tuple(write_archive(archive, symbols, FIRST - HISTORY * DAY, HISTORY + archived_days))
+        market = {"source": "archive", "archive_dir": str(archive)}
     config = {
         "data_dir": str(folder / "data"),
-        "market": {
-            "source": "simulated", "symbols": list(chosen), "intervals": ["1h"], "first_day": FIRST - HISTORY * DAY,
-        },
+        "market": {**market, "symbols": list(chosen), "intervals": ["1h"], "first_day": FIRST - HISTORY * DAY},
         "universe": {"max_symbols": symbols, "min_age_days": 0, "lookback_days": 1},
         "risk": {"max_open_positions": 5, "max_orders_per_window": 60},
         "strategies": {
@@ -126,9 +133,9 @@ def grown_project(folder: Path, symbols: int, strategies: int) -> Project:
 class History:
     """A ledger that grows by days."""
 
-    def __init__(self, folder: Path, symbols: int, strategies: int) -> None:
-        folder.mkdir()
-        self.project = grown_project(folder, symbols, strategies)
+    def __init__(self, folder: Path, symbols: int, strategies: int, archived_days: int | None = None) -> None:
+        folder.mkdir(parents=True)
+        self.project = grown_project(folder, symbols, strategies, archived_days)
         self.clock = ReplayedClock(day_start(FIRST.isoformat()))
         self.world = open_world(self.clock)
         self.days = 0
@@ -310,7 +317,7 @@ def widened(folder: Path, sizes: list[int], days: int, *, of: str, others: int) 
     for size in sizes:
         symbols, strategies = (size, others) if of == "symbols" else (others, size)
         print(f"{days} days, {symbols} symbols, {strategies} strategies", file=sys.stderr)
-        history = History(folder / f"{of}_{size}", symbols, strategies)
+        history = History(folder / f"{of}_{size}", symbols, strategies, days + 1 if of == "symbols" else None)
         measure(history, figures, size, history.grow(days))
         shutil.rmtree(history.project.folder)
     return figures
@@ -341,7 +348,7 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description="What the work around a tick costs as everything grows.")
     parser.add_argument("--quick", action="store_true", help="two and three days, one and two strategies and symbols")
-    parser.add_argument("--symbols", type=sizes, default=[5, 10, 25])
+    parser.add_argument("--symbols", type=sizes, default=[5, 20, 60])
     parser.add_argument("--strategies", type=sizes, default=[1, 5, 10])
     parser.add_argument("--days", type=sizes, default=[5, 90, 365])
     parser.add_argument("--only", choices=("days", "symbols", "strategies"), help="one of the axes")

@@ -39,7 +39,7 @@ POLL_SECONDS = 0.01
 """How often who keeps an unused file looks whether somebody waits."""
 WRITER_SECONDS = 600.0
 """How long a process that wrote to a file attaches it for writing, also to read."""
-LOG_BYTES = 1 << 18
+LOG_BYTES = 1 << 19
 """Size from which on the log is moved into the file when it is let go: whoever attaches it reads the log again."""
 
 
