@@ -82,8 +82,18 @@ _RUNS = "dagster._core.storage.runs.SqliteRunStorage"
 @pytest.mark.parametrize(
     "path",
     [
-        *(f"{_EVENTS}.{name}" for name in ("_connect", "store_event", "has_table", "has_asset_key_col", "on_modified")),
-        *(f"{_EVENTS}.{name}" for name in ("_has_asset_key_col_on_connection", "watch", "dispose")),
+        *(
+            f"{_EVENTS}.{name}"
+            for name in (
+                "_connect",
+                "_get_event_records",
+                "store_event",
+                "has_table",
+                "has_asset_key_col",
+                "on_modified",
+            )
+        ),
+        *(f"{_EVENTS}.{name}" for name in ("_has_asset_key_col_on_connection", "watch", "index_connection")),
         *(
             f"{_RUNS}.{name}"
             for name in ("from_local", "connect", "has_run_stats_index_cols", "has_backfill_id_column")

@@ -16,10 +16,11 @@ from typing import Any
 import sqlalchemy as db
 from dagster import EventLogEntry
 from dagster._config import StringSource
-from dagster._core.events import EVENT_TYPE_TO_PIPELINE_RUN_STATUS
+from dagster._core.events import ASSET_CHECK_EVENTS, ASSET_EVENTS, EVENT_TYPE_TO_PIPELINE_RUN_STATUS
 from dagster._core.storage.compute_log_manager import CapturedLogContext
 from dagster._core.storage.dagster_run import FINISHED_STATUSES
 from dagster._core.storage.event_log import ConsolidatedSqliteEventLogStorage
+from dagster._core.storage.event_log.base import EventRecordsFilter
 from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
 from dagster._core.storage.runs import SqliteRunStorage
 from dagster._core.storage.schedules import SqliteScheduleStorage
@@ -36,6 +37,7 @@ EVENTS_WAIT_SECONDS = 0.1
 _LOG_PAGES = 4_000
 """Pages of SQLite's log, 16 MB, from which on it is moved into the file."""
 _ENDS = {type_ for type_, status in EVENT_TYPE_TO_PIPELINE_RUN_STATUS.items() if status in FINISHED_STATUSES}
+_ABOUT_ASSETS = ASSET_EVENTS | ASSET_CHECK_EVENTS
 _LEFT_BY_PARENT: list[db.Engine] = []
 """Engines of the process that this one was forked from. They may be used by that one only, closing them as well."""
 
@@ -222,6 +224,19 @@ class EventLogStorage(ConsolidatedSqliteEventLogStorage):
         self.flush()
         with self._kept.connection() as con:
             yield con
+
+    def index_connection(self) -> AbstractContextManager[db.Connection]:
+        """A connection to what goes across runs: assets, checks, partitions, events by type.
+
+        Asked at every output of a step, so that events about no asset are not written for it.
+        """
+        about_assets = any(event.dagster_event_type in _ABOUT_ASSETS for event in list(self._waiting))
+        return self._connect() if about_assets else self._kept.connection()
+
+    def _get_event_records(self, event_records_filter: EventRecordsFilter, *given: Any, **named: Any) -> Any:
+        if event_records_filter.event_type not in _ABOUT_ASSETS:
+            self.flush()
+        return super()._get_event_records(event_records_filter, *given, **named)
 
     def store_event(self, event: EventLogEntry) -> None:
         """Keep an event, written at once or with the ones that follow it."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from dagster._core.events import DagsterEvent, EngineEventData
+from dagster._core.events import AssetMaterializationPlannedData, DagsterEvent, EngineEventData
 from dagster._core.events.log import EventLogEntry
 from dagster._core.storage.compute_log_manager import ComputeIOType
 from dagster._core.storage.event_log import ConsolidatedSqliteEventLogStorage
@@ -193,6 +193,25 @@ class TestNothingIsLost:
         monkeypatch.setattr(storages, "EVENTS_WAIT_SECONDS", 60.0)
         storage.store_event(entry("first"))
         assert [one.user_message for one in storage.get_logs_for_run(RUN)] == ["first"]
+
+    @pytest.mark.filterwarnings("ignore::DeprecationWarning")
+    def test_who_asks_across_runs_sees_it_too(
+        self, home: Path, storage: EventLogStorage, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(storages, "EVENTS_WAIT_SECONDS", 60.0)
+        storage.store_event(entry("first"))
+        assert not storage.has_dynamic_partition("days", "2025-05-10")  # no event tells of it: none is written for it
+        assert seen_by_others(home) == []
+        found = storage.get_event_records(dg.EventRecordsFilter(dg.DagsterEventType.ENGINE_EVENT))
+        assert [one.event_log_entry.user_message for one in found] == ["first"]
+        planned = DagsterEvent(
+            dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED.value,
+            "a_job",
+            event_specific_data=AssetMaterializationPlannedData(dg.AssetKey("prices")),
+        )
+        storage.store_event(EventLogEntry(None, 10, "planned", RUN, time.time(), dagster_event=planned))
+        (record,) = storage.get_asset_records([dg.AssetKey("prices")])
+        assert record.asset_entry.last_run_id == RUN
 
     def test_while_the_file_is_locked_events_wait_and_the_error_is_told(
         self, home: Path, monkeypatch: pytest.MonkeyPatch
