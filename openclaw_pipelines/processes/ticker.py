@@ -30,6 +30,7 @@ from openclaw_pipelines.jobs import (
     REPORT,
 )
 from openclaw_pipelines.processes.layers import failure_of
+from openclaw_pipelines.processes.stopping import Stop, undisturbed
 from openclaw_pipelines.resources.store.remembering import RememberingStore
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.governance.observing import TICKER, observe
@@ -86,19 +87,24 @@ class Ticker:
         world: store, market, clock and settings; kept open between ticks.
         instance: Dagster's instance, whose web UI shows the runs.
         strategies: names; all enabled ones unless given.
+        stop: looked at between rounds; what runs is finished.
     """
 
-    def __init__(self, world: World, instance: dg.DagsterInstance, strategies: Iterable[str] | None = None) -> None:
-        self._follow(world, strategies)
+    def __init__(
+        self, world: World, instance: dg.DagsterInstance, strategies: Iterable[str] | None = None,
+        stop: Stop | None = None,
+    ) -> None:  # fmt: skip
+        self._follow(world, strategies, stop)
         self.instance = instance
         repository = build_defs(resource_overrides={"world": world}).get_repository_def()
         self._jobs = {name: repository.get_job(name) for name in (*_LIVE, *_WHOLE)}
         self._tags = {LIVE_TAG: "true", TICKER_TAG: process_tag(os.getpid())}
 
-    def _follow(self, world: World, strategies: Iterable[str] | None) -> None:
+    def _follow(self, world: World, strategies: Iterable[str] | None, stop: Stop | None = None) -> None:
         """What it needs to know what is due; how jobs are run is apart from that."""
         self.world, self.jittered = world, world.clock.real
         self._chosen = None if strategies is None else tuple(strategies)
+        self.stop = stop or Stop()
         self._known: set[str] = set()
         self.lived: set[str] = set()
         """days of which it took ticks"""
@@ -134,7 +140,7 @@ class Ticker:
         observe(self.world, TICKER)
         ticked, store, source = Ticked(now), self.world.store, self.world.source
         due = self._due(self.strategies, now)
-        while due:
+        while due and not self.stop.asked:
             self._refresh_market(due, now, ticked)
             refuse_wrong_clock(store, source, self.world.clock, self.world.settings().market.max_clock_skew_seconds)
             looked = replace(self.world, store=RememberingStore.of(store))
@@ -202,8 +208,10 @@ class Ticker:
             partition, tags = (
                 (partition[0], tags) if partition[0] == partition[1] else (None, tags | range_tags(*partition))
             )
-        result = self._jobs[job].execute_in_process(
-            instance=self.instance, partition_key=partition, tags=tags, raise_on_error=False, run_config=QUIET
+        result = undisturbed(
+            lambda: self._jobs[job].execute_in_process(
+                instance=self.instance, partition_key=partition, tags=tags, raise_on_error=False, run_config=QUIET
+            )
         )
         return None if result.success else failure_of(result)[1]
 
