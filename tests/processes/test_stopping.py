@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -47,14 +47,16 @@ def lines(out: Iterator[str], wanted: str) -> list[str]:
     raise AssertionError(f"no {wanted!r} in {read[-5:]}")
 
 
-def left_whole(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> int:
+def left_whole(
+    environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, strategies: Sequence[str] = (BREAKOUT, MOMENTUM)
+) -> int:
     """Number of ticks of a ledger that verifies, beside an instance without failed or unfinished runs."""
     monkeypatch.setenv("DAGSTER_HOME", environ["DAGSTER_HOME"])
     with dg.DagsterInstance.get() as instance:
         assert {run.status for run in instance.get_runs()} == {dg.DagsterRunStatus.SUCCESS}
         scene = open_scene(Path(environ["OPENCLAW_CONFIG"]).parent, instance)
         ticks = 0
-        for name in (BREAKOUT, MOMENTUM):
+        for name in strategies:
             newest = scene.world.ledger(name).newest_tick()
             assert newest is not None
             days = int((newest - timedelta(microseconds=1) - day_start(DAY_ONE)) / timedelta(days=1)) + 1
@@ -65,6 +67,7 @@ def left_whole(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> int:
     return ticks
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "supervisor"])
 def test_one_signal_finishes_what_runs(
     environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, number: signal.Signals
@@ -81,6 +84,51 @@ def test_one_signal_finishes_what_runs(
     assert 6 < left_whole(environ, monkeypatch) < 400
 
 
+WITHIN_A_RUN = """
+import sys, time
+from datetime import UTC, datetime
+from openclaw_pipelines.assets import trading
+from openclaw_pipelines.processes import resident, ticker
+from openclaw_pipelines.processes.stopping import stopped_by_signals
+taken = trading.handed_over
+def slow(*args):
+    print("within", flush=True)
+    time.sleep(1)
+    return taken(*args)
+trading.handed_over = slow
+if "twin" in sys.argv:
+    ticker.undisturbed = lambda call: call()
+with stopped_by_signals(print) as stop:
+    start = datetime(2025, 5, 10, tzinfo=UTC)
+    resident.main(clock="replayed", start=start, end=start.replace(hour=1), stop=stop)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "supervisor"])
+def test_within_a_run(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, number: signal.Signals) -> None:
+    command = [sys.executable, "-c", WITHIN_A_RUN]
+    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        lines(iter(child.stdout), "within")
+        child.send_signal(number)
+        rest = child.communicate(timeout=SECONDS)[0]
+    assert child.returncode == 0
+    assert rest.count("within") == 0  # the first tick of one strategy, and nothing after it
+    assert left_whole(environ, monkeypatch, [BREAKOUT]) == 1
+
+
+@pytest.mark.slow
+def test_the_twin_in_the_main_thread_does_not_stop_or_fails_its_run(environ: dict[str, str]) -> None:
+    command = [sys.executable, "-c", WITHIN_A_RUN, "twin"]
+    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        lines(iter(child.stdout), "within")
+        child.send_signal(signal.SIGINT)
+        rest, err = child.communicate(timeout=SECONDS)
+    assert child.returncode != 0 or rest.count("within") > 0 or "Interrupted" in err
+
+
+@pytest.mark.slow
 def test_ctrl_c_at_a_terminal(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     """The terminal sends it to the whole group in the foreground."""
     child, terminal = pty.fork()
@@ -102,6 +150,7 @@ def test_ctrl_c_at_a_terminal(environ: dict[str, str], monkeypatch: pytest.Monke
     assert left_whole(environ, monkeypatch) > 6
 
 
+@pytest.mark.slow
 def test_in_the_background_of_a_script(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     """A shell without job control starts it with SIGINT ignored; SIGTERM ends it none the less."""
     script = f"trap '' INT; {' '.join(TICKER)} & echo $!; wait $!; echo ended $?"
