@@ -329,20 +329,33 @@ def widened(folder: Path, sizes: list[int], days: int, *, of: str, others: int) 
 
 
 def plotted(found: dict[str, Figures], folder: Path) -> None:
-    """A picture per axis: each figure over its value at the smallest size."""
+    """A picture per axis: processor time, and bytes and memory, each figure over its value at the smallest size."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import NullFormatter, ScalarFormatter
 
+    folder.mkdir(parents=True, exist_ok=True)
     for axis, figures in found.items():
-        drawing = Figure(figsize=(8, 5), layout="constrained")
-        axes = drawing.add_subplot()
-        for name, own in figures.by_size.items():
-            if own[min(own)] > 0:
-                axes.plot(list(own), [value / own[min(own)] for value in own.values()], marker="o", label=name)
-        axes.set(xscale="log", yscale="log", xlabel=axis, ylabel="times the value at the smallest size")
-        axes.legend(fontsize=8)
-        axes.grid(alpha=0.3)
-        folder.mkdir(parents=True, exist_ok=True)
-        drawing.savefig(folder / f"growth_{axis}.png", dpi=110)
+        drawing = Figure(figsize=(12, 4.5), layout="constrained")
+        for panel, title in zip(drawing.subplots(1, 2), ("processor time", "bytes and memory"), strict=True):
+            shown = {
+                name: own
+                for name, own in figures.by_size.items()
+                if ("_ms" in name) == (title == "processor time") and own[min(own)] > 0
+            }
+            for n, (name, own) in enumerate(shown.items()):
+                times = [value / own[min(own)] for value in own.values()]
+                panel.plot(list(own), times, marker="osD^vP*"[n % 7], label=name)
+            panel.set(
+                xscale="log", yscale="log", xlabel=axis, title=title, ylabel="times the value at the smallest size"
+            )
+            panel.set_xticks(list(next(iter(shown.values()))))
+            for one in (panel.xaxis, panel.yaxis):
+                one.set_major_formatter(ScalarFormatter())
+            panel.xaxis.set_minor_formatter(NullFormatter())
+            panel.yaxis.set_minor_formatter(ScalarFormatter())
+            panel.legend(fontsize=8)
+            panel.grid(alpha=0.3, which="both")
+        drawing.savefig(folder / f"growth_{axis}.png", dpi=90)
 
 
 def main() -> None:

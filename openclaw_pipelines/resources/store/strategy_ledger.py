@@ -152,14 +152,14 @@ class StrategyLedger:
         These are the first of each deployment, and its last in each part of the length `every`.
         """
         part = f"time_bucket(to_microseconds({every // timedelta(microseconds=1)}), tick_at - INTERVAL 1 MICROSECOND)"
-        groups = {"max": f"deployment_id, {part}", "min": "deployment_id"}
-        times = [
-            self.query(f"SELECT {chosen}(tick_at) AS tick_at FROM autopilot_equity", "tick_at <= ?", [start], group_by)
-            for chosen, group_by in groups.items()
-        ]
-        kept = pl.concat(times)["tick_at"].unique().sort().to_list()
-        before = self.query("SELECT * FROM autopilot_equity", "list_contains(?, tick_at)", [kept])
-        return pl.concat([before, self.rows("autopilot_equity", start, until)]).sort("tick_at")
+        own = [self.account_id, self.strategy, start]
+        before = "FROM autopilot_equity WHERE account_id = ? AND strategy_config_id = ? AND tick_at <= ?"
+        kept = (
+            f"SELECT max(tick_at) AS tick_at {before} GROUP BY deployment_id, {part} "
+            f"UNION SELECT min(tick_at) {before} GROUP BY deployment_id"
+        )
+        drawn = self._fetch(f"SELECT * {before} AND tick_at IN ({kept})", own * 3)
+        return pl.concat([drawn, self.rows("autopilot_equity", start, until)]).sort("tick_at")
 
     def fills_to_date(self, start: datetime, until: datetime, columns: Sequence[str]) -> pl.DataFrame:
         """Rows of `autopilot_fills` with `start < tick_at <= until`; of before, those columns, the others empty."""
