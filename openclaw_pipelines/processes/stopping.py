@@ -1,5 +1,6 @@
 """How a resident process is asked to stop: by one signal after what it is doing, by a second one at once."""
 
+import ctypes
 import os
 import signal
 import threading
@@ -29,13 +30,13 @@ class Stop:
 
 
 @contextmanager
-def stopped_by_signals(says: Callable[[str], object]) -> Iterator[Stop]:
+def stopped_by_signals(says: Callable[[str], object], first: str = "after what is running") -> Iterator[Stop]:
     """A stop that SIGINT and SIGTERM ask for, also where a script's background ignores the first.
 
     The second signal ends the process with 128 and its number, as a shell reports it. What is committed then is whole,
     and the run that was going on is failed by the next ticker.
 
-    says: is told what the first one does.
+    says: is told what the first one does. first: when it stops.
     """
     stop = Stop()
 
@@ -43,7 +44,7 @@ def stopped_by_signals(says: Callable[[str], object]) -> Iterator[Stop]:
         if stop.asked:
             os._exit(128 + number)
         stop.asked = True
-        says("stopping after what is running; once more leaves at once")
+        says(f"stopping {first}; once more leaves at once")
 
     before = {number: signal.signal(number, asked) for number in SIGNALS}
     try:
@@ -53,8 +54,10 @@ def stopped_by_signals(says: Callable[[str], object]) -> Iterator[Stop]:
             signal.signal(number, handler)
 
 
-def undisturbed(call: Callable[[], Result]) -> Result:
+def undisturbed(call: Callable[[], Result], interrupted_by: Stop | None = None) -> Result:
     """The result of a call in a thread of its own, in which Dagster does not take the handlers of signals for itself.
+
+    interrupted_by: where it is asked for, a KeyboardInterrupt is raised in the call, which rolls back what it does.
 
     Raises:
         what the call raises.
@@ -70,6 +73,10 @@ def undisturbed(call: Callable[[], Result]) -> Result:
 
     thread = threading.Thread(target=work, name="run")
     thread.start()
+    while interrupted_by is not None and thread.is_alive() and not interrupted_by.asked:
+        thread.join(SLICE_SECONDS)
+    if interrupted_by is not None and interrupted_by.asked and thread.ident is not None:
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(KeyboardInterrupt))
     thread.join()
     if errors:
         raise errors[0]

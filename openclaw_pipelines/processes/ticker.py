@@ -30,6 +30,7 @@ from openclaw_pipelines.jobs import (
     REPORT,
 )
 from openclaw_pipelines.processes.layers import failure_of
+from openclaw_pipelines.processes.orphans import fail_orphans, process_tag
 from openclaw_pipelines.processes.stopping import Stop, undisturbed
 from openclaw_pipelines.resources.store.remembering import RememberingStore
 from openclaw_pipelines.resources.world import World
@@ -223,25 +224,3 @@ def range_text(partition: Partition) -> str | None:
     ('2025-05-01...2025-05-03', '2025-05-01')
     """
     return "...".join(dict.fromkeys(partition)) if isinstance(partition, tuple) else partition
-
-
-def process_tag(pid: int) -> str:
-    """Process id and when that process started, so that a reused id is not taken for the same process."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="ascii") as stat:  # noqa: PTH123 - a kernel file, not a path of ours
-            started = stat.read().rpartition(")")[2].split()[19]
-    except OSError:
-        started = "gone"
-    return f"{pid}-{started}"
-
-
-def fail_orphans(instance: dg.DagsterInstance) -> int:
-    """Mark runs as failed whose ticker no longer lives."""
-    unfinished = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.NOT_STARTED]
-    failed = 0
-    for run in instance.get_runs(dg.RunsFilter(statuses=unfinished)):
-        tag = run.tags.get(TICKER_TAG)
-        if tag is not None and process_tag(int(tag.split("-")[0])) != tag:
-            instance.report_run_failed(run, "The ticker that ran this was killed; the next tick catches up.")
-            failed += 1
-    return failed

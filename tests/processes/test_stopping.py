@@ -1,5 +1,6 @@
 """Real signals to a real ticker: one ends it after what is running, with 0; a second one at once. Nothing is lost."""
 
+import json
 import os
 import pty
 import signal
@@ -180,6 +181,42 @@ def test_a_second_signal_leaves_at_once(environ: dict[str, str]) -> None:
         child.send_signal(signal.SIGTERM)
         child.wait(20)
     assert child.returncode == 128 + signal.SIGTERM
+
+
+TRADES = {
+    "momentum_1h": "e18401a4a5cb56ca85f270d0898a19c6e0986504a292df0838cfa18364e0ed94",
+    "breakout_15m": "fe11716bac97a2e3b596604c4e76d0b0b90d0135738beaac2f696e8ef0632553",
+}
+"""Of the demonstration's week, pinned."""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_demonstration_stopped_again_and_again_ends_like_one_that_was_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = {k: v for k, v in os.environ.items() if not k.startswith(("OPENCLAW_", "DAGSTER_"))}
+    own |= {"OPENCLAW_DATA_DIR": str(tmp_path / "data"), "DAGSTER_HOME": str(tmp_path / "data" / "dagster")}
+    command = [str(Path(sys.executable).with_name("openclaw")), "demo"]
+    for layer in ("candles", "autopilot cycle", "outcomes"):
+        with subprocess.Popen(
+            command, env=own, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as demo:
+            assert demo.stdout is not None
+            lines(iter(demo.stdout), layer)
+            time.sleep(1)
+            demo.send_signal(signal.SIGINT)
+            err = demo.communicate(timeout=SECONDS)[1]
+        assert demo.returncode == 1
+        assert "rolling back what is running" in err
+        assert err.rstrip().splitlines()[-1].startswith("StoppedError: ")
+        assert "Traceback" not in err
+        monkeypatch.setenv("DAGSTER_HOME", own["DAGSTER_HOME"])
+        with dg.DagsterInstance.get() as instance:
+            ended = {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}
+            assert {run.status for run in instance.get_runs()} <= ended
+    done = subprocess.run([*command, "--json"], env=own, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert {one["strategy"]: one["trades_hash"] for one in json.loads(done.stdout)["strategies"]} == TRADES
 
 
 def test_a_pause_ends_when_asked() -> None:
