@@ -183,6 +183,7 @@ class History:
         own = dict(os.environ)
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name) / "copy"
+            let_go()  # at rest: a log may move while it is copied
             shutil.copytree(self.project.folder, folder)
             config = folder / "config" / "autopilot.yaml"
             config.write_text(config.read_text().replace(str(self.project.folder), str(folder)))

@@ -5,7 +5,6 @@ of their own and a clock that stands where the test puts it.
 """
 
 import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import dagster as dg
 import polars as pl
 import pytest
 import yaml
+from stores import copy_store
 
 from openclaw_pipelines.assets.partitions import STRATEGIES
 from openclaw_pipelines.assets.run_tags import range_tags
@@ -205,7 +205,7 @@ def lived(asked_market: tuple[Scene, Any, Any], tmp_path_factory: pytest.TempPat
     """Two days of both strategies. Nobody may write to it."""
     before, instruments, market = asked_market
     folder = tmp_path_factory.mktemp("lived")
-    shutil.copytree(before.folder / "data", folder / "data")
+    copy_store(before.folder / "data", folder / "data")
     scene = open_scene(write_config(folder), before.instance)
     over = {"partition": f"{DAY_ONE}|{BREAKOUT}", "last": f"{DAY_TWO}|{MOMENTUM}"}
     results = [scene.run("autopilot_cycle_job", **over), scene.run("evaluation", **over)]
@@ -222,7 +222,7 @@ def new_scene(asked_market: tuple[Scene, Any, Any], tmp_path: Path) -> Iterator[
     def build(*, market: bool = True) -> Scene:
         folder = tmp_path / f"scene{len(opened)}"
         if market:
-            shutil.copytree(asked_market[0].folder / "data", folder / "data")
+            copy_store(asked_market[0].folder / "data", folder / "data")
         opened.append(dg.DagsterInstance.ephemeral())
         return open_scene(write_config(folder), opened[-1])
 

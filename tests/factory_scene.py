@@ -4,7 +4,6 @@ The edge is drift that lasts for days and changes its sign: momentum finds it, b
 same noise is a random walk. Half-hours are made and put together to hours, so that finer candles are there.
 """
 
-import shutil
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import yaml
+from stores import copy_store
 
 from openclaw_pipelines.contracts.tables import TABLES
 from openclaw_pipelines.contracts.time import DAY, day_start
@@ -155,7 +155,7 @@ def open_scene(folder: Path) -> FactoryScene:
 
 def copied(scene: FactoryScene, folder: Path) -> FactoryScene:
     """A scene of its own with the same market and research."""
-    shutil.copytree(scene.folder, folder)
+    copy_store(scene.folder, folder)
     text = (folder / "autopilot.yaml").read_text(encoding="utf-8")
     (folder / "autopilot.yaml").write_text(text.replace(str(scene.folder), str(folder)), encoding="utf-8")
     return open_scene(folder)

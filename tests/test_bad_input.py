@@ -6,7 +6,6 @@ real ones that a failed run is exit code 1 with the error's name on the screen. 
 """
 
 import json
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -37,6 +36,7 @@ from bad_rows import (  # noqa: E402
 )
 from bad_scene import CYCLE, FIRST, NEXT, RECORDED, STRATEGY, Outcome, Scene, Scenes  # noqa: E402
 from exchange_server import NOW, Bar, ExchangeServer, Fault  # noqa: E402
+from stores import copy_store  # noqa: E402
 from wire_markets import smallest_markets  # noqa: E402
 
 LEAST_ROWS = 40
@@ -106,7 +106,7 @@ def test_files_as_people_found_them(
 def test_a_kill_switch_file_of_no_meaning_halts_and_is_reported(scenes: Scenes, tmp_path: Path) -> None:
     scene = scenes.copy()
     next_day(scene)
-    twin = Scene(Path(shutil.copytree(scene.root, tmp_path / "twin")))
+    twin = Scene(copy_store(scene.root, tmp_path / "twin"))
     (scene.data_dir / "KILL_SWITCH").write_text("maybe\n")
     status = json.loads(scene.openclaw("status", "--json").message)
     assert status["kill_switch"] == "halt_all"
@@ -376,7 +376,7 @@ def test_a_read_only_store_is_named(scenes: Scenes) -> None:
     whole = scenes.copy()
     with tempfile.TemporaryDirectory() as folder:  # other users cannot reach pytest's own
         Path(folder).chmod(0o755)
-        scene = Scene(Path(shutil.copytree(whole.root, Path(folder) / "scene")))
+        scene = Scene(copy_store(whole.root, Path(folder) / "scene"))
         set_to("market.archive_dir", str(scene.archive))(scene)
         before = scene.keep()
         paths = [scene.root, *scene.root.rglob("*")]

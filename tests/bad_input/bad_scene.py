@@ -164,6 +164,7 @@ class Scene:
         """What the store holds now, to be compared later."""
         copy = self.root / "kept"
         self.data_dir.mkdir(exist_ok=True)
+        let_go()
         shutil.copytree(self.data_dir, copy, ignore=shutil.ignore_patterns("*.lock", "*.gate"))
         return Kept(copy)
 
@@ -212,6 +213,7 @@ class Scenes:
         self._count += 1
         source = self._whole if recorded else self._empty_store
         root = self._folder / str(self._count)
+        let_go()
         shutil.copytree(source.root, root)
         scene = Scene(root)
         scene.configure(lambda tree: tree["market"].update(archive_dir=str(scene.archive)))

@@ -1,7 +1,6 @@
 """A small recorded ledger, lived once, and the command line pointed at a copy of it."""
 
 import json
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 from planted_cycle import CYCLE, HOLDOUT_END, PLANTED, TODAY, plant
+from stores import copy_store
 
 from openclaw_pipelines.cli import main
 from openclaw_pipelines.contracts.time import DAY, day_start
@@ -114,7 +114,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Home:
 @pytest.fixture
 def home(lived: Home, tmp_path: Path) -> Home:
     """A copy of the recorded project that a test may change."""
-    shutil.copytree(lived.folder, tmp_path / "home")
+    copy_store(lived.folder, tmp_path / "home")
     return home_at(tmp_path / "home")
 
 

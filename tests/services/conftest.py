@@ -3,7 +3,6 @@
 The history is asked for once per session and copied; days are lived by a clock that tests move.
 """
 
-import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,6 +12,7 @@ from typing import Any
 import polars as pl
 import pytest
 import yaml
+from stores import copy_store
 
 from openclaw_pipelines.contracts.time import DAY, day_start, interval_length
 from openclaw_pipelines.resources.clock import ReplayedClock
@@ -180,7 +180,7 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def asked(history: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The history and the market of two days more, with features; nothing is recorded yet."""
     folder = tmp_path_factory.mktemp("asked")
-    shutil.copytree(history, folder / "data")
+    copy_store(history, folder / "data")
     desk = open_desk(folder, {})
     for day in (DAY_ONE, DAY_TWO):
         desk.ask(day)
@@ -192,7 +192,7 @@ def asked(history: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def recorded(asked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The first day of both strategies by one backfill each."""
     folder = tmp_path_factory.mktemp("recorded")
-    shutil.copytree(asked, folder / "data")
+    copy_store(asked, folder / "data")
     desk = open_desk(folder, {})
     desk.clock.set(day_start("2025-06-01"))
     for strategy in (BREAKOUT, MOMENTUM):
@@ -211,7 +211,7 @@ def desk(tmp_path: Path, history: Path, asked: Path, recorded: Path) -> Callable
 
     def build(of: str = "asked", environ: Mapping[str, str] | None = None, **changes: Any) -> Desk:
         folder = tmp_path / f"desk{len(opened)}-{id(opened)}"
-        shutil.copytree(folders[of], folder / "data")
+        copy_store(folders[of], folder / "data")
         opened.append(folder)
         built = open_desk(folder, environ if environ is not None else {}, **changes)
         if of != "history":

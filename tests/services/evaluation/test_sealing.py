@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from stores import copy_store
 
 from openclaw_pipelines.commands.verify import SealNotFoundError, _judge
 from openclaw_pipelines.contracts.time import day_start
@@ -57,14 +58,14 @@ def own(desk: Callable[..., Any], kept: Path) -> Any:
     data = Path(made.folder) / "data"
     if kept.exists():
         shutil.rmtree(data)
-        shutil.copytree(kept, data)
+        copy_store(kept, data)
         made.clock.set(day_start("2025-06-01"))
         return made
     made.run(MOMENTUM, DAY_TWO)
     sealing = seal_days(made.world, MOMENTUM, DAY_TWO)
     assert [row["day"] for row in sealing.sealed] == [BEFORE, DAY_ONE, DAY_TWO]
     assert sealing.waiting is None
-    shutil.copytree(data, kept)
+    copy_store(data, kept)
     return made
 
 
@@ -246,7 +247,7 @@ def test_an_older_copy_with_its_file_is_found_by_a_seal_that_was_noted(desk: Cal
     own = desk("recorded")
     seal_days(own.world, MOMENTUM, DAY_ONE)
     copy = Path(own.folder).parent / "copy"
-    shutil.copytree(own.folder, copy)
+    copy_store(own.folder, copy)
     own.run(MOMENTUM, DAY_TWO)
     noted = seal_days(own.world, MOMENTUM, DAY_TWO).sealed[-1]["seal"]
     expect(own, noted)

@@ -1,13 +1,13 @@
 """From a cycle's evidence to a strategy that trades on paper; every hand-over refused when it is broken."""
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from planted_cycle import CYCLE, DAY_ONE, HOLDOUT_END, PLANTED, SLOT, TODAY, candidate, plant
+from stores import copy_store
 
 from openclaw_pipelines.contracts.lifecycle import Stage
 from openclaw_pipelines.contracts.requirements import Relation, Requirement
@@ -104,7 +104,7 @@ def change(trading: Any, sql: str, *params: Any) -> None:
 def bench(history: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """One desk for all broken evidence: nothing of it is ever deployed."""
     folder = tmp_path_factory.mktemp("bench")
-    shutil.copytree(history, folder / "data")
+    copy_store(history, folder / "data")
     return open_desk(folder, {})
 
 

@@ -1,6 +1,5 @@
 """Deployed strategies live real days and are promoted, paused, retired and rolled back by what those days showed."""
 
-import shutil
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
@@ -9,6 +8,7 @@ from typing import Any
 
 import pytest
 from planted_cycle import CYCLE, DAY_ONE, DAY_TWO, EARNING, HOLDOUT_END, PLANTED, TODAY, candidate, day_end, live, plant
+from stores import copy_store
 
 from openclaw_pipelines.contracts.time import day_start
 from openclaw_pipelines.domain.lifecycle.log import (
@@ -56,7 +56,7 @@ def evidence(trading: Any, day: str) -> Any:
 def days(asked: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
     """Data of a strategy on paper after one day, on which it lost, and after two, by whose end it has earned."""
     folder, found = tmp_path_factory.mktemp("days"), {}
-    shutil.copytree(asked, folder / "data")
+    copy_store(asked, folder / "data")
     trading = open_desk(folder, {}, lifecycle=EASY)
     trading.clock.set(day_start("2025-06-01"))
     plant(trading, [("growth", candidate("breakout", **EARNING))])
@@ -64,7 +64,7 @@ def days(asked: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[int, Pat
     for n, day in enumerate((DAY_ONE, DAY_TWO), start=1):
         live(trading, own.origin.strategy, day)
         found[n] = tmp_path_factory.mktemp(f"day{n}") / "data"
-        shutil.copytree(folder / "data", found[n])
+        copy_store(folder / "data", found[n])
     return found
 
 
@@ -74,7 +74,7 @@ def lived(days: dict[int, Path], tmp_path: Path) -> Callable[[int], tuple[Any, s
 
     def build(count: int) -> tuple[Any, str]:
         folder = tmp_path / f"desk{len(list(tmp_path.iterdir()))}"
-        shutil.copytree(days[count], folder / "data")
+        copy_store(days[count], folder / "data")
         trading = open_desk(folder, {}, lifecycle=EASY)
         trading.clock.set(day_start("2025-06-01"))
         (name,) = DeploymentBook(trading.world).positions()
