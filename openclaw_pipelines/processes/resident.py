@@ -11,7 +11,7 @@ from openclaw_pipelines.contracts.errors import ConfigError, OpenclawError
 from openclaw_pipelines.contracts.time import floor_to, utc
 from openclaw_pipelines.domain.governance.alerts import failed_run_alert
 from openclaw_pipelines.processes.closing import Closing
-from openclaw_pipelines.processes.instance import opened_alone
+from openclaw_pipelines.processes.instance import named_failures, opened_alone
 from openclaw_pipelines.processes.stopping import Stop
 from openclaw_pipelines.processes.ticker import Failure, Ticked, Ticker, TickFailedError, range_text
 from openclaw_pipelines.resources.clock import RealClock, ReplayedClock
@@ -154,7 +154,7 @@ def main(
     Raises:
         TickerRangeError, TickFailedError, ClosingFailedError.
     """
-    with opened_alone(Path(os.environ["DAGSTER_HOME"]), dg.DagsterInstance.get) as instance:
+    with named_failures(), opened_alone(Path(os.environ["DAGSTER_HOME"]), dg.DagsterInstance.get) as instance:
         if clock == "real":
             ticker = Ticker(open_world(RealClock()), instance, strategies, stop)
             ticker.start()

@@ -29,6 +29,7 @@ from openclaw_pipelines.jobs import (
     QUIET,
     REPORT,
 )
+from openclaw_pipelines.processes.instance import named_failures
 from openclaw_pipelines.processes.layers import failure_of
 from openclaw_pipelines.processes.orphans import fail_orphans, process_tag
 from openclaw_pipelines.processes.stopping import Stop, undisturbed
@@ -209,11 +210,12 @@ class Ticker:
             partition, tags = (
                 (partition[0], tags) if partition[0] == partition[1] else (None, tags | range_tags(*partition))
             )
-        result = undisturbed(
-            lambda: self._jobs[job].execute_in_process(
-                instance=self.instance, partition_key=partition, tags=tags, raise_on_error=False, run_config=QUIET
+        with named_failures():
+            result = undisturbed(
+                lambda: self._jobs[job].execute_in_process(
+                    instance=self.instance, partition_key=partition, tags=tags, raise_on_error=False, run_config=QUIET
+                )
             )
-        )
         return None if result.success else failure_of(result)[1]
 
 
