@@ -1,4 +1,4 @@
-"""What a request to the web UI carries: bounded before it is read whole, one operation at a time, no change if read-only.
+"""What a request to the web UI carries: bounded in bytes, one operation at a time, and no change where that is asked.
 
 Dagster's server reads a body whole however long it is, answers a batch with an error of its own, and takes some
 mutations although it is told to be read-only, also over web sockets.
