@@ -22,6 +22,8 @@ LIVE_TAG = "openclaw/live"
 """Tag of runs that follow the clock: they ask only for what is new and may wait for late bars."""
 TICKER_TAG = "openclaw/ticker"
 """Tag of the ticker's runs: process id and start of the process, to find runs that a killed ticker left."""
+PROCESS_TAG = "openclaw/process"
+"""The same of a command's runs."""
 
 
 def is_live(context: dg.AssetExecutionContext) -> bool:

@@ -42,13 +42,11 @@ class TemplateMissingError(CommandError):
     file: Path
 
 
-class InstanceError(CommandError):
-    """Dagster cannot open its instance."""
+class FolderError(CommandError):
+    """Dagster's folder, or the file that names it, cannot be written."""
 
-    template = (
-        "Dagster cannot use {folder}: {reason}. Mend its dagster.yaml, or move the folder away and `openclaw init`."
-    )
-    folder: Path
+    template = "cannot write {file}: {reason}. Give the folder room and rights, or set DAGSTER_HOME to another one."
+    file: Path
     reason: str
 
 
@@ -88,7 +86,7 @@ def prepare_home(settings: Settings) -> Prepared:
         home.mkdir(parents=True, exist_ok=True)
         return Prepared(home, _place(template, home / TEMPLATE))
     except OSError as error:
-        raise InstanceError(home, error.strerror or type(error).__name__) from error
+        raise FolderError(home, error.strerror or type(error).__name__) from error
 
 
 def _place(template: Path, target: Path) -> str:
@@ -117,7 +115,7 @@ def write_env(settings: Settings, home: Path) -> str:
             return "kept" if own == [line] else "kept, differs"
         replace_file(file, f"{known}{'' if known.endswith(chr(10)) or not known else chr(10)}{line}\n")
     except OSError as error:
-        raise InstanceError(file, error.strerror or type(error).__name__) from error
+        raise FolderError(file, error.strerror or type(error).__name__) from error
     return "written"
 
 
@@ -126,14 +124,11 @@ def open_instance(settings: Settings) -> Iterator["dg.DagsterInstance"]:
     """The instance with every configured strategy as a partition; made when it does not exist yet."""
     import dagster as dg
 
-    from openclaw_pipelines.processes.instance import opened_alone
+    from openclaw_pipelines.processes.instance import named_failures, opened_alone
 
     prepared = prepare_home(settings)
-    try:
-        instance = opened_alone(prepared.home, lambda: dg.DagsterInstance.from_config(str(prepared.home)))
-    except dg.DagsterError as error:
-        raise InstanceError(prepared.home, str(error).splitlines()[0]) from error
-    with instance:
+    instance = opened_alone(prepared.home, lambda: dg.DagsterInstance.from_config(str(prepared.home)))
+    with named_failures(prepared.home), instance:
         add_strategies(instance, settings)
         yield instance
 

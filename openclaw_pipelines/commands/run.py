@@ -106,7 +106,10 @@ def web(port: int, *, read_only: bool) -> None:
 def ticker(
     clock: str, start: datetime | None, end: datetime | None, strategies: tuple[str, ...], *, closes: bool
 ) -> None:
-    """Stay resident and take every tick as it falls due."""
+    """Stay resident and take every tick as it falls due.
+
+    Ctrl-C or SIGTERM: what is running is finished, then it leaves with 0. A second one leaves at once.
+    """
     from openclaw_pipelines.commands.instance import prepare_home
     from openclaw_pipelines.settings import load_settings
 
@@ -117,9 +120,12 @@ def ticker(
     names = chosen(strategies, list(settings.strategies)) if strategies else None
     prepare_home(settings)
     from openclaw_pipelines.processes import resident
+    from openclaw_pipelines.processes.stopping import stopped_by_signals
 
-    with _until_stopped():
-        taken = resident.main(clock=clock, start=start, end=end, strategies=names, show=_show_ticked, closes=closes)
+    with stopped_by_signals(lambda text: click.echo(text, err=True)) as stop:
+        taken = resident.main(
+            clock=clock, start=start, end=end, strategies=names, show=_show_ticked, closes=closes, stop=stop
+        )
         click.echo(f"{taken} times had something due")
 
 

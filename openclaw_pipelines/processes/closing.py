@@ -43,6 +43,8 @@ class Closing:
     def close(self, now: datetime, ticked: Ticked) -> None:
         """Run what is to be closed at `now`. Failures are added to `ticked`."""
         for step in self._wanted(now):
+            if self.ticker.stop.asked:
+                return
             if step in self._done or not ask_again(self.ticker.asked, f"closing {step}", step.due, now, RETRY_SECONDS):
                 continue
             if self.ticker.run_counted(step.job, step.partition, ticked):

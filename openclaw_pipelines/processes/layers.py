@@ -1,10 +1,13 @@
 """Jobs run one after another in this process, for commands that do a whole sequence."""
 
+import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from openclaw_pipelines.contracts.errors import OpenclawError
+from openclaw_pipelines.processes.stopping import stopped_by_signals, undisturbed
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -18,6 +21,13 @@ class LayerFailedError(OpenclawError):
     step: str
     reason: str
     run_id: str
+
+
+class StoppedError(OpenclawError):
+    """A command was stopped by a signal."""
+
+    template = "{job} was stopped. What is recorded stays; the same command goes on from there."
+    job: str
 
 
 @dataclass(frozen=True)
@@ -36,15 +46,34 @@ def run_layer(
     """Execute one layer in this process; only warnings are printed unless `run_config` says otherwise.
 
     Raises:
-        LayerFailedError: a step of it failed.
+        LayerFailedError: a step of it failed. StoppedError: a signal asked for it.
     """
-    from openclaw_pipelines.assets.run_tags import range_tags
+    from openclaw_pipelines.assets.run_tags import PROCESS_TAG, range_tags
     from openclaw_pipelines.jobs import QUIET
+    from openclaw_pipelines.processes.instance import named_failures
+    from openclaw_pipelines.processes.orphans import cancel_own, process_tag
 
     tags = {} if layer.first is None else range_tags(layer.first, layer.last or layer.first)
-    result = defs.resolve_job_def(layer.job).execute_in_process(
-        instance=instance, tags=tags, raise_on_error=False, run_config=run_config or QUIET
-    )
+    tags[PROCESS_TAG] = process_tag(os.getpid())
+    job = defs.resolve_job_def(layer.job)
+    with (
+        named_failures(),
+        stopped_by_signals(lambda text: print(text, file=sys.stderr), "and rolling back what is running") as stop,
+    ):
+        try:
+            result = undisturbed(
+                lambda: job.execute_in_process(
+                    instance=instance, tags=tags, raise_on_error=False, run_config=run_config or QUIET
+                ),
+                interrupted_by=stop,
+            )
+        except KeyboardInterrupt:
+            raise StoppedError(layer.job) from None
+        finally:
+            if stop.asked:
+                cancel_own(instance)
+        if stop.asked:
+            raise StoppedError(layer.job)
     if not result.success:
         step, reason = failure_of(result)
         raise LayerFailedError(layer.job, step, reason, result.run_id)

@@ -1,7 +1,6 @@
 """The loops of `openclaw ticker`: on the real clock until interrupted, or on a replayed one from a time to another."""
 
 import os
-import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,7 +11,8 @@ from openclaw_pipelines.contracts.errors import ConfigError, OpenclawError
 from openclaw_pipelines.contracts.time import floor_to, utc
 from openclaw_pipelines.domain.governance.alerts import failed_run_alert
 from openclaw_pipelines.processes.closing import Closing
-from openclaw_pipelines.processes.instance import opened_alone
+from openclaw_pipelines.processes.instance import named_failures, opened_alone
+from openclaw_pipelines.processes.stopping import Stop
 from openclaw_pipelines.processes.ticker import Failure, Ticked, Ticker, TickFailedError, range_text
 from openclaw_pipelines.resources.clock import RealClock, ReplayedClock
 from openclaw_pipelines.resources.world import World, open_world
@@ -69,6 +69,8 @@ def replay(
     taken = 0
     unclosed: ClosingFailedError | None = None
     for at in replayed_times(ticker.world, ticker.strategies, start, end):
+        if ticker.stop.asked:
+            break
         clock.set(at)
         ticked = ticker.tick(at)
         if ticked.failures:
@@ -86,9 +88,9 @@ def replay(
 
 
 def follow(ticker: Ticker, show: Callable[[Ticked], None], closing: Closing | None = None) -> None:
-    """Follow the real clock until interrupted. What fails is shown, raises an alert and is tried again."""
+    """Follow the real clock until asked to stop. What fails is shown, raises an alert and is tried again."""
     watched = ticker.world.clock.now() - WATCH_EVERY
-    while True:
+    while not ticker.stop.asked:
         now = ticker.world.clock.now()
         ticked = attempted(ticker, now, closing)
         if ticked.failures or abs(now - watched) >= WATCH_EVERY:
@@ -96,7 +98,7 @@ def follow(ticker: Ticker, show: Callable[[Ticked], None], closing: Closing | No
             watched = now
         if ticked.strategies or ticked.failures:
             show(ticked)
-        time.sleep(POLL_SECONDS if not ticked.failures else RETRY_POLL_SECONDS)
+        ticker.stop.pause(POLL_SECONDS if not ticked.failures else RETRY_POLL_SECONDS)
 
 
 def attempted(ticker: Ticker, now: datetime, closing: Closing | None = None) -> Ticked:
@@ -136,6 +138,7 @@ def main(
     strategies: Iterable[str] | None = None,
     show: Callable[[Ticked], None] = lambda ticked: None,  # noqa: ARG005
     closes: bool = True,
+    stop: Stop | None = None,
 ) -> int:
     """Run the ticker against the instance of DAGSTER_HOME; returns the number of times that had something due.
 
@@ -146,20 +149,21 @@ def main(
         strategies: names; all enabled ones unless given.
         show: called after each time at which something was done.
         closes: whether it closes days and hours too: checks, evaluation, report and review.
+        stop: ends it early, after what is running.
 
     Raises:
         TickerRangeError, TickFailedError, ClosingFailedError.
     """
-    with opened_alone(Path(os.environ["DAGSTER_HOME"]), dg.DagsterInstance.get) as instance:
+    with named_failures(), opened_alone(Path(os.environ["DAGSTER_HOME"]), dg.DagsterInstance.get) as instance:
         if clock == "real":
-            ticker = Ticker(open_world(RealClock()), instance, strategies)
+            ticker = Ticker(open_world(RealClock()), instance, strategies, stop)
             ticker.start()
             follow(ticker, show, Closing(ticker, hourly=True) if closes else None)
             return 0
         if start is None or end is None or start >= end:
             raise TickerRangeError(start, end)
         replayed = ReplayedClock(utc(start, "--from"))
-        ticker = Ticker(open_world(replayed), instance, strategies)
+        ticker = Ticker(open_world(replayed), instance, strategies, stop)
         ticker.start()
         closing = Closing(ticker, hourly=False) if closes else None
         return replay(ticker, replayed, utc(start, "--from"), utc(end, "--to"), show, closing)

@@ -9,7 +9,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from dagster._core.storage.local_compute_log_manager import LocalComputeLogManag
 from dagster._core.storage.runs import SqliteRunStorage
 from dagster._core.storage.schedules import SqliteScheduleStorage
 from dagster._serdes import ConfigurableClassData
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError, OperationalError
 from watchdog.events import FileSystemEvent, PatternMatchingEventHandler
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
@@ -251,7 +251,7 @@ class EventLogStorage(ConsolidatedSqliteEventLogStorage):
         """Write the events that wait, in their order.
 
         Raises:
-            OperationalError: the file is locked or the disk is full. They wait on.
+            DatabaseError: the file is locked or damaged, or the disk is full. They wait on.
         """
         if not self._waiting:
             return
@@ -263,15 +263,19 @@ class EventLogStorage(ConsolidatedSqliteEventLogStorage):
                 timer.cancel()
             try:
                 self._write(events)
-            except OperationalError:
-                with self._adding:
-                    self._waiting[:0] = events
+            except DatabaseError as error:
+                if _is_of_the_file(error):
+                    with self._adding:
+                        self._waiting[:0] = events
                 raise
 
     def _flush_later(self) -> None:
-        # they wait on where it fails: whoever stores or reads next writes them, or is told
-        with suppress(OperationalError):
+        try:
             self.flush()
+        except DatabaseError as error:
+            if not _is_of_the_file(error):
+                raise
+            # they wait on: whoever stores or reads next writes them, or is told
 
     def _write(self, events: Sequence[EventLogEntry]) -> None:
         """Write events in one transaction; where one cannot be written, each in its own, so that the others are."""
@@ -279,10 +283,8 @@ class EventLogStorage(ConsolidatedSqliteEventLogStorage):
             with self._kept.together():
                 for event in events:
                     super().store_event(event)
-        except OperationalError:
-            raise
         except Exception as error:
-            if len(events) == 1:
+            if len(events) == 1 or _is_of_the_file(error):
                 raise
             wrong = error
             for event in events:
@@ -320,6 +322,11 @@ class EventLogStorage(ConsolidatedSqliteEventLogStorage):
             self._observer.stop()
             self._observer.join(timeout=15)
         self._kept.close()
+
+
+def _is_of_the_file(error: Exception) -> bool:
+    """Whether a file cannot be written, by whatever event: locked, full, damaged, read-only."""
+    return isinstance(error, OperationalError) or type(error) is DatabaseError
 
 
 def _waits(event: EventLogEntry) -> bool:

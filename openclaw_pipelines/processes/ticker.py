@@ -29,7 +29,10 @@ from openclaw_pipelines.jobs import (
     QUIET,
     REPORT,
 )
+from openclaw_pipelines.processes.instance import named_failures
 from openclaw_pipelines.processes.layers import failure_of
+from openclaw_pipelines.processes.orphans import fail_orphans, process_tag
+from openclaw_pipelines.processes.stopping import Stop, undisturbed
 from openclaw_pipelines.resources.store.remembering import RememberingStore
 from openclaw_pipelines.resources.world import World
 from openclaw_pipelines.services.governance.observing import TICKER, observe
@@ -86,19 +89,24 @@ class Ticker:
         world: store, market, clock and settings; kept open between ticks.
         instance: Dagster's instance, whose web UI shows the runs.
         strategies: names; all enabled ones unless given.
+        stop: looked at between rounds; what runs is finished.
     """
 
-    def __init__(self, world: World, instance: dg.DagsterInstance, strategies: Iterable[str] | None = None) -> None:
-        self._follow(world, strategies)
+    def __init__(
+        self, world: World, instance: dg.DagsterInstance, strategies: Iterable[str] | None = None,
+        stop: Stop | None = None,
+    ) -> None:  # fmt: skip
+        self._follow(world, strategies, stop)
         self.instance = instance
         repository = build_defs(resource_overrides={"world": world}).get_repository_def()
         self._jobs = {name: repository.get_job(name) for name in (*_LIVE, *_WHOLE)}
         self._tags = {LIVE_TAG: "true", TICKER_TAG: process_tag(os.getpid())}
 
-    def _follow(self, world: World, strategies: Iterable[str] | None) -> None:
+    def _follow(self, world: World, strategies: Iterable[str] | None, stop: Stop | None = None) -> None:
         """What it needs to know what is due; how jobs are run is apart from that."""
         self.world, self.jittered = world, world.clock.real
         self._chosen = None if strategies is None else tuple(strategies)
+        self.stop = stop or Stop()
         self._known: set[str] = set()
         self.lived: set[str] = set()
         """days of which it took ticks"""
@@ -134,7 +142,7 @@ class Ticker:
         observe(self.world, TICKER)
         ticked, store, source = Ticked(now), self.world.store, self.world.source
         due = self._due(self.strategies, now)
-        while due:
+        while due and not self.stop.asked:
             self._refresh_market(due, now, ticked)
             refuse_wrong_clock(store, source, self.world.clock, self.world.settings().market.max_clock_skew_seconds)
             looked = replace(self.world, store=RememberingStore.of(store))
@@ -202,9 +210,12 @@ class Ticker:
             partition, tags = (
                 (partition[0], tags) if partition[0] == partition[1] else (None, tags | range_tags(*partition))
             )
-        result = self._jobs[job].execute_in_process(
-            instance=self.instance, partition_key=partition, tags=tags, raise_on_error=False, run_config=QUIET
-        )
+        with named_failures():
+            result = undisturbed(
+                lambda: self._jobs[job].execute_in_process(
+                    instance=self.instance, partition_key=partition, tags=tags, raise_on_error=False, run_config=QUIET
+                )
+            )
         return None if result.success else failure_of(result)[1]
 
 
@@ -215,25 +226,3 @@ def range_text(partition: Partition) -> str | None:
     ('2025-05-01...2025-05-03', '2025-05-01')
     """
     return "...".join(dict.fromkeys(partition)) if isinstance(partition, tuple) else partition
-
-
-def process_tag(pid: int) -> str:
-    """Process id and when that process started, so that a reused id is not taken for the same process."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="ascii") as stat:  # noqa: PTH123 - a kernel file, not a path of ours
-            started = stat.read().rpartition(")")[2].split()[19]
-    except OSError:
-        started = "gone"
-    return f"{pid}-{started}"
-
-
-def fail_orphans(instance: dg.DagsterInstance) -> int:
-    """Mark runs as failed whose ticker no longer lives."""
-    unfinished = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.NOT_STARTED]
-    failed = 0
-    for run in instance.get_runs(dg.RunsFilter(statuses=unfinished)):
-        tag = run.tags.get(TICKER_TAG)
-        if tag is not None and process_tag(int(tag.split("-")[0])) != tag:
-            instance.report_run_failed(run, "The ticker that ran this was killed; the next tick catches up.")
-            failed += 1
-    return failed

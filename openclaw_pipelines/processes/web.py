@@ -16,6 +16,15 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from openclaw_pipelines.contracts.errors import OpenclawError
+from openclaw_pipelines.processes.bodies import (
+    MOST_BYTES,
+    READ_ONLY,
+    TooLongError,
+    given_again,
+    only_reading,
+    refused_operation,
+    whole_body,
+)
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -90,7 +99,7 @@ def _from_own_page(request: Request) -> bool:
 
 
 def _refused_change(request: Request, *, read_only: bool) -> str | None:
-    graphql = request.path.rstrip("/").endswith("/graphql")
+    graphql = _is_graphql(request)
     if request.method in _SAFE:
         asks = graphql and bool(parse_qs(request.query, keep_blank_values=True).keys() & {"query", "operationName"})
         return "GraphQL is taken only as a JSON POST" if asks else None
@@ -101,6 +110,10 @@ def _refused_change(request: Request, *, read_only: bool) -> str | None:
     if graphql and "query=" in request.query:
         return "GraphQL is taken only from the body of a JSON POST"
     return "this server is read-only" if read_only and not graphql else None
+
+
+def _is_graphql(request: Request) -> bool:
+    return request.path.rstrip("/").endswith("/graphql")
 
 
 class Guard:
@@ -114,13 +127,31 @@ class Guard:
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
-        reason = refusal(_request(scope), self.port, read_only=self.read_only)
-        if reason is None:
-            await self.app(scope, receive, _unframed(send))
-        elif scope["type"] == "websocket":
+        request = _request(scope)
+        reason = refusal(request, self.port, read_only=self.read_only)
+        if reason is not None and scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008, "reason": reason})
+        elif reason is not None:
+            await _refuse(send, reason)
+        elif scope["type"] == "websocket":
+            await self.app(scope, only_reading(receive, send) if self.read_only else receive, send)
+        elif request.method in _SAFE:
+            await self.app(scope, receive, _unframed(send))
         else:
-            await _forbid(send, reason)
+            await self._carry(request, scope, receive, send)
+
+    async def _carry(self, request: Request, scope: "Scope", receive: "Receive", send: "Send") -> None:
+        """Let a request with a body pass, or refuse it."""
+        try:
+            body = await whole_body(receive)
+        except TooLongError:
+            await _refuse(send, f"the body has more than {MOST_BYTES:,} bytes", status=413)
+            return
+        reason = refused_operation(body, read_only=self.read_only) if _is_graphql(request) else None
+        if reason is not None:
+            await _refuse(send, reason, status=403 if reason == READ_ONLY else 400)
+            return
+        await self.app(scope, given_again(body, receive), _unframed(send))
 
 
 def _request(scope: "Scope") -> Request:
@@ -142,10 +173,10 @@ def _unframed(send: "Send") -> "Send":
     return sender
 
 
-async def _forbid(send: "Send", reason: str) -> None:
+async def _refuse(send: "Send", reason: str, *, status: int = 403) -> None:
     body = f"Refused: {reason}.\n".encode()
     headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": 403, "headers": headers})
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 

@@ -15,6 +15,10 @@ from openclaw_pipelines.settings.errors import SettingValueError
 if TYPE_CHECKING:
     from openclaw_pipelines.settings.load import Settings
 from openclaw_pipelines.settings.kill_switch import KNOWN, STRICTEST_LAST, environment_kill_switch
+from openclaw_pipelines.settings.text_files import reason_of, text_of
+
+MOST_BYTES = 64 << 10
+"""Of a kill-switch file: a word, and why."""
 
 
 class SwitchPlace(StrEnum):
@@ -81,11 +85,11 @@ def _of_environment(environ: Mapping[str, str]) -> Asked:
 def _of_file(path: Path) -> Asked:
     by = f"file {path.name}"
     try:
-        content = path.read_text(encoding="utf-8")
+        content = text_of(path, MOST_BYTES)
     except FileNotFoundError:
         return Asked(KillSwitch.OFF, by)
     except (OSError, UnicodeDecodeError) as error:
-        return Asked(KillSwitch.HALT_ALL, by, f"{by} cannot be read: {type(error).__name__}")
+        return Asked(KillSwitch.HALT_ALL, by, f"{by} cannot be read: {reason_of(error)}")
     word, _, note = content.partition("#")
     word = word.strip().lower()
     if word not in {switch.value for switch in STRICTEST_LAST}:

@@ -20,9 +20,12 @@ Path = tuple[str, ...]
 
 _LOADER: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DEPTH_MAX = 12  # an alias may stand inside what it names, and would go on for ever
+_VALUES_MAX = 200_000
+_DIGITS_MAX, _KEY_MAX = 40, 200
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9_]*)", re.ASCII)
 _DECIMAL = re.compile(r"[-+]?[0-9][0-9_]*\.[0-9]+", re.ASCII)
 _EXPONENT = re.compile(r"[-+]?[0-9]+(\.[0-9]+)?[eE][-+]?[0-9]{1,2}", re.ASCII)
+_NUMBER = re.compile(r"[-+0-9._eE]+", re.ASCII)
 _WORDS: dict[str, bool | None] = {"": None, "~": None, "null": None, "true": True, "false": False}
 
 
@@ -93,6 +96,7 @@ def parse(layer: Layer, text: str) -> Document:
     """
     name = layer.text
     try:
+        _refuse_bombs(name, text)
         root = yaml.compose(text, Loader=_LOADER)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
@@ -106,12 +110,42 @@ def parse(layer: Layer, text: str) -> Document:
     return Document(layer, _mapping(name, root, (), lines), lines)
 
 
+def _refuse_bombs(name: str, text: str) -> None:
+    """Refuse what would take long or much to put together, before anything is: depth, and values beyond aliases."""
+    sizes: dict[str, int] = {}
+    open_at: list[tuple[str | None, int]] = []
+    values = 0
+    for event in yaml.parse(text, Loader=_LOADER):
+        if isinstance(event, yaml.CollectionStartEvent):
+            open_at.append((event.anchor, values))
+            if len(open_at) > _DEPTH_MAX + 1:
+                raise ConfigSyntaxError(_line(name, event), f"nested deeper than {_DEPTH_MAX} levels")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            anchor, before = open_at.pop()
+            if anchor is not None:
+                sizes[anchor] = values - before
+        elif isinstance(event, yaml.AliasEvent):
+            values += sizes.get(event.anchor or "", 0)
+        values += 1
+        if values > _VALUES_MAX:
+            problem = f"holds more than {_VALUES_MAX:,} values, those of its aliases counted"
+            raise ConfigSyntaxError(_line(name, event), problem)
+
+
+def _line(name: str, event: yaml.Event) -> str:
+    return f"{name} line {event.start_mark.line + 1}" if event.start_mark is not None else name
+
+
 def _mapping(name: str, node: yaml.MappingNode, path: Path, lines: dict[Path, int]) -> dict[str, object]:
     tree: dict[str, object] = {}
     for key_node, value_node in node.value:
         line = key_node.start_mark.line + 1
         if not isinstance(key_node, yaml.ScalarNode):
             raise ConfigSyntaxError(f"{name} line {line}", "a key must be text")
+        if len(key_node.value) > _KEY_MAX or "\0" in key_node.value:
+            raise ConfigSyntaxError(
+                f"{name} line {line}", f"a key has {len(key_node.value):,} characters or a NUL byte"
+            )
         here = (*path, key_node.value)
         if key_node.value in tree:
             raise DuplicateSettingError(f"{name} line {line}", dotted(here), lines[here])
@@ -130,6 +164,11 @@ def _value(name: str, node: yaml.Node, path: Path, lines: dict[Path, int]) -> ob
             lines[*path, str(index)] = item.start_mark.line + 1
         return [_value(name, item, (*path, str(index)), lines) for index, item in enumerate(node.value)]
     text: str = node.value
+    where = f"{name} line {node.start_mark.line + 1}"
+    if "\0" in text:
+        raise ConfigSyntaxError(where, f"{dotted(path)} holds a NUL byte")
+    if len(text) > _DIGITS_MAX and _NUMBER.fullmatch(text):
+        raise ConfigSyntaxError(where, f"{dotted(path)} is a number of {len(text):,} characters")
     return text if getattr(node, "style", None) in {"'", '"', "|", ">"} else _plain(text)
 
 

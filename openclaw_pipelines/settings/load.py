@@ -37,6 +37,7 @@ from openclaw_pipelines.settings.fingerprint import fingerprinted
 from openclaw_pipelines.settings.kill_switch import STRICTEST_LAST, environment_kill_switch
 from openclaw_pipelines.settings.layers import beneath, merge, provenance
 from openclaw_pipelines.settings.resolution import StrategySettings, resolve_strategy
+from openclaw_pipelines.settings.text_files import reason_of, text_of
 from openclaw_pipelines.settings.validation import Place, checked_document, typed
 from openclaw_pipelines.settings.written import Written, written
 
@@ -197,11 +198,9 @@ def shipped(file: Path) -> Path:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise MissingConfigError(path, "it is not UTF-8 text") from None
-    except OSError as error:
-        raise MissingConfigError(path, error.strerror or type(error).__name__) from None
+        return text_of(path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise MissingConfigError(path, reason_of(error)) from None
 
 
 def _data_folder(main: Document, environ: Mapping[str, str], config_path: Path) -> Path | None:
@@ -236,13 +235,11 @@ def _overlay(main: Document, folder: Path | None) -> tuple[Layer, str] | None:
 def _beside(path: Path) -> str | None:
     """Text of a file in the data folder, or None where it is absent or empty."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = text_of(path)
     except (FileNotFoundError, NotADirectoryError):  # of a data folder that is none, the store has its own error
         return None
-    except UnicodeDecodeError:
-        raise OverlayUnreadableError(path, "it is not UTF-8 text") from None
-    except OSError as error:
-        raise OverlayUnreadableError(path, error.strerror or type(error).__name__) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise OverlayUnreadableError(path, reason_of(error)) from None
     return text if text.strip() else None
 
 

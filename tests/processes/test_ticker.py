@@ -15,8 +15,9 @@ from dagster_scene import BREAKOUT, DAY_ONE, DAY_TWO, MOMENTUM, Scene, failure, 
 
 from openclaw_pipelines.assets.run_tags import TICKER_TAG
 from openclaw_pipelines.contracts.time import day_start
+from openclaw_pipelines.processes.orphans import fail_orphans, process_tag
 from openclaw_pipelines.processes.resident import attempted, replay, replayed_times, watch
-from openclaw_pipelines.processes.ticker import Ticker, fail_orphans, process_tag
+from openclaw_pipelines.processes.ticker import Ticker
 
 START = day_start(DAY_ONE)
 

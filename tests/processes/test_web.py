@@ -18,12 +18,14 @@ from pathlib import Path
 
 import pytest
 
+from openclaw_pipelines.processes.bodies import refused_operation
 from openclaw_pipelines.processes.web import Guard, PortTakenError, Request, bound_socket, refusal
 
 PORT = 3000
 OWN = {"host": "127.0.0.1:3000"}
 FROM_PAGE = {**OWN, "origin": "http://127.0.0.1:3000", "sec-fetch-site": "same-origin"}
 JSON = {"content-type": "application/json"}
+QUERY = '{ __type(name: "Query") { name } }'
 
 
 def request(method: str, target: str, headers: dict[str, str], kind: str = "http") -> Request:
@@ -121,6 +123,65 @@ def test_a_read_only_server_takes_no_reports():
     assert refusal(report, PORT, read_only=True) == "this server is read-only"
 
 
+@pytest.mark.parametrize(
+    ("query", "passes"),
+    [
+        pytest.param(QUERY, True, id="query"),
+        pytest.param("subscription { x }", True, id="subscription"),
+        pytest.param("mutation { setNuxSeen }", False, id="mutation"),
+        pytest.param("query a { version } mutation b { setNuxSeen }", False, id="mutation beside a query"),
+        pytest.param("# mutation\n{ version }", True, id="the word in a comment"),
+        pytest.param('{ a(x: "mutation { y }") }', True, id="the word in a text"),
+        pytest.param("{" * 3_000 + "a" + "}" * 3_000, False, id="nested beyond what can be looked at"),
+        pytest.param("{ a } " + "{ b } " * 20_000, False, id="longer than what is looked at"),
+        pytest.param("mutation {", False, id="what cannot be read"),
+    ],
+)
+def test_a_read_only_server_takes_no_mutation(query: str, passes: bool):
+    body = json.dumps({"query": query})
+    assert refused_operation(body, read_only=False) is None
+    assert refused_operation(body, read_only=True) == (None if passes else "this server is read-only")
+
+
+def test_what_is_no_operation_is_refused():
+    assert refused_operation(b"[" * 100_000, read_only=False) == "the body is no JSON"
+    assert refused_operation(b"\xff", read_only=False) == "the body is no JSON"
+    assert refused_operation(b"[]", read_only=False) == "one operation at a time is taken, as a JSON object"
+
+
+def test_a_mutation_over_a_web_socket_closes_a_read_only_one():
+    import asyncio
+
+    def socket_of(*texts: str, read_only: bool) -> tuple[list[str], list[str]]:
+        """Messages that reached the application, and what was sent to the page."""
+        waiting, reached, sent = [{"type": "websocket.receive", "text": text} for text in texts], [], []
+
+        async def application(scope, receive, send):
+            while (message := await receive())["type"] == "websocket.receive":
+                reached.append(message["text"])
+
+        async def receive():
+            return waiting.pop(0) if waiting else {"type": "websocket.disconnect", "code": 1000}
+
+        async def send(message):
+            sent.append(message["type"])
+
+        scope = {
+            "type": "websocket",
+            "path": "/graphql",
+            "query_string": b"",
+            "headers": [(b"host", b"127.0.0.1:3000")],
+        }
+        asyncio.run(Guard(application, PORT, read_only=read_only)(scope, receive, send))
+        return reached, sent
+
+    begin = json.dumps({"type": "connection_init", "payload": {}})
+    asks = json.dumps({"type": "start", "id": "1", "payload": {"query": "subscription { x }"}})
+    changes = json.dumps({"type": "start", "id": "2", "payload": {"query": "mutation { setNuxSeen }"}})
+    assert socket_of(begin, asks, changes, begin, read_only=True) == ([begin, asks], ["websocket.close"])
+    assert socket_of(begin, asks, changes, read_only=False) == ([begin, asks, changes], [])
+
+
 def test_a_refused_request_never_reaches_the_application():
     import asyncio
 
@@ -216,9 +277,6 @@ def wait_until_up(server: Server, log: Path, seconds: float = 150) -> None:
 MUTATION = {"query": "mutation { setNuxSeen }"}
 
 
-QUERY = '{ __type(name: "Query") { name } }'
-
-
 class TestStartedServer:
     def test_pages_and_queries_pass(self, server: Server):
         assert server.ask("GET", "/asset-groups")[0] == 200
@@ -234,6 +292,20 @@ class TestStartedServer:
         assert server.ask("POST", "/graphql", MUTATION, **{**own, "Host": "evil.example"})[0] == 403
         assert server.ask("POST", "/graphql", MUTATION, **{**own, "content_type": "text/plain"})[0] == 403
         assert server.ask("GET", "/graphql?query=mutation%20%7B%20setNuxSeen%20%7D")[0] == 403
+
+    def test_a_body_beyond_the_bound_is_not_read_on(self, server: Server):
+        own = {"content_type": "application/json"}
+        long = {"query": QUERY, "variables": {"x": "y" * (4 << 20)}}
+        assert server.ask("POST", "/graphql", long, **own) == (
+            413,
+            "Refused: the body has more than 4,194,304 bytes.\n",
+        )
+        short = {"query": QUERY, "variables": {"x": "y" * (3 << 20)}}
+        assert server.ask("POST", "/graphql", short, **own)[0] == 200
+
+    def test_a_batch_is_refused_by_name(self, server: Server):
+        status, answer = server.ask("POST", "/graphql", [{"query": QUERY}], content_type="application/json")
+        assert (status, answer) == (400, "Refused: one operation at a time is taken, as a JSON object.\n")
 
     @pytest.mark.parametrize(
         ("origin", "status"),

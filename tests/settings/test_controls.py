@@ -36,7 +36,7 @@ def load(folder: Path, configured: str) -> Settings:
         pytest.param("off", None, b"stop please", HALT, "file KILL_SWITCH holds 'stop please'", id="other words halt"),
         pytest.param("off", None, b"close_only # spreads", CLOSE, "file KILL_SWITCH", id="with a reason"),
         pytest.param("off", None, b"# halt_all", HALT, "file KILL_SWITCH holds ''", id="only a reason halts"),
-        pytest.param("off", None, b"\xff\xfe", HALT, "cannot be read: UnicodeDecodeError", id="no text halts"),
+        pytest.param("off", None, b"\xff\xfe", HALT, "cannot be read: it is not UTF-8 text", id="no text halts"),
         pytest.param("off", "stop", None, HALT, "OPENCLAW_KILL_SWITCH is 'stop'", id="unknown variable halts"),
     ],
 )
@@ -70,7 +70,7 @@ def test_each_place_says_its_own(tmp_path: Path) -> None:
 def test_a_folder_in_its_place_halts(tmp_path: Path) -> None:
     (tmp_path / "KILL_SWITCH").mkdir()
     switch, why = effective_kill_switch(load(tmp_path, "off"), {}, tmp_path)
-    assert (switch, why) == (HALT, "file KILL_SWITCH cannot be read: IsADirectoryError")
+    assert (switch, why) == (HALT, "file KILL_SWITCH cannot be read: it is a folder, not a file of text")
 
 
 def test_file_appears_and_goes_without_loading_again(tmp_path: Path) -> None:

@@ -49,6 +49,9 @@ class Engine:
         }
         self._root = duckdb.connect(":memory:", config=config)
         self._root.execute("SET GLOBAL TimeZone = 'UTC'; PRAGMA disable_checkpoint_on_shutdown")
+        # whatever a statement says, it reaches no file beyond the store and loads no code
+        self._root.execute("SET allowed_directories = [?]", [str(spill_folder.parent.absolute())])
+        self._root.execute("SET enable_external_access = false")
 
     def attach(self, file: Path, *, read_only: bool, timeout_seconds: float) -> None:
         """Open a file.

@@ -8,11 +8,13 @@ import threading
 import duckdb
 import pytest
 
+from openclaw_pipelines.contracts.errors import StoreError
 from openclaw_pipelines.resources.store import engine
 from openclaw_pipelines.resources.store.engine import discard, engine_of
 from openclaw_pipelines.resources.store.hold import let_go
 from openclaw_pipelines.resources.store.locks import StoreFullError
 from openclaw_pipelines.resources.store.migrations import migrations_of
+from openclaw_pipelines.resources.store.store import Store
 
 MIGRATIONS = len(migrations_of("ledger"))
 NOTEBOOK = """
@@ -132,3 +134,29 @@ def test_few_instances_are_kept(tmp_path):
     assert engine_of(tmp_path / "0", 1, "64MB") is not kept[0]
     for n in range(6):
         discard(engine_of(tmp_path / str(n), 1, "64MB"))
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM read_text('{elsewhere}')",
+        "SELECT * FROM '{elsewhere}'",
+        "SELECT * FROM read_csv('https://example.com/x.csv')",
+        "COPY (SELECT 1) TO '{folder}/written.csv'",
+        "ATTACH '{folder}/other.duckdb' AS other",
+        "ATTACH '{inside}/../other.duckdb' AS other",
+        "INSTALL httpfs",
+        "LOAD httpfs",
+        "SET enable_external_access = true",
+        "SET allowed_directories = ['/']",
+    ],
+)
+def test_a_statement_reaches_nothing_beyond_the_store(tmp_path, sql):
+    store = Store(tmp_path / "store")
+    elsewhere = tmp_path / "elsewhere.csv"
+    elsewhere.write_text("secret\n1\n")
+    text = sql.format(elsewhere=elsewhere, folder=tmp_path, inside=store.folder)
+    with pytest.raises((duckdb.Error, StoreError)):
+        store.query("ledger", text)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["elsewhere.csv", "store"]
+    assert store.query("ledger", "SELECT 1 AS n")["n"].to_list() == [1]

@@ -17,6 +17,7 @@ from typing import Any
 import tenacity
 
 from openclaw_pipelines.contracts.errors import MarketError
+from openclaw_pipelines.resources.http import BoundedSession, RefusedAnswerError
 from openclaw_pipelines.resources.market.ccxt.errors import (
     CredentialInOptionsError,
     ExchangeRateLimitedError,
@@ -29,7 +30,7 @@ from openclaw_pipelines.resources.market.ccxt.errors import (
 CREDENTIALS = ("apiKey", "secret", "password", "privateKey", "walletAddress", "uid", "login", "token", "twofa", "pin")
 RETRIED_CLIENT_ERRORS = frozenset({408, 418, 425, 429})
 RATE_LIMIT_STATUSES = frozenset({418, 429})
-PARSER_SLIPS = (TypeError, ValueError, KeyError, IndexError, AttributeError, ArithmeticError)
+PARSER_SLIPS = (TypeError, ValueError, KeyError, IndexError, AttributeError, ArithmeticError, RecursionError)
 """What ccxt's parsers raise on answers of an unexpected shape."""
 
 _USER_INFO = re.compile(r"//[^/@\s]+@")
@@ -180,7 +181,10 @@ def _create(
     if exchange not in ccxt.exchanges:
         raise UnknownExchangeError(exchange, nearest(exchange, ccxt.exchanges))
     config = ccxt.Exchange.deep_extend({"timeout": int(timeout_seconds * 1000)}, defaults, options)
-    return _guarded(getattr(ccxt, exchange), envelope)(config)
+    api = _guarded(getattr(ccxt, exchange), envelope)(config)
+    api.session.close()
+    api.session = BoundedSession()
+    return api
 
 
 def _guarded(base: Any, envelope: str | None) -> Any:
@@ -246,7 +250,8 @@ def _rate_limited(error: BaseException, api: Any) -> bool:
 
 
 def _redacted(error: Exception, status: int | None) -> str:
-    text = _USER_INFO.sub("//***@", " ".join(str(error).split()))
+    said = error.__cause__ if isinstance(error.__cause__, RefusedAnswerError) else error  # ccxt's own is the url only
+    text = _USER_INFO.sub("//***@", " ".join(str(said).split()))
     shown = text if len(text) <= 200 else text[:200] + "..."
     return f"{type(error).__name__}{'' if status is None else f', HTTP {status}'}: {shown}"
 

@@ -229,3 +229,15 @@ class IncompleteInstrumentError(MarketError):
     exchange: str
     symbol: str
     field: str
+
+
+class EndlessAnswersError(UntrueAnswerError):
+    """An exchange that answers question after question with rows, and never comes to an end."""
+
+    template = (
+        "{exchange} gave {answers:,} answers about {what} and goes on, more than so many rows can fill: it repeats "
+        "itself. Nothing of it is taken. Ask again later, or use another source."
+    )
+    exchange: str
+    what: str
+    answers: int

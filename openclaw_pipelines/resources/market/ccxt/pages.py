@@ -27,24 +27,39 @@ class Walk:
     largest_page: int
 
 
-def walk(fetch: Fetch, start: int, end: int, *, step: int, grain: int, page: int) -> Walk:
+class EndlessError(Exception):
+    """More answers than the rows of a window can fill. answers: how many were read."""
+
+    def __init__(self, answers: int) -> None:
+        super().__init__(answers)
+        self.answers = answers
+
+
+def walk(fetch: Fetch, start: int, end: int, *, step: int, grain: int, page: int, least: int) -> Walk:
     """Rows with `start <= stamp < end` in milliseconds, from as many answers as it takes.
 
-    step: usual distance of two stamps. grain: least distance. page: rows to ask for at once.
+    step: usual distance of two stamps. grain: how far beyond one the next is asked for. page: rows to ask for at once.
+    least: least distance of two rows, so that only so many answers can bring a new one; EndlessError beyond.
 
     A short page ends nothing: an exchange may cap it from either side, so what is missing before its first and after
     its last row is asked for again, until an answer brings nothing new. Holes between rows are taken as they are.
 
     >>> stamps = range(0, 100, 10)
     >>> newest_three = lambda low, high: Page([(s, s) for s in stamps if low <= s < high][-3:], None)
-    >>> sorted(stamp for stamp, _ in walk(newest_three, 0, 100, step=10, grain=10, page=10).rows) == list(stamps)
+    >>> found = walk(newest_three, 0, 100, step=10, grain=10, page=10, least=10)
+    >>> sorted(stamp for stamp, _ in found.rows) == list(stamps)
     True
     """
     rows: list[tuple[int, object]] = []
     clocks: list[datetime] = []
     largest_page = 0
     pending = [(low, min(low + page * step, end)) for low in range(start, end, page * step)]
+    most = 2 * len(pending) + 2 * ((end - start) // least + 2)
+    answers = 0
     while pending:
+        if answers == most:
+            raise EndlessError(answers)
+        answers += 1
         low, high = pending.pop()
         answer = fetch(low, high)
         clocks += [answer.served_at] if answer.served_at else []

@@ -18,6 +18,7 @@ from openclaw_pipelines.resources.clock import RealClock
 from openclaw_pipelines.resources.market.ccxt.answers import MILLISECOND, Belief, ms, names_in, time_of
 from openclaw_pipelines.resources.market.ccxt.client import Answer, Backoff, CcxtClient, nearest
 from openclaw_pipelines.resources.market.ccxt.errors import (
+    EndlessAnswersError,
     FundingNotOfferedError,
     HistoryTooShortError,
     IntervalNotSupportedError,
@@ -29,7 +30,7 @@ from openclaw_pipelines.resources.market.ccxt.errors import (
 from openclaw_pipelines.resources.market.ccxt.exchanges import BASE_DEFAULTS, traits_of
 from openclaw_pipelines.resources.market.ccxt.frames import candle_frame, funding_frame
 from openclaw_pipelines.resources.market.ccxt.instruments import instrument_row
-from openclaw_pipelines.resources.market.ccxt.pages import Page, Walk, read_once, walk
+from openclaw_pipelines.resources.market.ccxt.pages import EndlessError, Fetch, Page, Walk, read_once, walk
 from openclaw_pipelines.resources.market.errors import MissingSourceSettingError
 from openclaw_pipelines.resources.market.resample import divides, parts_window, resample
 
@@ -212,7 +213,7 @@ class CcxtMarket:
 
         if not self._traits.honours_end:
             return read_once(fetch, ms(first), ms(last))
-        return walk(fetch, ms(first), ms(last), step=step, grain=step, page=page)
+        return self._walked(belief.what, fetch, ms(first), ms(last), step=step, grain=step, page=page, least=step)
 
     def _read_funding(self, belief: Belief, first: datetime, last: datetime) -> Walk:
         step = self._traits.funding_interval_hours * ms(HOUR)
@@ -224,7 +225,14 @@ class CcxtMarket:
             answer = self._told(belief, "fetch_funding_rate_history", low, *bounds)
             return Page(sorted(map(belief.rate, answer.value)), answer.served_at)
 
-        return walk(fetch, ms(first), ms(last), step=step, grain=1, page=page)
+        hour = ms(HOUR)
+        return self._walked(belief.what, fetch, ms(first), ms(last), step=step, grain=1, page=page, least=hour)
+
+    def _walked(self, what: str, fetch: Fetch, start: int, end: int, **how: int) -> Walk:
+        try:
+            return walk(fetch, start, end, **how)
+        except EndlessError as error:
+            raise EndlessAnswersError(self.exchange, what, error.answers) from None
 
     def _check_reach(
         self,
