@@ -75,6 +75,11 @@ class Kept:
             finally:
                 self._of_thread.connection = None
 
+    @property
+    def within(self) -> bool:
+        """Whether this thread is in a block of `together`."""
+        return getattr(self._of_thread, "connection", None) is not None
+
     def close(self) -> None:
         """Close the connections that nobody uses."""
         if self._engine is not None and self._pid == os.getpid():
@@ -130,7 +135,30 @@ class LookedUp:
         return what in self._seen
 
 
-class RunStorage(SqliteRunStorage):
+class _InHome:
+    """Configured by Dagster's folder alone; where in it the files lie is Dagster's own order."""
+
+    @classmethod
+    def config_type(cls) -> Any:
+        """Dagster's folder."""
+        return {"home": StringSource}
+
+
+class _OnKept(_InHome):
+    """A storage over one file whose connections are kept."""
+
+    _kept: Kept
+
+    def connect(self) -> AbstractContextManager[db.Connection]:
+        """A connection in a transaction."""
+        return self._kept.connection()
+
+    def dispose(self) -> None:
+        """Close."""
+        self._kept.close()
+
+
+class RunStorage(_OnKept, SqliteRunStorage):  # type: ignore[misc]
     """Runs, in `history/runs.db` of Dagster's folder."""
 
     def __init__(self, conn_string: str, inst_data: ConfigurableClassData | None = None) -> None:
@@ -138,18 +166,9 @@ class RunStorage(SqliteRunStorage):
         super().__init__(conn_string, inst_data)
 
     @classmethod
-    def config_type(cls) -> Any:
-        """Dagster's folder."""
-        return {"home": StringSource}
-
-    @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> "RunStorage":
         """As named in dagster.yaml."""
         return cls.from_local(str(Path(config_value["home"]) / "history"), inst_data)
-
-    def connect(self) -> AbstractContextManager[db.Connection]:  # type: ignore[override]
-        """A connection in a transaction."""
-        return self._kept.connection()
 
     def has_run_stats_index_cols(self) -> bool:
         """Whether runs have start and end."""
@@ -167,13 +186,8 @@ class RunStorage(SqliteRunStorage):
         """Whether backfills name their job."""
         return self._looked_up.has("job name", super().has_bulk_action_job_name_column)
 
-    def dispose(self) -> None:
-        """Close."""
-        super().dispose()
-        self._kept.close()
 
-
-class ScheduleStorage(SqliteScheduleStorage):
+class ScheduleStorage(_OnKept, SqliteScheduleStorage):  # type: ignore[misc]
     """Evaluations of schedules and sensors, in `schedules/schedules.db` of Dagster's folder."""
 
     def __init__(self, conn_string: str, inst_data: ConfigurableClassData | None = None) -> None:
@@ -181,24 +195,10 @@ class ScheduleStorage(SqliteScheduleStorage):
         super().__init__(conn_string, inst_data)
 
     @classmethod
-    def config_type(cls) -> Any:
-        """Dagster's folder."""
-        return {"home": StringSource}
-
-    @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> "ScheduleStorage":
         """As named in dagster.yaml. What Dagster makes of the folder is opened anew with kept connections."""
         made = SqliteScheduleStorage.from_local(str(Path(config_value["home"]) / "schedules"))
         return cls(made._conn_string, inst_data)
-
-    def connect(self) -> AbstractContextManager[db.Connection]:  # type: ignore[override]
-        """A connection in a transaction."""
-        return self._kept.connection()
-
-    def dispose(self) -> None:
-        """Close."""
-        super().dispose()
-        self._kept.close()
 
 
 class EventLogStorage(ConsolidatedSqliteEventLogStorage):
@@ -213,10 +213,20 @@ class EventLogStorage(ConsolidatedSqliteEventLogStorage):
         self._kept = Kept(f"sqlite:///{self.file}")
         self._looked_up = LookedUp()
         self._observer: BaseObserver | None = None
+        self._begin()
+        super().__init__(base_dir, inst_data)
+
+    def _begin(self) -> None:
+        """Nothing waits, and nobody writes."""
+        self._pid = os.getpid()
         self._waiting: list[EventLogEntry] = []
         self._timer: threading.Timer | None = None
-        self._adding, self._writing = threading.Lock(), threading.RLock()
-        super().__init__(base_dir, inst_data)
+        self._adding, self._writing = threading.Lock(), threading.Lock()
+
+    def _begin_after_fork(self) -> None:
+        """What waited in the parent is the parent's to write, and its threads are not here."""
+        if self._pid != os.getpid():
+            self._begin()
 
     @contextmanager
     def _connect(self) -> Iterator[db.Connection]:
@@ -229,8 +239,13 @@ class EventLogStorage(ConsolidatedSqliteEventLogStorage):
 
         Asked at every output of a step, so that events about no asset are not written for it.
         """
-        about_assets = any(event.dagster_event_type in _ABOUT_ASSETS for event in list(self._waiting))
-        return self._connect() if about_assets else self._kept.connection()
+        if not self._kept.within:
+            self._begin_after_fork()
+            with self._writing:  # who writes now may be writing what is asked for
+                about_assets = any(event.dagster_event_type in _ABOUT_ASSETS for event in list(self._waiting))
+            if about_assets:
+                self.flush()
+        return self._kept.connection()
 
     def _get_event_records(self, event_records_filter: EventRecordsFilter, *given: Any, **named: Any) -> Any:
         if event_records_filter.event_type not in _ABOUT_ASSETS:
@@ -239,6 +254,7 @@ class EventLogStorage(ConsolidatedSqliteEventLogStorage):
 
     def store_event(self, event: EventLogEntry) -> None:
         """Keep an event, written at once or with the ones that follow it."""
+        self._begin_after_fork()
         with self._adding:
             self._waiting.append(event)
             if _waits(event) and self._timer is None:
@@ -248,19 +264,22 @@ class EventLogStorage(ConsolidatedSqliteEventLogStorage):
             self.flush()
 
     def flush(self) -> None:
-        """Write the events that wait, in their order.
+        """Write the events that wait, in their order, after those that another thread is writing.
 
         Raises:
             DatabaseError: the file is locked or damaged, or the disk is full. They wait on.
         """
-        if not self._waiting:
+        if self._kept.within:  # it is writing a batch: what comes meanwhile is for the next one
             return
+        self._begin_after_fork()
         with self._writing:
             with self._adding:
                 events, self._waiting = self._waiting, []
                 timer, self._timer = self._timer, None
             if timer is not None:
                 timer.cancel()
+            if not events:
+                return
             try:
                 self._write(events)
             except DatabaseError as error:
@@ -345,17 +364,12 @@ class _Changed(PatternMatchingEventHandler):
         self._storage.on_modified()  # type: ignore[no-untyped-call]
 
 
-class LaunchedComputeLogs(LocalComputeLogManager):
+class LaunchedComputeLogs(_InHome, LocalComputeLogManager):
     """Keeps what a launched run prints; one that runs where somebody sees its output, or prints nothing, is spared it.
 
     Capturing starts two processes for each step. A run that the daemon or the web server launched is a child of
     `dagster api grpc`; the ticker's, and those of a terminal, are not.
     """
-
-    @classmethod
-    def config_type(cls) -> Any:
-        """Dagster's folder."""
-        return {"home": StringSource}
 
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> "LaunchedComputeLogs":

@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -83,8 +84,11 @@ def storage(home: Path) -> Iterator[EventLogStorage]:
 
 
 def entry(text: str, kind: dg.DagsterEventType = dg.DagsterEventType.ENGINE_EVENT) -> EventLogEntry:
-    data = EngineEventData() if kind is dg.DagsterEventType.ENGINE_EVENT else None
-    event = DagsterEvent(kind.value, "a_job", message=text, event_specific_data=data)
+    data: dict[dg.DagsterEventType, Any] = {
+        dg.DagsterEventType.ENGINE_EVENT: EngineEventData(),
+        dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED: AssetMaterializationPlannedData(dg.AssetKey("prices")),
+    }
+    event = DagsterEvent(kind.value, "a_job", message=text, event_specific_data=data.get(kind))
     return EventLogEntry(None, 10, text, RUN, time.time(), dagster_event=event)
 
 
@@ -194,6 +198,29 @@ class TestNothingIsLost:
         storage.store_event(entry("first"))
         assert [one.user_message for one in storage.get_logs_for_run(RUN)] == ["first"]
 
+    def test_what_comes_while_others_are_written_keeps_its_place_and_who_reads_waits(
+        self, home: Path, storage: EventLogStorage, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The timer's thread writes a batch; meanwhile this one stores more and asks what there is."""
+        monkeypatch.setattr(storages, "EVENTS_WAIT_SECONDS", 0.05)
+        prepare, begun = EventLogStorage.prepare_insert_event, threading.Event()
+
+        def slow(self: EventLogStorage, event: EventLogEntry) -> Any:
+            begun.set()
+            time.sleep(0.3)
+            return prepare(self, event)
+
+        monkeypatch.setattr(EventLogStorage, "prepare_insert_event", slow)
+        planned = entry("planned", dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED)
+        for event in (entry("first"), planned, entry("third")):
+            storage.store_event(event)
+        assert begun.wait(10)
+        storage.store_event(entry("fourth"))
+        (record,) = storage.get_asset_records([dg.AssetKey("prices")])
+        assert record.asset_entry.last_run_id == RUN
+        storage.flush()
+        assert seen_by_others(home) == ["first", "planned", "third", "fourth"]
+
     @pytest.mark.filterwarnings("ignore::DeprecationWarning")
     def test_who_asks_across_runs_sees_it_too(
         self, home: Path, storage: EventLogStorage, monkeypatch: pytest.MonkeyPatch
@@ -204,12 +231,7 @@ class TestNothingIsLost:
         assert seen_by_others(home) == []
         found = storage.get_event_records(dg.EventRecordsFilter(dg.DagsterEventType.ENGINE_EVENT))
         assert [one.event_log_entry.user_message for one in found] == ["first"]
-        planned = DagsterEvent(
-            dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED.value,
-            "a_job",
-            event_specific_data=AssetMaterializationPlannedData(dg.AssetKey("prices")),
-        )
-        storage.store_event(EventLogEntry(None, 10, "planned", RUN, time.time(), dagster_event=planned))
+        storage.store_event(entry("planned", dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED))
         (record,) = storage.get_asset_records([dg.AssetKey("prices")])
         assert record.asset_entry.last_run_id == RUN
 
@@ -246,38 +268,44 @@ class TestNothingIsLost:
             storage.store_event(entry("end", dg.DagsterEventType.RUN_SUCCESS))
         assert seen_by_others(home) == ["first", "end"]
 
-    def test_a_killed_process_leaves_what_it_wrote(self, home: Path) -> None:
-        program = (
-            "import os, signal, sys; sys.path.insert(0, sys.argv[1])\n"
+    def in_a_process(self, home: Path, program: str) -> int:
+        """Exit code of a program that has a `storage` of its own."""
+        begin = (
+            "import os, signal, sys; sys.path[:0] = sys.argv[1:3]\n"
             "from test_storages import EventLogStorage, dg, entry\n"
-            "storage = EventLogStorage(sys.argv[2])\n"
-            "storage.store_event(entry('first')); storage.store_event(entry('end', dg.DagsterEventType.RUN_SUCCESS))\n"
-            "storage.store_event(entry('not yet')); os.kill(os.getpid(), signal.SIGKILL)"
+            "storage = EventLogStorage(sys.argv[3])\n"
         )
-        died = subprocess.run([sys.executable, "-c", program, str(Path(__file__).parent), str(home)], check=False)
-        assert died.returncode == -9
+        folders = [str(Path(__file__).parent), str(Path(__file__).parents[1]), str(home)]
+        return subprocess.run([sys.executable, "-c", begin + program, *folders], check=False).returncode
+
+    def test_a_killed_process_leaves_what_it_wrote(self, home: Path) -> None:
+        died = self.in_a_process(
+            home,
+            "storage.store_event(entry('first')); storage.store_event(entry('end', dg.DagsterEventType.RUN_SUCCESS))\n"
+            "storage.store_event(entry('not yet')); os.kill(os.getpid(), signal.SIGKILL)",
+        )
+        assert died == -9
         assert seen_by_others(home) == ["first", "end"]
 
     def test_a_process_that_ends_writes_what_waits(self, home: Path) -> None:
-        program = (
-            "import sys; sys.path.insert(0, sys.argv[1])\n"
-            "from test_storages import EventLogStorage, entry\n"
-            "EventLogStorage(sys.argv[2]).store_event(entry('last'))"
-        )
-        subprocess.run([sys.executable, "-c", program, str(Path(__file__).parent), str(home)], check=True)
+        assert self.in_a_process(home, "storage.store_event(entry('last'))") == 0
         assert seen_by_others(home) == ["last"]
 
 
 class TestOtherProcesses:
-    def test_a_fork_opens_its_own_connections(self, home: Path, storage: EventLogStorage) -> None:
+    def test_a_fork_opens_its_own_connections_and_writes_its_own_events(
+        self, home: Path, storage: EventLogStorage, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(storages, "EVENTS_WAIT_SECONDS", 60.0)
         storage.store_event(entry("parent", dg.DagsterEventType.RUN_SUCCESS))
+        storage.store_event(entry("waits in the parent"))
         child = os.fork()
         if child == 0:
             storage.store_event(entry("child", dg.DagsterEventType.RUN_SUCCESS))
             os._exit(0 if len(storages._LEFT_BY_PARENT) == 1 else 1)
         assert os.waitpid(child, 0)[1] == 0
         storage.store_event(entry("parent again", dg.DagsterEventType.RUN_SUCCESS))
-        assert seen_by_others(home) == ["parent", "child", "parent again"]
+        assert seen_by_others(home) == ["parent", "child", "waits in the parent", "parent again"]
 
     def test_a_folder_that_was_restored_is_opened_anew(self, home: Path, storage: EventLogStorage) -> None:
         storage.store_event(entry("first", dg.DagsterEventType.RUN_SUCCESS))
