@@ -5,6 +5,7 @@ of their own and a clock that stands where the test puts it.
 """
 
 import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -174,6 +175,15 @@ def write_config(folder: Path) -> Path:
     tree = {**CONFIG, "data_dir": str(folder / "data")}
     (folder / "autopilot.yaml").write_text(yaml.safe_dump(tree), encoding="utf-8")
     return folder
+
+
+def environ_of_its_own(folder: Path) -> dict[str, str]:
+    """Variables of a process over a configuration and an instance in `folder`, which are made."""
+    write_config(folder)
+    (folder / "dagster").mkdir()
+    shutil.copy(Path(__file__).parents[1] / "config" / "dagster.yaml", folder / "dagster")
+    own = {k: v for k, v in os.environ.items() if not k.startswith(("OPENCLAW_", "DAGSTER_"))}
+    return own | {"OPENCLAW_CONFIG": str(folder / "autopilot.yaml"), "DAGSTER_HOME": str(folder / "dagster")}
 
 
 @dataclass

@@ -16,18 +16,14 @@ READ_ONLY = "this server is read-only"
 _MOST_TOKENS = 20_000
 
 
-class TooLongError(Exception):
-    """A body with more than MOST_BYTES."""
-
-
-async def whole_body(receive: "Receive") -> bytes:
-    """The body of a request. Raises TooLongError once it is longer than what is taken."""
+async def whole_body(receive: "Receive") -> bytes | None:
+    """The body of a request; None, and not read on, once it has more than MOST_BYTES."""
     body = bytearray()
     while True:
         message = await receive()
         body += message.get("body", b"")
         if len(body) > MOST_BYTES:
-            raise TooLongError
+            return None
         if message["type"] != "http.request" or not message.get("more_body", False):
             return bytes(body)
 

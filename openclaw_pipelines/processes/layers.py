@@ -51,7 +51,7 @@ def run_layer(
     from openclaw_pipelines.assets.run_tags import PROCESS_TAG, range_tags
     from openclaw_pipelines.jobs import QUIET
     from openclaw_pipelines.processes.instance import named_failures
-    from openclaw_pipelines.processes.orphans import cancel_own, process_tag
+    from openclaw_pipelines.processes.orphans import cancel_own, fail_orphans, process_tag
 
     tags = {} if layer.first is None else range_tags(layer.first, layer.last or layer.first)
     tags[PROCESS_TAG] = process_tag(os.getpid())
@@ -60,6 +60,7 @@ def run_layer(
         named_failures(),
         stopped_by_signals(lambda text: print(text, file=sys.stderr), "and rolling back what is running") as stop,
     ):
+        fail_orphans(instance)  # of a command that was killed
         try:
             result = undisturbed(
                 lambda: job.execute_in_process(

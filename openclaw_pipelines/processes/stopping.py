@@ -80,4 +80,6 @@ def undisturbed(call: Callable[[], Result], interrupted_by: Stop | None = None) 
     thread.join()
     if errors:
         raise errors[0]
+    if not results:  # interrupted where neither is kept, at the very end of the thread
+        raise KeyboardInterrupt
     return results[0]

@@ -19,7 +19,6 @@ from openclaw_pipelines.contracts.errors import OpenclawError
 from openclaw_pipelines.processes.bodies import (
     MOST_BYTES,
     READ_ONLY,
-    TooLongError,
     given_again,
     only_reading,
     refused_operation,
@@ -142,9 +141,8 @@ class Guard:
 
     async def _carry(self, request: Request, scope: "Scope", receive: "Receive", send: "Send") -> None:
         """Let a request with a body pass, or refuse it."""
-        try:
-            body = await whole_body(receive)
-        except TooLongError:
+        body = await whole_body(receive)
+        if body is None:
             await _refuse(send, f"the body has more than {MOST_BYTES:,} bytes", status=413)
             return
         reason = refused_operation(body, read_only=self.read_only) if _is_graphql(request) else None

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from dagster_scene import BREAKOUT, DAY_ONE, MOMENTUM, open_scene, write_config
+from dagster_scene import BREAKOUT, DAY_ONE, MOMENTUM, environ_of_its_own, open_scene
 
 from openclaw_pipelines.contracts.time import day_start
 from openclaw_pipelines.processes.stopping import Stop, undisturbed
@@ -29,13 +29,7 @@ SECONDS = 120.0
 @pytest.fixture
 def environ(tmp_path: Path) -> dict[str, str]:
     """Of a ticker with a folder of its own."""
-    folder = write_config(tmp_path / "own")
-    home = folder / "dagster"
-    home.mkdir()
-    template = Path(__file__).parents[2] / "config" / "dagster.yaml"
-    (home / "dagster.yaml").write_text(template.read_text(encoding="utf-8"), encoding="utf-8")
-    own = {k: v for k, v in os.environ.items() if not k.startswith(("OPENCLAW_", "DAGSTER_"))}
-    return own | {"OPENCLAW_CONFIG": str(folder / "autopilot.yaml"), "DAGSTER_HOME": str(home), "PYTHONUNBUFFERED": "1"}
+    return environ_of_its_own(tmp_path / "own") | {"PYTHONUNBUFFERED": "1"}
 
 
 def lines(out: Iterator[str], wanted: str) -> list[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from clocks import Present
-from dagster_scene import BREAKOUT, DAY_ONE, DAY_TWO, MOMENTUM, Scene, failure, write_config
+from dagster_scene import BREAKOUT, DAY_ONE, DAY_TWO, MOMENTUM, Scene, environ_of_its_own, failure
 
 from openclaw_pipelines.assets.run_tags import TICKER_TAG
 from openclaw_pipelines.contracts.time import day_start
@@ -198,18 +198,16 @@ resident.main(clock="replayed", start=datetime(2025, 5, 10, tzinfo=UTC), end=dat
 """
 
 
-def test_runs_of_a_killed_ticker_are_failed_and_those_of_a_living_one_are_not(tmp_path: Path) -> None:
-    folder = write_config(tmp_path)
-    home = folder / "dagster"
-    home.mkdir()
-    (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
-    environ = {k: v for k, v in os.environ.items() if not k.startswith(("OPENCLAW_", "DAGSTER_"))}
-    environ |= {"OPENCLAW_CONFIG": str(folder / "autopilot.yaml"), "DAGSTER_HOME": str(home)}
+def test_runs_of_a_killed_ticker_are_failed_and_those_of_a_living_one_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environ = environ_of_its_own(tmp_path / "own")
+    monkeypatch.setenv("DAGSTER_HOME", environ["DAGSTER_HOME"])
     child = subprocess.Popen([sys.executable, "-c", KILLED], env=environ, stdout=subprocess.PIPE, text=True)
     try:
         assert child.stdout is not None
         assert any(line.strip() == "ticking" for line in child.stdout)
-        with dg.DagsterInstance.from_config(str(home)) as instance:
+        with dg.DagsterInstance.get() as instance:
             (run,) = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
             assert run.tags[TICKER_TAG] == process_tag(child.pid)
             assert fail_orphans(instance) == 0  # its ticker lives
@@ -229,16 +227,11 @@ def test_runs_of_a_killed_ticker_are_failed_and_those_of_a_living_one_are_not(tm
 def test_two_tickers_at_once_write_what_one_writes(tmp_path: Path, new_scene, monkeypatch: pytest.MonkeyPatch) -> None:
     one: Scene = new_scene()
     lived(one, 2)
-    folder = write_config(tmp_path / "two")
-    home = folder / "dagster"
-    home.mkdir()
-    template = Path(__file__).parents[2] / "config" / "dagster.yaml"
-    (home / "dagster.yaml").write_text(template.read_text(encoding="utf-8"), encoding="utf-8")
-    environ = {k: v for k, v in os.environ.items() if not k.startswith(("OPENCLAW_", "DAGSTER_"))}
-    environ |= {"OPENCLAW_CONFIG": str(folder / "autopilot.yaml"), "DAGSTER_HOME": str(home)}
+    folder = tmp_path / "two"
+    environ = environ_of_its_own(folder)
     program = [str(Path(sys.executable).with_name("openclaw")), "ticker", "--clock", "replayed"]
     program += ["--from", f"{DAY_ONE}T00:00:00Z", "--to", f"{DAY_ONE}T02:00:00Z"]
-    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    monkeypatch.setenv("DAGSTER_HOME", environ["DAGSTER_HOME"])
     with dg.DagsterInstance.get():
         pass  # the instance's tables are made once, before two processes meet
     both = [subprocess.Popen(program, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(2)]

@@ -34,7 +34,8 @@ def take_round(world: World, due: Sequence[tuple[str, str]]) -> None:
                 continue
         walks = [walk for _, walk in taken if walk is not None]
         try:
-            commit(walks, world.clock.now())
+            if walks:
+                commit(walks, world.clock.now())
         except Exception:  # noqa: BLE001 - as above
             return
         for report, walk in taken:

@@ -96,6 +96,18 @@ class TestTogether:
         assert seen["write ledger"] == 3
         assert max(n for key, n in seen.items() if key.startswith("market: ")) > 1
 
+    def test_what_waits_is_handed_over_too_and_nothing_is_written(
+        self, desk: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        own = three(desk)
+        own.clock.set(day_start(DAY_ONE) + timedelta(minutes=15, seconds=1))  # closed, and nobody asked for the bar
+        with counted(monkeypatch) as seen:
+            take_round(own.world, ALL)
+        assert [key for key in seen if key.startswith("write")] == []
+        waiting = handed_over(own.world, BREAKOUT, DAY_ONE)
+        assert waiting is not None
+        assert (waiting.taken, "bar of the tick at" in str(waiting.waiting_for)) == (0, True)
+
     def test_it_is_handed_over_once(self, desk: Any) -> None:
         own = three_at(desk)
         take_round(own.world, ALL)

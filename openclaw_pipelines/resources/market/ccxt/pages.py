@@ -27,26 +27,22 @@ class Walk:
     largest_page: int
 
 
-class EndlessError(Exception):
-    """More answers than the rows of a window can fill. answers: how many were read."""
-
-    def __init__(self, answers: int) -> None:
-        super().__init__(answers)
-        self.answers = answers
-
-
-def walk(fetch: Fetch, start: int, end: int, *, step: int, grain: int, page: int, least: int) -> Walk:
+def walk(
+    fetch: Fetch, start: int, end: int, *, step: int, grain: int, page: int, least: int,
+    endless: Callable[[int], Exception],
+) -> Walk:  # fmt: skip
     """Rows with `start <= stamp < end` in milliseconds, from as many answers as it takes.
 
     step: usual distance of two stamps. grain: how far beyond one the next is asked for. page: rows to ask for at once.
-    least: least distance of two rows, so that only so many answers can bring a new one; EndlessError beyond.
+    least: least distance of two rows, so that only so many answers can bring a new one; beyond them `endless` is
+    raised, which is given their number.
 
     A short page ends nothing: an exchange may cap it from either side, so what is missing before its first and after
     its last row is asked for again, until an answer brings nothing new. Holes between rows are taken as they are.
 
     >>> stamps = range(0, 100, 10)
     >>> newest_three = lambda low, high: Page([(s, s) for s in stamps if low <= s < high][-3:], None)
-    >>> found = walk(newest_three, 0, 100, step=10, grain=10, page=10, least=10)
+    >>> found = walk(newest_three, 0, 100, step=10, grain=10, page=10, least=10, endless=ValueError)
     >>> sorted(stamp for stamp, _ in found.rows) == list(stamps)
     True
     """
@@ -58,7 +54,7 @@ def walk(fetch: Fetch, start: int, end: int, *, step: int, grain: int, page: int
     answers = 0
     while pending:
         if answers == most:
-            raise EndlessError(answers)
+            raise endless(answers)
         answers += 1
         low, high = pending.pop()
         answer = fetch(low, high)

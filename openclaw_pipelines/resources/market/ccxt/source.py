@@ -30,7 +30,7 @@ from openclaw_pipelines.resources.market.ccxt.errors import (
 from openclaw_pipelines.resources.market.ccxt.exchanges import BASE_DEFAULTS, traits_of
 from openclaw_pipelines.resources.market.ccxt.frames import candle_frame, funding_frame
 from openclaw_pipelines.resources.market.ccxt.instruments import instrument_row
-from openclaw_pipelines.resources.market.ccxt.pages import EndlessError, Fetch, Page, Walk, read_once, walk
+from openclaw_pipelines.resources.market.ccxt.pages import Fetch, Page, Walk, read_once, walk
 from openclaw_pipelines.resources.market.errors import MissingSourceSettingError
 from openclaw_pipelines.resources.market.resample import divides, parts_window, resample
 
@@ -229,10 +229,7 @@ class CcxtMarket:
         return self._walked(belief.what, fetch, ms(first), ms(last), step=step, grain=1, page=page, least=hour)
 
     def _walked(self, what: str, fetch: Fetch, start: int, end: int, **how: int) -> Walk:
-        try:
-            return walk(fetch, start, end, **how)
-        except EndlessError as error:
-            raise EndlessAnswersError(self.exchange, what, error.answers) from None
+        return walk(fetch, start, end, **how, endless=lambda n: EndlessAnswersError(self.exchange, what, n))
 
     def _check_reach(
         self,

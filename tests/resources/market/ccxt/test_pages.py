@@ -31,7 +31,7 @@ def test_finds_every_row_once_it_is_there(
         found = [row for row in rows if low <= row[0] < high + spill * STEP]
         return Page(found[-cap:] if newest else found[:cap], None)
 
-    found = walk(fetch, start, end, step=STEP, grain=STEP, page=page, least=STEP).rows
+    found = walk(fetch, start, end, step=STEP, grain=STEP, page=page, least=STEP, endless=ValueError).rows
     wanted = [row for row in rows if start <= row[0] < end]
     if newest and spill:
         assert set(found) <= set(wanted)
@@ -47,7 +47,7 @@ def test_rates_closer_than_usual_are_not_skipped() -> None:
     def fetch(low: int, high: int) -> Page:
         return Page([row for row in rows if low <= row[0] < high][:3], None)
 
-    assert sorted(walk(fetch, 0, 480, step=80, grain=1, page=3, least=10).rows) == rows
+    assert sorted(walk(fetch, 0, 480, step=80, grain=1, page=3, least=10, endless=ValueError).rows) == rows
 
 
 def test_one_answer_is_cut_to_the_window() -> None:
@@ -61,4 +61,16 @@ def test_an_empty_window_asks_nothing(start: int, end: int) -> None:
     def fetch(low: int, high: int) -> Page:
         raise AssertionError
 
-    assert walk(fetch, start, end, step=STEP, grain=STEP, page=5, least=STEP).rows == []
+    assert walk(fetch, start, end, step=STEP, grain=STEP, page=5, least=STEP, endless=ValueError).rows == []
+
+
+def test_answers_that_never_end_are_counted_out() -> None:
+    asked: list[tuple[int, int]] = []
+
+    def echo(low: int, high: int) -> Page:
+        asked.append((low, high))
+        return Page([(low, "again")], None)
+
+    with pytest.raises(ValueError, match="42"):
+        walk(echo, 0, 180, step=80, grain=1, page=3, least=10, endless=ValueError)
+    assert len(asked) == 42  # two for each of 18 + 2 rows that fit, and for the one window
