@@ -10,6 +10,7 @@ between the smallest and the largest size in logarithms: 0 is flat, 1 grows alik
 import argparse
 import json
 import math
+import multiprocessing
 import os
 import resource
 import shutil
@@ -20,6 +21,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -318,15 +320,26 @@ def grown(folder: Path, days: list[int], symbols: int, strategies: int) -> Figur
 
 
 def widened(folder: Path, sizes: list[int], days: int, *, of: str, others: int) -> Figures:
-    """Figures of ledgers that differ in the number of symbols, or of strategies."""
+    """Figures of ledgers that differ in the number of symbols, or of strategies, each in a process of its own."""
     figures = Figures()
+    context = multiprocessing.get_context("spawn")
     for size in sizes:
         symbols, strategies = (size, others) if of == "symbols" else (others, size)
         print(f"{days} days, {symbols} symbols, {strategies} strategies", file=sys.stderr)
-        history = History(folder / f"{of}_{size}", symbols, strategies, days + 1 if of == "symbols" else None)
-        measure(history, figures, size, history.grow(days))
-        shutil.rmtree(history.project.folder)
+        with ProcessPoolExecutor(1, context) as pool:  # its most memory is that of this size alone
+            found = pool.submit(measured_once, folder / f"{of}_{size}", days, symbols, strategies, of).result()
+        for name, value in found.items():
+            figures.add(name, size, value)
     return figures
+
+
+def measured_once(folder: Path, days: int, symbols: int, strategies: int, of: str) -> dict[str, float]:
+    """Figures of one ledger at one length, by name."""
+    warnings.filterwarnings("ignore")
+    figures = Figures()
+    history = History(folder, symbols, strategies, days + 1 if of == "symbols" else None)
+    measure(history, figures, days, history.grow(days))
+    return {name: own[days] for name, own in figures.by_size.items()}
 
 
 def plotted(found: dict[str, Figures], folder: Path) -> None:
